@@ -1,0 +1,172 @@
+// Names: the grammar of what Latchkey creates, the looser one of what an operator already has, and the codecs of services that
+// cannot hold our names. Nothing is normalised silently: a name is exact or it is an error. (reliability: one byte string, one secret)
+import { createHash } from 'node:crypto'
+import { LatchkeyError } from './errors.ts'
+import type { SecretName } from './secret.ts'
+
+/** The segment below the prefix that holds Latchkey's own records. No caller can name it: segments that begin with `__` are reserved. */
+export const internalSegment = '__latchkey'
+export const maxNameBytes = 200
+export const maxSegmentBytes = 64
+export const maxSegments = 8
+const maxHostedBytes = 512
+
+const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
+
+const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
+
+/** What is wrong with a name that Latchkey would create, or nothing. */
+const createdNameIssue = (text: string): string | undefined => {
+  if (text === '') return 'must not be empty'
+  if (Buffer.byteLength(text) > maxNameBytes) return `is ${Buffer.byteLength(text)} bytes long; the limit is ${maxNameBytes}`
+  const segments = text.split('/')
+  if (segments.length > maxSegments) return `has ${segments.length} segments; the limit is ${maxSegments}`
+  for (const segment of segments) {
+    if (segment === '') return 'has an empty segment; use single slashes, none at either end'
+    if (segment.length > maxSegmentBytes) return `has a segment of ${segment.length} characters; the limit is ${maxSegmentBytes}`
+    if (!segmentPattern.test(segment)) return 'holds a character outside A-Z a-z 0-9 _ - . @ = /'
+    if (segment.startsWith('.') || segment.endsWith('.')) return 'has a segment that begins or ends with a dot'
+    if (segment.startsWith('__')) return 'has a segment that begins with "__", which is reserved for Latchkey\'s own records'
+  }
+  return undefined
+}
+
+/** What is wrong with a name that an operator already has, or nothing: any text without control characters and dot segments. */
+const hostedNameIssue = (text: string): string | undefined => {
+  if (text === '') return 'must not be empty'
+  if (!text.isWellFormed()) return 'is not well-formed Unicode'
+  if (Buffer.byteLength(text) > maxHostedBytes) return `is ${Buffer.byteLength(text)} bytes long; the limit is ${maxHostedBytes}`
+  if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'holds a control character'
+  if (text.split(/[/\\]/).some((segment) => segment === '' || segment === '.' || segment === '..')) return 'has an empty segment or a dot segment'
+  if (text.includes('%')) return 'holds a percent sign; names are written decoded'
+  return undefined
+}
+
+/** Joins prefix and name with exactly one slash; an empty prefix adds none. */
+export const joinPrefix = (prefix: string, rest: string): string => (prefix === '' ? rest : `${prefix.replace(/\/+$/, '')}/${rest}`)
+
+/** Whether `text` stands below `prefix`, by whole segments. An empty prefix has everything below it. */
+export const isBelow = (prefix: string, text: string): boolean => prefix === '' || text.startsWith(joinPrefix(prefix, ''))
+
+/** Checks a configured prefix and takes its trailing slash off. Empty is legal. @throws invalid_request */
+export const parsePrefix = (text: string, path: string): string => {
+  const bare = text.replace(/\/$/, '')
+  if (bare === '') return ''
+  const issue = createdNameIssue(bare)
+  if (issue !== undefined) throw refuse(path, issue)
+  return bare
+}
+
+/** A name Latchkey creates, or a caller asks for, below the prefix. @throws invalid_request naming `path`, the limit and what is allowed. */
+export const createdName = (text: string, path = 'name'): SecretName => {
+  const issue = createdNameIssue(text)
+  if (issue !== undefined) throw refuse(path, issue)
+  return { text, place: 'created' }
+}
+
+/** A name an operator already has. @throws invalid_request */
+export const hostedName = (text: string, path = 'name'): SecretName => {
+  const issue = hostedNameIssue(text)
+  if (issue !== undefined) throw refuse(path, issue)
+  return { text, place: 'hosted' }
+}
+
+/** A full resource name from the operator's configuration, such as an ARN. Never built from a request. */
+export const nativeName = (text: string): SecretName => ({ text, place: 'native' })
+
+/** A record of Latchkey's own below `<prefix>/__latchkey/`. */
+export const internalName = (prefix: string, ...segments: readonly string[]): SecretName => ({
+  text: joinPrefix(prefix, [internalSegment, ...segments].join('/')),
+  place: 'created',
+})
+
+/** Whether a name is one of Latchkey's own records. */
+export const isInternal = (text: string): boolean => text.split('/').some((segment) => segment.startsWith('__'))
+
+/** Where a name lives: hosted names win, then the prefix decides; with an empty prefix all else is created. @throws invalid_request */
+export const placeName = (text: string, prefix: string, hosted: ReadonlySet<string> | undefined): SecretName =>
+  hosted?.has(text) === true || !isBelow(prefix, text) ? hostedName(text) : createdName(text)
+
+/** Free text (a team id) as one segment: what the grammar does not allow where it stands becomes `=` and two upper-case hex digits. @throws invalid_request */
+export const encodeSegment = (text: string, path: string): string => {
+  if (text === '') throw refuse(path, 'must not be empty')
+  if (!text.isWellFormed()) throw refuse(path, 'is not well-formed Unicode')
+  const bytes = Buffer.from(text, 'utf8')
+  let encoded = ''
+  bytes.forEach((byte, index) => {
+    const character = String.fromCharCode(byte)
+    const atEdge = index === 0 || index === bytes.length - 1
+    const legal = /[A-Za-z0-9_.@-]/.test(character) && !(character === '.' && atEdge) && !(character === '_' && index === 0)
+    encoded += legal ? character : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  })
+  if (encoded.length > maxSegmentBytes) throw refuse(path, `is ${encoded.length} characters long once encoded; the limit is ${maxSegmentBytes}`)
+  return encoded
+}
+
+/** The inverse of {@link encodeSegment}. */
+export const decodeSegment = (segment: string): string =>
+  Buffer.from(segment.replace(/=([0-9A-F]{2})|([^=])/g, (_, hex: string | undefined, plain: string | undefined) => (hex === undefined ? Buffer.from(plain ?? '', 'utf8').toString('hex') : hex)), 'hex').toString('utf8')
+
+/** How a service holds our names. A provider names its codec in its traits and applies it; nothing else does. */
+export interface NameCodec {
+  readonly kind: 'verbatim' | 'hex_escape' | 'slug_hash'
+  /** The service's own name. @throws invalid_request when the service cannot hold it. */
+  encode(name: SecretName): string
+  /** Our name for one of the service's; `label` is what the tag `latchkey-name` says. `undefined`: not a name that we created. */
+  decode(native: string, label?: string): string | undefined
+}
+
+/** Names as they are. `legal` is the service's own grammar; what does not fit is refused before any call. */
+export const verbatimCodec = (legal: RegExp = /^[^\p{Cc}]+$/u, maxBytes = maxHostedBytes, says = 'characters that this service allows'): NameCodec => ({
+  kind: 'verbatim',
+  encode: (name) => {
+    if (name.place === 'native') return name.text
+    if (Buffer.byteLength(name.text) > maxBytes) throw refuse('name', `is ${Buffer.byteLength(name.text)} bytes long; this service allows ${maxBytes}`)
+    if (!legal.test(name.text)) throw refuse('name', `must be made of ${says}`)
+    return name.text
+  },
+  decode: (native) => native,
+})
+
+/** Google: keeps letters, digits and `_`, and writes everything else as `-` and two lower-case hex digits. Injective by itself. */
+export const hexEscapeCodec: NameCodec = {
+  kind: 'hex_escape',
+  encode: (name) => {
+    if (name.place !== 'created') {
+      if (!/^[A-Za-z0-9_-]{1,255}$/.test(name.text)) throw refuse('name', 'must be 1 to 255 of A-Z a-z 0-9 _ - on this service')
+      return name.text
+    }
+    const encoded = Buffer.from(name.text, 'utf8').reduce((text, byte) => {
+      const character = String.fromCharCode(byte)
+      return text + (/[A-Za-z0-9_]/.test(character) ? character : `-${byte.toString(16).padStart(2, '0')}`)
+    }, '')
+    if (encoded.length > 255) throw refuse('name', `is ${encoded.length} characters long once encoded; this service allows 255`)
+    return encoded
+  },
+  decode: (native) => {
+    if (!/^(?:[A-Za-z0-9_]|-[0-9a-f]{2})+$/.test(native)) return undefined
+    const text = native.replace(/-([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    return createdNameIssue(text) === undefined || isInternal(text) ? text : undefined
+  },
+}
+
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
+const shortHash = (text: string): string => {
+  const bits = [...createHash('sha256').update(text).digest()].map((byte) => byte.toString(2).padStart(8, '0')).join('')
+  return Array.from({ length: 26 }, (_, index) => base32[Number.parseInt(bits.slice(index * 5, index * 5 + 5), 2)]).join('')
+}
+
+/** Azure: a readable slug, a hash that makes it one name's own, and the exact name in the tag `latchkey-name`. Hosted names stay, with `_` as `-`. */
+export const slugHashCodec: NameCodec = {
+  kind: 'slug_hash',
+  encode: (name) => {
+    if (name.place === 'created') {
+      const slug = name.text.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '').slice(0, 100)
+      return slug === '' ? shortHash(name.text) : `${slug}-${shortHash(name.text)}`
+    }
+    const native = name.text.replaceAll('_', '-')
+    if (!/^[0-9A-Za-z-]{1,127}$/.test(native)) throw refuse('name', 'must be 1 to 127 of A-Z a-z 0-9 - (or _, written as -) on this service')
+    return native
+  },
+  decode: (native, label) => (label !== undefined && slugHashCodec.encode({ text: label, place: 'created' }) === native.toLowerCase() ? label : undefined),
+}

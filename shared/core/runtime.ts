@@ -1,0 +1,83 @@
+// The ports: everything the core and the providers may know of the outside. Tests replace them; nothing else reads a clock,
+// draws randomness, reads the environment or a file, or prints.
+
+/** Wall-clock time. Nothing that matters hangs on a timer: a function host freezes between calls. */
+export interface Clock {
+  /** Milliseconds since the epoch, of this machine. */
+  now(): number
+  /** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export interface Random {
+  /** Cryptographically strong bytes. */
+  bytes(count: number): Uint8Array
+}
+
+export interface Env {
+  /** The variable exactly as set, the empty string included; `undefined` when it is not set. */
+  get(name: string): string | undefined
+  names(): readonly string[]
+}
+
+export interface Files {
+  /** The file's bytes, or `undefined` when there is no such file. Other failures are thrown as LatchkeyError. */
+  read(path: string): Promise<Uint8Array | undefined>
+  /** Creates the file with mode 0600 and its folder with 0700; `false` and no change when it exists already. */
+  createPrivate(path: string, bytes: Uint8Array): Promise<boolean>
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** One JSON line each. Fields are an allow-list of plain facts: no error objects, no values, no headers. */
+export interface LogPort {
+  log(level: LogLevel, message: string, fields?: Readonly<Record<string, string | number | boolean | undefined>>): void
+}
+
+/** One decision about one caller and one thing. Values never stand in it. */
+export interface AuditEvent {
+  readonly action: string
+  readonly decision: 'allowed' | 'denied' | 'failed'
+  readonly caller: string
+  readonly requestId: string
+  readonly store?: string
+  readonly name?: string
+  readonly keyId?: string
+  readonly team?: string
+  readonly operationId?: string
+  readonly code?: string
+  readonly version?: string
+}
+
+declare const receipt: unique symbol
+/** Proof that a line was written. Only an audit port makes one, and no success leaves the API without it. */
+export interface AuditReceipt {
+  readonly [receipt]: true
+  readonly sequence: number
+}
+
+export interface AuditPort {
+  /** Resolves once the line is durable where the platform keeps its log. @throws audit_unavailable */
+  record(event: AuditEvent): Promise<AuditReceipt>
+}
+
+export interface Runtime {
+  readonly clock: Clock
+  readonly random: Random
+  readonly env: Env
+  readonly files: Files
+  readonly log: LogPort
+  readonly audit: AuditPort
+}
+
+/** What a provider may know of the outside: no log and no audit, because providers neither log nor audit. */
+export type ProviderIo = Pick<Runtime, 'clock' | 'random' | 'env' | 'files'>
+
+/**
+ * The time and patience of one request. `deadline` is in epoch milliseconds of {@link Clock}.
+ * A caller's signal ends its own waiting, never a flight that others share.
+ */
+export interface Call {
+  readonly signal: AbortSignal
+  readonly deadline: number
+}

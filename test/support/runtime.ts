@@ -1,0 +1,106 @@
+// The ports as a test has them: a clock that stands until it is moved, seeded randomness, an environment that holds only what is given.
+import { createHash } from 'node:crypto'
+import { LatchkeyError } from '../../shared/core/errors.ts'
+import type { AuditEvent, AuditReceipt, Call, Clock, Env, Files, LogLevel, Random, Runtime } from '../../shared/core/runtime.ts'
+
+/** Time stands still until `advance` or `set`; whoever sleeps wakes when its time has come. */
+export class ManualClock implements Clock {
+  #now: number
+  #sleepers: { at: number; wake: () => void }[] = []
+
+  constructor(now = Date.UTC(2026, 10, 21, 12)) {
+    this.#now = now
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  advance(ms: number): void {
+    this.set(this.#now + ms)
+  }
+
+  set(now: number): void {
+    this.#now = now
+    const due = this.#sleepers.filter((sleeper) => sleeper.at <= now)
+    this.#sleepers = this.#sleepers.filter((sleeper) => sleeper.at > now)
+    for (const sleeper of due) sleeper.wake()
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
+    if (ms <= 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#sleepers.push({ at: this.#now + ms, wake: resolve })
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    })
+  }
+}
+
+/** The same bytes for the same seed, on every machine. */
+export class SeededRandom implements Random {
+  #counter = 0
+  readonly #seed: string
+
+  constructor(seed = 'seed') {
+    this.#seed = seed
+  }
+
+  bytes(count: number): Uint8Array {
+    const parts: Buffer[] = []
+    for (let have = 0; have < count; have += 32) {
+      parts.push(createHash('sha256').update(`${this.#seed}:${(this.#counter += 1)}`).digest())
+    }
+    return Buffer.concat(parts).subarray(0, count)
+  }
+}
+
+export const envOf = (variables: Readonly<Record<string, string>>): Env => ({
+  get: (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined),
+  names: () => Object.keys(variables),
+})
+
+/** Files in memory, by exact path. */
+export const filesOf = (content: Record<string, string | Uint8Array>): Files => ({
+  read: async (path) => (Object.hasOwn(content, path) ? Buffer.from(content[path] ?? '') : undefined),
+  createPrivate: async (path, bytes) => {
+    if (Object.hasOwn(content, path)) return false
+    content[path] = bytes
+    return true
+  },
+})
+
+export interface TestRuntime extends Runtime {
+  readonly clock: ManualClock
+  readonly lines: { level: LogLevel; message: string; fields: Record<string, unknown> }[]
+  readonly audited: AuditEvent[]
+  /** While true, the audit port refuses to write. */
+  auditDown: boolean
+}
+
+export const testRuntime = (given: { now?: number; env?: Record<string, string>; files?: Record<string, string | Uint8Array>; seed?: string } = {}): TestRuntime => {
+  const runtime: TestRuntime = {
+    clock: new ManualClock(given.now),
+    random: new SeededRandom(given.seed),
+    env: envOf(given.env ?? {}),
+    files: filesOf(given.files ?? {}),
+    lines: [],
+    audited: [],
+    auditDown: false,
+    log: { log: (level, message, fields = {}) => void runtime.lines.push({ level, message, fields }) },
+    audit: {
+      record: async (event) => {
+        if (runtime.auditDown) throw new LatchkeyError('audit_unavailable', 'The audit line cannot be written.')
+        runtime.audited.push(event)
+        return { sequence: runtime.audited.length } as AuditReceipt
+      },
+    },
+  }
+  return runtime
+}
+
+/** A call with all the time there is; `clock` gives the deadline its meaning. */
+export const callOf = (clock: Clock, given: { signal?: AbortSignal; withinMs?: number } = {}): Call => ({
+  signal: given.signal ?? new AbortController().signal,
+  deadline: clock.now() + (given.withinMs ?? 25_000),
+})
