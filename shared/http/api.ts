@@ -1,0 +1,125 @@
+// The currency at the rim: plain objects in, plain objects out, and the route table as data. No `Request`, no `Response`: touching those
+// globals loads undici, which costs every cold start 10 to 20 ms.
+import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
+import type { KeyLifecycle } from '../core/key-lifecycle.ts'
+import type { SecretStore } from '../core/store.ts'
+
+/** What a host adapter makes of its event. */
+export interface ApiRequest {
+  readonly method: string
+  /** As it came: still percent-encoded, without the query. */
+  readonly path: string
+  /** As it came, without `?`. */
+  readonly query: string
+  /** Names in lower case; a header that came twice is joined with `, `. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  readonly signal: AbortSignal
+  /** Epoch milliseconds of the clock. */
+  readonly deadline: number
+  /** The size of the header block where the host knows it; otherwise it is counted from `headers`. */
+  readonly headerBytes?: number
+}
+
+/** What a host adapter turns back; the body is always text. */
+export interface ApiResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Everything a caller may be allowed to do. `<family>:*` in a grant means the whole family, `keys:reveal` excepted. */
+export const actions = [
+  'secrets:read', 'secrets:list', 'secrets:write', 'secrets:delete',
+  'keys:create', 'keys:rotate', 'keys:delete', 'keys:read', 'keys:verify', 'keys:reveal',
+  'ops:read',
+] as const
+export type Action = (typeof actions)[number]
+
+/** One thing an `access` entry allows. `names` goes with `secrets:*` and `keys:reveal`, `team` with the other `keys:*`. */
+export interface Grant {
+  readonly action: string
+  /** Patterns: `*` inside a segment, `**` across segments. Without it no name is covered. */
+  readonly names?: readonly string[]
+  /** A team id, or `*` for every team and for keys without one. Without it only keys without a team are covered. */
+  readonly team?: string
+}
+
+/** Who calls, proved. */
+export interface Caller {
+  readonly name: string
+  /** The master key may do everything but `keys:reveal`. */
+  readonly master: boolean
+  readonly grants: readonly Grant[]
+}
+
+/** Tells who calls from the headers. */
+export interface Authenticator {
+  /** @throws unauthenticated; the failure of the master key's store when only that could decide */
+  authenticate(headers: Readonly<Record<string, string>>, call: Call): Promise<Caller>
+}
+
+/** What the handlers work with; `latchkey.ts` composes it. */
+export interface Services {
+  readonly stores: ReadonlyMap<string, SecretStore>
+  /** Names of `stores`; reads without `store` go through them, and only a confirmed absence moves on. */
+  readonly readOrder: readonly string[]
+  /** The store that writes go to without `store`. Default: the one named `default`, else the first of `stores`. */
+  readonly defaultStore?: string
+  /** Loaded by the first key route, so that the read function never loads it. */
+  readonly keys: () => Promise<KeyLifecycle>
+  readonly auth: Authenticator
+  readonly runtime: Runtime
+  readonly version: string
+}
+
+declare const audited: unique symbol
+/** An answer that may leave. Only `answer` and `openAnswer` in `problem.ts` make one, and `answer` takes the audit receipt. */
+export interface Answer extends ApiResponse {
+  readonly [audited]: true
+}
+
+/** A value of a request's JSON body. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+export type JsonObject = { readonly [key: string]: Json }
+
+/** One request on its way through a handler. */
+export interface Exchange {
+  readonly services: Services
+  readonly route: Route
+  /** On public routes the caller may be absent. */
+  readonly caller: Caller
+  readonly call: Call
+  readonly requestId: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Path parameters, decoded once. */
+  readonly params: Readonly<Record<string, string>>
+  readonly query: ReadonlyMap<string, string>
+  readonly body: JsonObject
+  /** Writes one audit line about one decision. @throws audit_unavailable */
+  record(event: Partial<AuditEvent> & Pick<AuditEvent, 'decision'>): Promise<AuditReceipt>
+}
+
+/** One row of the route table. */
+export interface Route {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** Literal text; `{name}` takes the rest up to a verb and may hold slashes, `{key}` takes one segment. */
+  readonly path: string
+  /** How failures are rendered: problem+json, or LiteLLM's `{"error": {…}}` with LiteLLM's statuses. */
+  readonly shape: 'problem' | 'litellm'
+  /** What the caller must be allowed to do, one of them; `public` asks for no credential, `anyone` for any valid one. */
+  readonly action: readonly Action[] | 'public' | 'anyone'
+  /** The query parameters there are; every other one is refused. */
+  readonly query?: readonly string[]
+  /** LiteLLM's parameters that Latchkey knows and does not have: answered `unsupported`. */
+  readonly unsupportedQuery?: readonly string[]
+  /** Without it the route takes no body. */
+  readonly body?: 'required' | 'optional'
+  /** Whether it changes anything: takes `Idempotency-Key`, and waits for a working audit. */
+  readonly changes?: boolean
+  handler(exchange: Exchange): Promise<Answer>
+}
+
+/** The application: one request in, one answer out. It never throws. */
+export type App = (request: ApiRequest) => Promise<ApiResponse>
+
