@@ -1,0 +1,207 @@
+// Keeps what a store confirmed: found for the TTL, absent for seconds, failed never. A hit is answered synchronously; everything else goes through one
+// flight a secret, which carries its own time budget so that the caller who began it may leave without taking the others along.
+import { waitFor } from './call.ts'
+import { LatchkeyError, isCode } from './errors.ts'
+import type { Call, Clock } from './runtime.ts'
+import type { SecretRecord } from './secret.ts'
+
+export interface CacheLimits {
+  /** How long a confirmed value is fresh. Default: 300 000. */
+  readonly ttlMs: number
+  /** How long beyond the TTL a value is still answered while the service cannot be reached. Default: 900 000. */
+  readonly maxStaleMs: number
+  /** How long a confirmed absence is remembered. Default: 10 000. */
+  readonly negativeTtlMs: number
+  readonly maxEntries: number
+  readonly maxBytes: number
+}
+
+export const defaultLimits: CacheLimits = { ttlMs: 300_000, maxStaleMs: 900_000, negativeTtlMs: 10_000, maxEntries: 1_000, maxBytes: 8 * 1024 * 1024 }
+const maxAbsences = 100
+const flightMs = 10_000
+
+export interface CacheAnswer {
+  readonly record: SecretRecord
+  readonly state: 'HIT' | 'MISS' | 'STALE'
+  /** When the service was asked for what is answered here; the age counts from it. */
+  readonly confirmedAt: number
+}
+
+/** What is cached: one version or stage of one secret of one store. */
+export interface CacheKey {
+  /** The store, its settings and the secret: what a write invalidates. */
+  readonly secret: string
+  /** Version, stage, whole: what of it. */
+  readonly variant: string
+}
+
+interface Entry {
+  readonly secret: string
+  readonly record: SecretRecord | LatchkeyError
+  readonly confirmedAt: number
+  readonly freshUntil: number
+  readonly softAt: number
+  readonly bytes: number
+  used: number
+  /** After a failed refresh: do not ask before. */
+  retryAt: number
+  failures: number
+}
+
+interface Flight {
+  readonly promise: Promise<CacheAnswer>
+  readonly generation: number
+  readonly forced: boolean
+}
+
+export class SecretCache {
+  readonly #limits: CacheLimits
+  readonly #clock: Clock
+  readonly #entries = new Map<string, Entry>()
+  readonly #flights = new Map<string, Flight>()
+  /** Counts what invalidates a secret, so that an answer asked for before it never comes back in. */
+  readonly #generations = new Map<string, number>()
+  #bytes = 0
+  #uses = 0
+  #era = 0
+
+  constructor(clock: Clock, limits: Partial<CacheLimits> = {}) {
+    this.#clock = clock
+    this.#limits = { ...defaultLimits, ...limits }
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get byteSize(): number {
+    return this.#bytes
+  }
+
+  /** A fresh answer, at once, or nothing. Starts no call, and answers nothing once a refresh is due. @throws not_found while an absence is remembered */
+  peek(key: CacheKey): CacheAnswer | undefined {
+    const entry = this.#entries.get(idOf(key))
+    const now = this.#clock.now()
+    if (entry === undefined || !(entry.confirmedAt <= now && now < entry.freshUntil && now < Math.max(entry.softAt, entry.retryAt))) return undefined
+    return this.#hit(entry, 'HIT')
+  }
+
+  /**
+   * Answers from memory, or from the service under single flight. In the last quarter of the TTL it answers from memory and refreshes beside it.
+   * While the service is unreachable, an answer up to TTL + maxStale old is given as `STALE`; a denial or an absence ends that at once.
+   * `refresh` asks the service in any case and fails if that fails.
+   */
+  read(key: CacheKey, load: (call: Call) => Promise<SecretRecord>, call: Call, refresh = false): Promise<CacheAnswer> {
+    const id = idOf(key)
+    const entry = this.#entries.get(id)
+    const now = this.#clock.now()
+    if (refresh || entry === undefined || entry.confirmedAt > now) return waitFor(this.#fly(key, id, load, refresh), call, this.#clock)
+    const usable = entry.record instanceof LatchkeyError ? entry.freshUntil : entry.confirmedAt + this.#limits.ttlMs + this.#limits.maxStaleMs
+    if (now < entry.freshUntil) {
+      if (now >= entry.softAt && now >= entry.retryAt) void this.#fly(key, id, load, false).catch(() => undefined)
+      return Promise.resolve().then(() => this.#hit(entry, 'HIT'))
+    }
+    if (now < entry.retryAt && now < usable) return Promise.resolve(this.#hit(entry, 'STALE'))
+    return waitFor(this.#fly(key, id, load, false), call, this.#clock).catch((error: unknown) => {
+      const after = this.#clock.now()
+      if (!isCode(error, 'provider_unavailable', 'provider_throttled', 'deadline_exceeded') || this.#entries.get(id) !== entry || after >= usable) throw error
+      return this.#hit(entry, 'STALE')
+    })
+  }
+
+  /** Forgets a secret in all its variants, and makes every answer that is still on its way too old to be kept or joined. */
+  invalidate(secret: string): void {
+    this.#generations.set(secret, this.#generation(secret) + 1)
+    for (const [id, entry] of this.#entries) if (entry.secret === secret) this.#drop(id)
+    if (this.#generations.size > 10 * this.#limits.maxEntries) {
+      this.#generations.clear()
+      this.#era += 1_000_000
+    }
+  }
+
+  #generation(secret: string): number {
+    return this.#era + (this.#generations.get(secret) ?? 0)
+  }
+
+  #hit(entry: Entry, state: 'HIT' | 'STALE'): CacheAnswer {
+    entry.used = this.#uses += 1
+    if (entry.record instanceof LatchkeyError) throw entry.record
+    return { record: entry.record, state, confirmedAt: entry.confirmedAt }
+  }
+
+  #fly(key: CacheKey, id: string, load: (call: Call) => Promise<SecretRecord>, forced: boolean): Promise<CacheAnswer> {
+    const generation = this.#generation(key.secret)
+    const flying = this.#flights.get(id)
+    if (flying !== undefined && flying.generation === generation && (flying.forced || !forced)) return flying.promise
+    const startedAt = this.#clock.now()
+    const own: Call = { signal: new AbortController().signal, deadline: startedAt + flightMs }
+    const promise = load(own).then(
+      (record) => {
+        if (this.#generation(key.secret) === generation) this.#keep(id, key.secret, record, startedAt)
+        return { record, state: 'MISS' as const, confirmedAt: startedAt }
+      },
+      (error: unknown) => {
+        if (this.#generation(key.secret) === generation) this.#failed(id, key.secret, error, startedAt)
+        throw error
+      },
+    )
+    const flight = { promise, generation, forced }
+    this.#flights.set(id, flight)
+    const landed = (): void => {
+      if (this.#flights.get(id) === flight) this.#flights.delete(id)
+    }
+    promise.then(landed, landed)
+    return promise
+  }
+
+  #failed(id: string, secret: string, error: unknown, at: number): void {
+    if (isCode(error, 'not_found')) {
+      this.#keep(id, secret, error, at)
+      return
+    }
+    const entry = this.#entries.get(id)
+    if (isCode(error, 'provider_denied', 'version_disabled')) this.#drop(id)
+    else if (entry !== undefined) {
+      entry.failures += 1
+      entry.retryAt = this.#clock.now() + Math.min(30_000, 1_000 * 2 ** (entry.failures - 1))
+    }
+  }
+
+  #keep(id: string, secret: string, record: SecretRecord | LatchkeyError, confirmedAt: number): void {
+    this.#drop(id)
+    const absent = record instanceof LatchkeyError
+    const ttl = absent ? this.#limits.negativeTtlMs : this.#limits.ttlMs
+    const bytes = absent ? 0 : record.value.byteLength
+    const rotation = absent ? undefined : record.nextRotation?.getTime()
+    const freshUntil = Math.min(confirmedAt + ttl, rotation !== undefined && rotation > confirmedAt ? rotation : Infinity)
+    if (ttl === 0 || bytes > this.#limits.maxBytes) return
+    if (absent && this.#absences() >= maxAbsences) this.#evict((entry) => entry.record instanceof LatchkeyError)
+    const softAt = absent ? freshUntil : confirmedAt + 0.75 * (freshUntil - confirmedAt)
+    this.#entries.set(id, { secret, record, confirmedAt, freshUntil, softAt, bytes, used: (this.#uses += 1), retryAt: 0, failures: 0 })
+    this.#bytes += bytes
+    while (this.#entries.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes) this.#evict(() => true)
+  }
+
+  #absences(): number {
+    return this.#entries.values().reduce((count, entry) => count + (entry.record instanceof LatchkeyError ? 1 : 0), 0)
+  }
+
+  #evict(among: (entry: Entry) => boolean): void {
+    let oldest: string | undefined
+    let used = Infinity
+    for (const [id, entry] of this.#entries) {
+      if (entry.used < used && among(entry)) {
+        oldest = id
+        used = entry.used
+      }
+    }
+    if (oldest !== undefined) this.#drop(oldest)
+  }
+
+  #drop(id: string): void {
+    this.#bytes -= this.#entries.get(id)?.bytes ?? 0
+    this.#entries.delete(id)
+  }
+}
+
+const idOf = (key: CacheKey): string => `${key.secret}\u0000${key.variant}`

@@ -1,0 +1,90 @@
+// Reading across stores: the configured order, where only a confirmed absence moves on, and the one fallback that an operator may have written.
+import { LatchkeyError, asLatchkeyError, isCode } from './errors.ts'
+import type { Call } from './runtime.ts'
+import type { SecretRef } from './secret.ts'
+import type { SecretStore, StoreRead } from './store.ts'
+
+export interface Reader {
+  /** An answer from memory, at once, or nothing. @throws as {@link SecretStore.peek} */
+  peek(ref: SecretRef): StoreRead | undefined
+  read(ref: SecretRef, call: Call, how?: { readonly refresh?: boolean }): Promise<StoreRead>
+  /** In the order asked; each name succeeds or fails by itself. */
+  readMany(names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]>
+  /** The store a request names, else the first of the read order. @throws invalid_request */
+  store(name?: string): SecretStore
+}
+
+export interface ReadingOptions {
+  readonly stores: ReadonlyMap<string, SecretStore>
+  readonly order: readonly string[]
+  /** Stores whose failed reads are answered from the environment, because the operator wrote `fallback: environment`. */
+  readonly fallback: ReadonlySet<string>
+  readonly environment?: SecretStore
+}
+
+/** A failure, as opposed to an absence, a refusal by our own rules, or a request that is wrong. */
+const isFailure = (error: unknown): boolean => !isCode(error, 'not_found', 'forbidden', 'invalid_request', 'deadline_exceeded', 'unsupported')
+
+export const createReader = (options: ReadingOptions): Reader => {
+  const named = (name: string): SecretStore => {
+    const found = options.stores.get(name)
+    if (found === undefined) throw new LatchkeyError('invalid_request', `store: there is no store "${name}".`, { param: 'store', hint: `Stores: ${[...options.stores.keys()].join(', ')}.` })
+    return found
+  }
+  const ordered = options.order.map(named)
+  const storesFor = (ref: SecretRef): readonly SecretStore[] => (ref.store === undefined ? ordered : [named(ref.store)])
+
+  const guarded = async (store: SecretStore, ref: SecretRef, call: Call, how: { readonly refresh?: boolean }): Promise<StoreRead> => {
+    try {
+      return await store.read(ref, call, how)
+    } catch (error) {
+      const { environment } = options
+      if (!isFailure(error) || environment === undefined || !options.fallback.has(store.name)) throw error
+      return environment.read({ ...ref, store: environment.name }, call, how).catch(() => {
+        throw error
+      })
+    }
+  }
+
+  const read: Reader['read'] = async (ref, call, how = {}) => {
+    const stores = storesFor(ref)
+    let absence: unknown
+    for (const store of stores) {
+      try {
+        return await guarded(store, ref, call, how)
+      } catch (error) {
+        if (!isCode(error, 'not_found')) throw error
+        absence ??= error
+      }
+    }
+    throw absence
+  }
+
+  return {
+    store: (name) => (name === undefined ? (ordered[0] ?? named('default')) : named(name)),
+    read,
+    peek: (ref) => {
+      let absence: unknown
+      for (const store of storesFor(ref)) {
+        try {
+          return store.peek(ref)
+        } catch (error) {
+          if (!isCode(error, 'not_found')) throw error
+          absence ??= error
+        }
+      }
+      throw absence
+    },
+    readMany: async (names, call) => {
+      const [first, ...later] = ordered
+      if (first === undefined) return []
+      const answers = await first.readMany(names, call)
+      return Promise.all(
+        answers.map((answer, index) => {
+          const again = answer instanceof LatchkeyError && (isCode(answer, 'not_found') ? later.length > 0 : isFailure(answer) && options.fallback.has(first.name))
+          return again ? read({ name: names[index] ?? '' }, call).catch(asLatchkeyError) : answer
+        }),
+      )
+    },
+  }
+}

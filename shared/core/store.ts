@@ -1,0 +1,204 @@
+// A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
+import { LatchkeyError, asLatchkeyError, isCode } from './errors.ts'
+import type { CacheAnswer, CacheKey, SecretCache } from './cache.ts'
+import { hostedName, nativeName } from './names.ts'
+import { checkRead, isKeyName, nameOf, type AccessPolicy } from './policy.ts'
+import { propertyOf } from './property.ts'
+import type { Capability, Page, ReadAt, SecretProvider } from './provider.ts'
+import type { Call, Clock, Random } from './runtime.ts'
+import { absentSecret, putSecret, recoverSecret, removeSecret, type PutOutcome, type PutRequest } from './store-write.ts'
+import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue } from './secret.ts'
+
+export interface StoreRead {
+  readonly name: string
+  readonly value: SecretValue
+  readonly version?: string
+  readonly store: string
+  /** The system the value came from. */
+  readonly source: string
+  readonly createdAt?: Date
+  readonly expiresAt?: Date
+  readonly confirmedAt: number
+  readonly cache: CacheAnswer['state']
+}
+
+export interface StoreOptions {
+  readonly name: string
+  readonly system: string
+  readonly provider: SecretProvider
+  readonly policy: AccessPolicy
+  readonly cache: SecretCache
+  readonly clock: Clock
+  readonly random: Random
+}
+
+interface Lookup {
+  readonly key: CacheKey
+  readonly native: SecretName
+  readonly at: ReadAt
+  /** The property of the primary secret that holds the value. */
+  readonly primary?: string
+}
+
+export class SecretStore {
+  readonly name: string
+  readonly system: string
+  readonly provider: SecretProvider
+  readonly policy: AccessPolicy
+  readonly #cache: SecretCache
+  readonly #clock: Clock
+  readonly #random: Random
+
+  constructor(options: StoreOptions) {
+    this.name = options.name
+    this.system = options.system
+    this.provider = options.provider
+    this.policy = options.policy
+    this.#cache = options.cache
+    this.#clock = options.clock
+    this.#random = options.random
+  }
+
+  /** Whether the service can do this at all, and the provider says that it may be written. */
+  can(capability: Capability): boolean {
+    return this.provider[capability] !== undefined && (this.provider.traits.write !== undefined || ['describe', 'readMany', 'list', 'close'].includes(capability))
+  }
+
+  /** @throws invalid_request naming what is wrong with the name */
+  nameOf(text: string): SecretName {
+    return nameOf(this.policy, text)
+  }
+
+  /** Whether a name stands among the virtual keys; reading it needs the grant `keys:reveal`. */
+  isKeyName(text: string): boolean {
+    return isKeyName(this.policy, text)
+  }
+
+  /** A fresh answer from memory, at once, or nothing; the policy applies. @throws forbidden, invalid_request, and not_found while an absence is remembered */
+  peek(ref: SecretRef): StoreRead | undefined {
+    const lookup = this.#lookup(ref)
+    const answer = this.#cache.peek(lookup.key)
+    return answer === undefined ? undefined : this.#answer(ref, lookup, answer)
+  }
+
+  /** One secret, from memory or from the service. @throws forbidden, invalid_request, not_found (which of secret, version, property), version_disabled, provider_… */
+  async read(ref: SecretRef, call: Call, how: { readonly refresh?: boolean } = {}): Promise<StoreRead> {
+    const lookup = this.#lookup(ref)
+    const load = (own: Call): Promise<SecretRecord> => this.provider.read(lookup.native, lookup.at, own).catch((error: unknown) => this.#fail(lookup.native, lookup.at, error))
+    return this.#answer(ref, lookup, await this.#cache.read(lookup.key, load, call, how.refresh))
+  }
+
+  /** Many secrets in the order asked, each with its value or its own failure; what memory lacks is fetched in the provider's batches. */
+  async readMany(names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]> {
+    const waiting: { name: SecretName; settle: (record: SecretRecord | LatchkeyError) => void }[] = []
+    const batch = this.provider.readMany?.bind(this.provider)
+    const answers = names.map(async (name) => {
+      const lookup = this.#lookup({ name })
+      const load = (own: Call): Promise<SecretRecord> =>
+        batch === undefined || lookup.primary !== undefined
+          ? this.provider.read(lookup.native, lookup.at, own).catch((error: unknown) => this.#fail(lookup.native, lookup.at, error))
+          : new Promise((resolve, reject) => {
+              waiting.push({ name: lookup.native, settle: (record) => (record instanceof LatchkeyError ? reject(record) : resolve(record)) })
+            })
+      return this.#answer({ name }, lookup, await this.#cache.read(lookup.key, load, call))
+    })
+    const settled = Promise.allSettled(answers)
+    if (batch !== undefined && waiting.length > 0) {
+      const own = { signal: new AbortController().signal, deadline: this.#clock.now() + 10_000 }
+      await batch(waiting.map((item) => item.name), own).then(
+        (records) => waiting.forEach((item, index) => item.settle(records[index] ?? new LatchkeyError('internal', 'The provider answered fewer secrets than it was asked for.'))),
+        (error: unknown) => waiting.forEach((item) => item.settle(asLatchkeyError(error))),
+      )
+    }
+    return (await settled).map((result) => (result.status === 'fulfilled' ? result.value : asLatchkeyError(result.reason)))
+  }
+
+  /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */
+  async list(query: { readonly prefix: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<SecretFacts>> {
+    if (this.provider.list === undefined) throw this.#unsupported('list names')
+    const page = await this.provider.list(query, call)
+    return { ...page, items: page.items.filter((facts) => !facts.name.text.split('/').some((segment) => segment.startsWith('__'))) }
+  }
+
+  /** Facts without the value, and without asking the cache. @throws not_found, unsupported */
+  describe(name: SecretName, call: Call): Promise<SecretFacts> {
+    if (this.provider.describe === undefined) return Promise.reject(this.#unsupported('tell facts without the value'))
+    return this.provider.describe(name, call).catch((error: unknown) => this.#fail(name, {}, error))
+  }
+
+  /**
+   * Writes one ordinary secret. An equal value makes no new version where values may be read. A secret that is not marked as ours is left alone unless
+   * `adopt` is set; a virtual key always is. @throws already_exists, soft_deleted, precondition_failed, forbidden, too_large, invalid_request, unsupported
+   */
+  put(request: PutRequest, call: Call): Promise<PutOutcome> {
+    return putSecret(this, request, `put-${Buffer.from(this.#random.bytes(16)).toString('hex')}`, call)
+  }
+
+  /** The service's own delete of an ordinary secret that is ours. @throws not_found, already_exists (not ours), precondition_failed, forbidden, unsupported */
+  remove(name: string, how: { readonly ifMatch?: string }, call: Call): Promise<{ readonly recoverableUntil?: Date }> {
+    return removeSecret(this, name, how, call)
+  }
+
+  /** Takes a delete back while the service still can. @throws not_found, already_exists (not ours), unsupported */
+  recover(name: string, call: Call): Promise<void> {
+    return recoverSecret(this, name, call)
+  }
+
+  /** Forgets what is cached of a secret, and whatever of it is still on its way. */
+  invalidate(name: SecretName): void {
+    this.#cache.invalidate(this.#secretKey(name))
+  }
+
+  #secretKey(name: SecretName): string {
+    return `${this.name}\u0000${name.place}\u0000${name.text}`
+  }
+
+  #lookup(ref: SecretRef): Lookup {
+    const name = this.nameOf(ref.name)
+    const primary = this.policy.primarySecretName
+    const among = primary !== undefined && !this.isKeyName(ref.name)
+    checkRead(this.policy, this.name, ref.name)
+    const native = among ? (primary.startsWith('arn:') ? nativeName(primary) : hostedName(primary, 'primary_secret_name')) : name
+    const at: ReadAt = { ...(ref.version === undefined ? {} : { version: ref.version }), ...(ref.stage === undefined || ref.stage === 'current' ? {} : { stage: ref.stage }), ...(among ? { whole: true } : {}) }
+    const variant = `${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`
+    return { key: { secret: this.#secretKey(native), variant }, native, at, ...(among ? { primary: literalProperty(ref.name) } : {}) }
+  }
+
+  #answer(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): StoreRead {
+    const { record } = answer
+    const hosted = lookup.primary === undefined ? record.value : this.#fromPrimary(record.value, lookup.primary, ref.name)
+    const value = ref.property === undefined ? hosted : propertyOf(hosted, ref.property, `"${ref.name}" in store "${this.name}"`)
+    return {
+      name: ref.name,
+      value,
+      store: this.name,
+      source: this.system,
+      confirmedAt: answer.confirmedAt,
+      cache: answer.state,
+      ...(record.version === undefined ? {} : { version: record.version.id }),
+      ...(record.version?.created === undefined ? {} : { createdAt: record.version.created }),
+      ...(record.expires === undefined ? {} : { expiresAt: record.expires }),
+    }
+  }
+
+  #fromPrimary(whole: SecretValue, property: string, name: string): SecretValue {
+    try {
+      return propertyOf(whole, property, `The primary secret of store "${this.name}"`)
+    } catch (error) {
+      throw isCode(error, 'not_found') ? absentSecret(this, name) : error
+    }
+  }
+
+  #unsupported(what: string): LatchkeyError {
+    return new LatchkeyError('unsupported', `Store "${this.name}" (${this.system}) cannot ${what}.`)
+  }
+
+  /** The one place where a provider's failure gets the store's name; what a provider did not author becomes `internal`. */
+  #fail(name: SecretName, at: ReadAt, error: unknown): never {
+    if (isCode(error, 'not_found') && at.version === undefined && at.stage === undefined) throw absentSecret(this, name.text)
+    throw asLatchkeyError(error)
+  }
+}
+
+/** A hosted name is one top-level key of the primary secret, even if it begins with a slash. */
+const literalProperty = (name: string): string => (name.startsWith('/') ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : name)
