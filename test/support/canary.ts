@@ -1,0 +1,55 @@
+// Canaries: values that may stand nowhere but where a value belongs. Each is unique, and is looked for in every form that leaks were seen in.
+import { createHash, randomBytes } from 'node:crypto'
+
+interface Form {
+  readonly label: string
+  readonly as: string
+  readonly text: string
+}
+
+const forms: Form[] = []
+const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789'
+const draw = (length: number): string => Array.from(randomBytes(length), (byte) => alphabet[byte % alphabet.length]).join('')
+
+/** The part of the base64 text that is the same whatever stands `offset` bytes before, and after, the value. */
+const base64At = (bytes: Buffer, offset: number): string => {
+  const whole = Buffer.concat([Buffer.alloc(offset), bytes])
+  return whole.toString('base64').slice(Math.ceil((offset * 8) / 6), Math.floor((whole.length * 8) / 6))
+}
+
+/** Watches for a value that the code under test made itself, such as a minted token. At least 16 characters. */
+export const watch = (label: string, text: string): string => {
+  if (text.length < 16) throw new Error(`The canary ${label} is too short to be told from other text.`)
+  const bytes = Buffer.from(text, 'utf8')
+  const aligned = [0, 1, 2].map((offset) => base64At(bytes, offset))
+  const found: readonly (readonly [string, string])[] = [
+    ['raw', text],
+    ...aligned.map((encoded) => ['base64', encoded] as const),
+    ...aligned.map((encoded) => ['base64url', encoded.replaceAll('+', '-').replaceAll('/', '_')] as const),
+    ['hex', bytes.toString('hex')],
+    ['hex', bytes.toString('hex').toUpperCase()],
+    ['url', encodeURIComponent(text)],
+    ['json', JSON.stringify(text).slice(1, -1)],
+    ['reversed', [...text].reverse().join('')],
+    ['first 8 characters', text.slice(0, 8)],
+    ['last 8 characters', text.slice(-8)],
+    ['sha256', createHash('sha256').update(bytes).digest('hex')],
+    ['sha256', createHash('sha256').update(bytes).digest('base64url')],
+  ]
+  const seen = new Set<string>()
+  for (const [as, form] of found) {
+    if (!seen.has(form)) forms.push({ label, as, text: form })
+    seen.add(form)
+  }
+  return text
+}
+
+/** A new value that is watched from now on. Begins and ends with characters that occur nowhere else. */
+export const canary = (label: string): string => watch(label, `${draw(12)}.${label}.${draw(12)}`)
+
+/** The same in the form of a virtual key's token. */
+export const canaryToken = (label: string): string => watch(label, `sk-${draw(40)}`)
+
+/** Every canary in a text, and in which forms. Give it whatever a process printed. */
+export const canariesIn = (text: string): readonly { readonly label: string; readonly as: string }[] =>
+  forms.filter((form) => text.includes(form.text)).map(({ label, as }) => ({ label, as }))
