@@ -4,9 +4,10 @@ import type { Call, Clock } from './runtime.ts'
 
 const over = (): LatchkeyError => new LatchkeyError('deadline_exceeded', 'The time of this request ran out before the secret manager was asked.', { applied: 'no' })
 
-/** To be called directly before each send: once the caller left or the deadline passed, nothing more is sent. @throws deadline_exceeded */
+/** To be called directly before each send: once the caller left or the deadline passed, nothing more is sent. @throws the signal's reason, deadline_exceeded */
 export const checkCall = (call: Call, clock: Pick<Clock, 'now'>): void => {
-  if (call.signal.aborted || clock.now() >= call.deadline) throw over()
+  call.signal.throwIfAborted()
+  if (clock.now() >= call.deadline) throw over()
 }
 
 /** Waits for something that others may share: the caller may leave, the thing itself goes on. @throws deadline_exceeded */

@@ -95,9 +95,14 @@ export class LatchkeyError extends Error {
 export const isCode = (error: unknown, ...codes: readonly ErrorCode[]): error is LatchkeyError =>
   error instanceof LatchkeyError && codes.includes(error.code)
 
-/** What is left of a thrown thing that nobody authored: `internal`, without its message, which may hold anything. */
-export const asLatchkeyError = (error: unknown): LatchkeyError =>
-  error instanceof LatchkeyError ? error : new LatchkeyError('internal', 'Something failed inside Latchkey; the request id leads to the log line.')
+/** What is left of a thrown thing that nobody authored: an abort is `deadline_exceeded`, anything else `internal`, without its message, which may hold anything. */
+export const asLatchkeyError = (error: unknown): LatchkeyError => {
+  if (error instanceof LatchkeyError) return error
+  if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
+    return new LatchkeyError('deadline_exceeded', 'The request ended before the secret manager answered.', { applied: 'unknown' })
+  }
+  return new LatchkeyError('internal', 'Something failed inside Latchkey; the request id leads to the log line.')
+}
 
 /** "did you mean …": the known name nearest to a mistyped one, or nothing if none is near. */
 export const nearest = (word: string, known: Iterable<string>): string | undefined => {

@@ -161,7 +161,7 @@ export class SecretStore {
     const native = among ? (primary.startsWith('arn:') ? nativeName(primary) : hostedName(primary, 'primary_secret_name')) : name
     const at: ReadAt = { ...(ref.version === undefined ? {} : { version: ref.version }), ...(ref.stage === undefined || ref.stage === 'current' ? {} : { stage: ref.stage }), ...(among ? { whole: true } : {}) }
     const variant = `${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`
-    return { key: { secret: this.#secretKey(native), variant }, native, at, ...(among ? { primary: literalProperty(ref.name) } : {}) }
+    return { key: { secret: this.#secretKey(native), variant }, native, at, ...(among ? { primary: ref.name } : {}) }
   }
 
   #answer(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): StoreRead {
@@ -199,6 +199,3 @@ export class SecretStore {
     throw asLatchkeyError(error)
   }
 }
-
-/** A hosted name is one top-level key of the primary secret, even if it begins with a slash. */
-const literalProperty = (name: string): string => (name.startsWith('/') ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : name)
