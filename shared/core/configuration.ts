@@ -1,10 +1,13 @@
 // A configuration as the rest of the house sees it, and the one function that makes it of LiteLLM's file. Pure on objects: it parses no YAML and opens
 // nothing; it reports every problem at once, because a person mends a file once, not ten times.
-import type { AccessEntry, CacheConfiguration, KeyNameTemplate } from './configuration/latchkey-section.ts'
-import type { KeyManagementSettings } from './configuration/litellm-settings.ts'
-import type { MasterKeyPlan, Reference } from './configuration/references.ts'
-import type { SelectedBy, StoreConfiguration } from './configuration/stores.ts'
+import { readSection, type AccessEntry, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
+import { gatewaySettings, liteLLMSections, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
+import { collectReferences, lookUp, nameOfReference, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
+import { builtInStore, mappingOf, readDefaultStore, readFurtherStores, readOrder, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/stores.ts'
+import { nearest } from './errors.ts'
 import type { Env } from './runtime.ts'
+import { SecretValue } from './secret.ts'
+import { readSettings, refuseIssues, unknownKey } from './settings.ts'
 
 export type { AccessEntry, CacheConfiguration, Grant, KeyNameTemplate } from './configuration/latchkey-section.ts'
 export type { AccessMode, KeyManagementSettings } from './configuration/litellm-settings.ts'
@@ -51,6 +54,76 @@ export interface Parsed {
  * Reads LiteLLM's file, already parsed into objects. `undefined` means that there is no file: the built-in configuration of `npm start`.
  * @throws misconfigured with every issue of the file and its path
  */
-export const parseConfiguration = (_input: unknown, _options: ParseOptions): Parsed => {
-  throw new Error('follows')
+export const parseConfiguration = (input: unknown, { env, loopback }: ParseOptions): Parsed => {
+  const findings: Findings = { issues: [], warnings: [] }
+  const file = mappingOf(input, 'the file', findings)
+  const general = mappingOf(file['general_settings'], 'general_settings', findings)
+  const section = mappingOf(file['latchkey'], 'latchkey', findings)
+  checkPlaces(file, general, findings)
+
+  const { store, selectedBy, keyManagement } = input === undefined ? builtInStore() : readDefaultStore(general, section['default_store'], env, findings)
+  const further = readFurtherStores(section['stores'], store, env, findings)
+  const plan = readOrder(input === undefined ? ['default', 'environment'] : section['read_order'], [store, ...further], findings)
+  const { cache, access, keyName, issues } = readSection(section, env)
+  const { references, ...found } = collectReferences(file, plan)
+  const masterKey = planMasterKey(general, plan, references, loopback, findings)
+  const warnings = [...findings.warnings, ...found.warnings, ...noticeEnvironment(env)]
+  refuseIssues([...findings.issues, ...issues, ...found.issues])
+  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, warnings }
+  return { configuration, warnings }
 }
+
+/** Keys that stand in the wrong place or are misspelt where LiteLLM's own unrelated keys are tolerated: they would be swallowed, and everything with them. */
+const checkPlaces = (file: Readonly<Record<string, unknown>>, general: Readonly<Record<string, unknown>>, findings: Findings): void => {
+  for (const key of ['key_management_system', 'key_management_settings']) {
+    if (Object.hasOwn(file, key)) findings.warnings.push({ path: key, message: `${key} stands at the top level, where nobody reads it; indent it below general_settings.` })
+  }
+  const ours = ['general_settings', 'latchkey']
+  const tolerated: readonly string[] = [...ours, ...liteLLMSections, 'key_management_system', 'key_management_settings']
+  const known = [...Object.keys(systemChoice), ...Object.keys(gatewaySettings), 'key_management_settings']
+  for (const key of Object.keys(file)) if (!tolerated.includes(key)) noticeSlip('', key, ours, findings)
+  for (const key of Object.keys(general)) if (!known.includes(key)) noticeSlip('general_settings', key, known, findings)
+}
+
+const noticeSlip = (place: string, key: string, known: readonly string[], findings: Findings): void => {
+  const near = nearest(key, known)
+  if (near === undefined) return
+  const { path } = unknownKey(place, key, known)
+  findings.warnings.push({ path, message: `${path} is ignored; did you mean ${near}?` })
+}
+
+/** LiteLLM's order: the setting, literal or a reference, else the name LITELLM_MASTER_KEY. */
+const planMasterKey = (general: Readonly<Record<string, unknown>>, plan: ReadPlan, references: readonly Reference[], loopback: boolean, findings: Findings): MasterKeyPlan => {
+  const from = 'general_settings.master_key'
+  const { settings, issues } = readSettings(gatewaySettings, general, { path: 'general_settings', foreign: Object.keys(general) })
+  findings.issues.push(...issues)
+  const given = settings.master_key
+  if (given === undefined) return { kind: 'name', from: 'default name', name: 'LITELLM_MASTER_KEY', ...lookUp(plan, 'LITELLM_MASTER_KEY') }
+  if (given.startsWith('secret://')) {
+    const found = references.find((reference) => reference.path === from)
+    return { kind: 'ref', from, ref: found?.ref ?? { name: '' } }
+  }
+  const name = nameOfReference(given)
+  if (name.startsWith('oidc/')) findings.issues.push({ path: from, message: 'must not be an oidc/ reference; such a token is another one every hour' })
+  if (name !== given) return { kind: 'name', from, name, ...lookUp(plan, name) }
+  if (given === '') findings.issues.push({ path: from, message: 'must not be empty; leave it out to use LITELLM_MASTER_KEY' })
+  if (!given.isWellFormed()) findings.issues.push({ path: from, message: 'must be well-formed Unicode' })
+  const value = SecretValue.of(given.toWellFormed())
+  const weak = isWeakMasterKey(value)
+  if (weak && given !== '') {
+    if (loopback) findings.warnings.push({ path: from, message: `master_key ${weakMasterKey}.` })
+    else findings.issues.push({ path: from, message: `${weakMasterKey}; so short a master_key is accepted on a loopback address only` })
+  }
+  return { kind: 'literal', from, value, weak }
+}
+
+/** Whether a master key can be guessed: it is shorter than 32 characters, as LiteLLM's sample is. */
+export const isWeakMasterKey = (value: SecretValue): boolean => value.byteLength < 32
+
+/** What to say of such a key, wherever it came from; it follows the name of the setting or the variable. */
+export const weakMasterKey = 'is shorter than 32 characters and can be guessed; make one with: echo "sk-$(openssl rand -hex 32)"'
+
+const noticeEnvironment = (env: Env): readonly Warning[] =>
+  env.get('USE_AWS_KMS')?.trim().toLowerCase() === 'true'
+    ? [{ path: 'USE_AWS_KMS', message: "USE_AWS_KMS is set, but LiteLLM's KMS V2 is not built: variables named LITELLM_SECRET_AWS_KMS_… stay encrypted." }]
+    : []
