@@ -1,0 +1,127 @@
+// The one build: split ESM bundles in dist/lambda/{read,keys}, each a folder that is deployed as it is, and the table of their sizes. It fails when a
+// bundle is over its budget or holds what it must not. Third-party `node:http` becomes process.getBuiltinModule: importing it would load undici.
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { basename, join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import * as esbuild from 'esbuild'
+import type { Metafile, Plugin } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const kilobyte = 1_000
+
+/** Bytes, minified: what an entry loads at once, and the chunks behind one `import()`. */
+export const budgets = { readEntry: 80 * kilobyte, awsChunk: 330 * kilobyte } as const
+
+const withoutUndici: Plugin = {
+  name: 'http-without-undici',
+  setup: (build) => {
+    build.onResolve({ filter: /^(node:)?http$/ }, () => ({ path: 'node:http', namespace: 'builtin-http' }))
+    build.onLoad({ filter: /./, namespace: 'builtin-http' }, () => ({
+      contents: `const http = process.getBuiltinModule('node:http')
+export default http
+export const { Agent, ClientRequest, IncomingMessage, METHODS, OutgoingMessage, STATUS_CODES, Server, ServerResponse, createServer, get, globalAgent, maxHeaderSize, request, validateHeaderName, validateHeaderValue } = http`,
+    }))
+  },
+}
+
+/** Builds one function into `folder` and answers what esbuild knows of it. */
+export const bundle = async (entry: 'read' | 'keys', folder: string): Promise<Metafile> => {
+  await rm(folder, { recursive: true, force: true })
+  const { metafile } = await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: { [entry]: `functions/lambda/${entry}.ts` },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    minify: true,
+    treeShaking: true,
+    metafile: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    conditions: ['module', 'import', 'node'],
+    legalComments: 'none',
+    logLevel: 'error',
+    plugins: [withoutUndici],
+  })
+  return metafile
+}
+
+type Outputs = Metafile['outputs']
+
+/** The outputs that loading `from` loads, without what stands behind an `import()`. */
+export const loadedWith = (outputs: Outputs, from: string, found = new Set<string>()): ReadonlySet<string> => {
+  if (found.has(from)) return found
+  found.add(from)
+  for (const { path, kind } of outputs[from]?.imports ?? []) if (kind === 'import-statement' && outputs[path] !== undefined) loadedWith(outputs, path, found)
+  return found
+}
+
+const providerOf = (outputs: Outputs, path: string): string | undefined => /^shared\/providers\/(?!registry)(.+)\.ts$/.exec(outputs[path]?.entryPoint ?? '')?.[1]
+
+/** What one bundle weighs, and the files of the house and of vendors in each part. */
+export interface Part {
+  readonly name: string
+  readonly bytes: number
+  readonly inputs: ReadonlySet<string>
+}
+
+/** The entry with what it imports, then each lazily imported provider with what it brings beside the entry, its SDK included. */
+export const partsOf = ({ outputs }: Metafile): readonly Part[] => {
+  const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint?.startsWith('functions/lambda/')) ?? ''
+  const atOnce = loadedWith(outputs, entry)
+  const part = (name: string, paths: Iterable<string>): Part => {
+    const list = [...paths]
+    return { name, bytes: list.reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0), inputs: new Set(list.flatMap((path) => Object.keys(outputs[path]?.inputs ?? {}))) }
+  }
+  const behind = (path: string, found = new Set<string>()): ReadonlySet<string> => {
+    for (const loaded of loadedWith(outputs, path)) {
+      if (found.has(loaded) || atOnce.has(loaded)) continue
+      found.add(loaded)
+      for (const { path: next, kind } of outputs[loaded]?.imports ?? []) if (kind === 'dynamic-import' && outputs[next] !== undefined) behind(next, found)
+    }
+    return found
+  }
+  const providers = Object.keys(outputs).filter((path) => providerOf(outputs, path) !== undefined)
+  return [part('entry', atOnce), ...providers.map((path) => part(providerOf(outputs, path) ?? '', behind(path)))]
+}
+
+/** What a bundle holds that it must not. */
+export const complaints = (entry: string, parts: readonly Part[]): readonly string[] => {
+  const found: string[] = []
+  for (const part of parts) {
+    const providers = [...part.inputs].filter((input) => /^shared\/providers\/(?!registry\.ts)/.test(input) && input !== `shared/providers/${part.name}.ts`)
+    if (providers.length > 0) found.push(`${entry}: ${part.name} holds another provider: ${providers.join(', ')}`)
+    const vendors = [...part.inputs].filter((input) => part.name === 'entry' && /node_modules\/(?!zod\/)/.test(input))
+    if (vendors.length > 0) found.push(`${entry}: the entry holds libraries: ${vendors.slice(0, 3).join(', ')}`)
+    if (entry === 'read' && [...part.inputs].some((input) => /node_modules\/(zod|yaml)\//.test(input))) found.push(`read: ${part.name} holds zod or yaml`)
+  }
+  const entryBytes = parts.find((part) => part.name === 'entry')?.bytes ?? 0
+  if (entry === 'read' && entryBytes > budgets.readEntry) found.push(`read: the entry has ${entryBytes} bytes; the budget is ${budgets.readEntry}`)
+  const aws = parts.find((part) => part.name === 'aws-secrets-manager')?.bytes ?? 0
+  if (aws > budgets.awsChunk) found.push(`${entry}: aws-secrets-manager has ${aws} bytes; the budget is ${budgets.awsChunk}`)
+  return found
+}
+
+const main = async (): Promise<void> => {
+  const { values } = parseArgs({ options: { config: { type: 'string' }, out: { type: 'string', default: join(root, 'dist') } } })
+  const wrong: string[] = []
+  const rows: { function: string; part: string; bytes: number }[] = []
+  for (const entry of ['read', 'keys'] as const) {
+    const folder = join(values.out, 'lambda', entry)
+    const parts = partsOf(await bundle(entry, folder))
+    rows.push(...parts.map((part) => ({ function: entry, part: part.name, bytes: part.bytes })))
+    wrong.push(...complaints(entry, parts))
+  }
+  await mkdir(values.out, { recursive: true })
+  await writeFile(join(values.out, 'sizes.json'), `${JSON.stringify(rows, null, 2)}\n`)
+  for (const row of rows) process.stdout.write(`${row.function.padEnd(6)}${row.part.padEnd(24)}${(row.bytes / kilobyte).toFixed(1).padStart(9)} kB\n`)
+  process.stdout.write(`written to ${relative(process.cwd(), values.out) || basename(values.out)}/lambda; budgets: read entry ${budgets.readEntry / kilobyte} kB, aws-secrets-manager ${budgets.awsChunk / kilobyte} kB\n`)
+  for (const complaint of wrong) process.stderr.write(`${complaint}\n`)
+  process.exitCode = wrong.length === 0 ? 0 : 1
+}
+
+if (import.meta.main) await main()

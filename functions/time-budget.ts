@@ -1,0 +1,30 @@
+// The time of one request, on every host alike: an absolute deadline for those who plan, and a signal that ends what still waits when it has come.
+import { LatchkeyError } from '../shared/core/errors.ts'
+import type { Call, Clock } from '../shared/core/runtime.ts'
+
+/** The longest any request may take, in milliseconds. */
+export const longestRequestMs = 25_000
+
+export interface TimeBudget extends Call {
+  /** Ends the wait of this request only, with `reason` or none; afterwards no timer is left behind. */
+  end(reason?: Error): void
+}
+
+/** Starts the time of one request. Default: 25 s. */
+export const timeBudget = (clock: Clock, ms: number = longestRequestMs): TimeBudget => {
+  const request = new AbortController()
+  const timer = new AbortController()
+  const budget = Math.max(0, Math.min(ms, longestRequestMs))
+  clock.sleep(budget, timer.signal).then(
+    () => request.abort(new LatchkeyError('deadline_exceeded', `The request was not answered within ${budget} ms.`, { applied: 'unknown' })),
+    () => undefined,
+  )
+  return {
+    signal: request.signal,
+    deadline: clock.now() + budget,
+    end: (reason) => {
+      timer.abort(new Error('answered'))
+      if (reason !== undefined) request.abort(reason)
+    },
+  }
+}
