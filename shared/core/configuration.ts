@@ -1,9 +1,11 @@
 // A configuration as the rest of the house sees it, and the one function that makes it of LiteLLM's file. Pure on objects: it parses no YAML and opens
 // nothing; it reports every problem at once, because a person mends a file once, not ten times.
+import { builtInStore, readDefaultStore } from './configuration/default-store.ts'
 import { readSection, type AccessEntry, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
 import { gatewaySettings, liteLLMSections, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
 import { collectReferences, lookUp, nameOfReference, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
-import { builtInStore, mappingOf, readDefaultStore, readFurtherStores, readOrder, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/stores.ts'
+import { mappingOf, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/store-configuration.ts'
+import { readFurtherStores, readOrder } from './configuration/stores.ts'
 import { nearest } from './errors.ts'
 import type { Env } from './runtime.ts'
 import { SecretValue } from './secret.ts'
@@ -12,7 +14,7 @@ import { readSettings, refuseIssues, unknownKey } from './settings.ts'
 export type { AccessEntry, CacheConfiguration, Grant, KeyNameTemplate } from './configuration/latchkey-section.ts'
 export type { AccessMode, KeyManagementSettings } from './configuration/litellm-settings.ts'
 export type { MasterKeyPlan, Reference, Source } from './configuration/references.ts'
-export type { SelectedBy, StoreConfiguration } from './configuration/stores.ts'
+export type { SelectedBy, StoreConfiguration } from './configuration/store-configuration.ts'
 
 /** Something that works, but surely not as whoever wrote it meant. `path` is where it stands in the file, or an environment variable's name. */
 export interface Warning {

@@ -2,7 +2,7 @@
 import { LatchkeyError, nearest, type Issue } from '../errors.ts'
 import type { SecretRef, SecretValue } from '../secret.ts'
 import { systems } from './litellm-settings.ts'
-import type { StoreConfiguration } from './stores.ts'
+import type { StoreConfiguration } from './store-configuration.ts'
 
 /** Where a name is looked for first. After `manager`, a confirmed absence moves on to the environment. */
 export type Source = 'manager' | 'environment'

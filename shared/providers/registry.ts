@@ -1,0 +1,50 @@
+// One line a provider: LiteLLM's name of the system, and how its file is loaded. Lazy, so that a function loads its own provider and no other.
+// A system that is known but not built is refused when it is opened, not when the file is read: a file may be checked before everything in it exists.
+import { storeSettingNames } from '../core/configuration/stores.ts'
+import type { StoreConfiguration } from '../core/configuration.ts'
+import { LatchkeyError, nearest } from '../core/errors.ts'
+import type { Origin, SecretProvider } from '../core/provider.ts'
+import type { ProviderIo } from '../core/runtime.ts'
+import { readSettings, refuseIssues, type Setting } from '../core/settings.ts'
+
+/** A provider's file as the registry sees it: whatever its settings are, only its own table makes them. */
+export interface AnyProvider {
+  readonly name: string
+  readonly title: string
+  readonly settings: Readonly<Record<string, Setting>>
+  open(settings: never, io: ProviderIo, origin: Origin): Promise<SecretProvider>
+}
+
+/** System → file. Tests and bundles may bring their own. */
+export type Registry = Readonly<Record<string, () => Promise<{ readonly default: AnyProvider }>>>
+
+export const registry: Registry = {
+  memory: () => import('./memory.ts'),
+  environment: () => import('./environment.ts'),
+  embedded: () => import('./embedded.ts'),
+  aws_secret_manager: () => import('./aws-secrets-manager.ts'),
+}
+
+/** Systems of the design whose provider is still to come. */
+export const notBuiltSystems = ['aws_kms', 'azure_key_vault', 'google_secret_manager', 'google_kms', 'hashicorp_vault', 'cyberark', 'infisical', 'custom'] as const
+
+/** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
+export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {
+  const name = system === 'local' ? 'environment' : system
+  const load = Object.hasOwn(from, name) ? from[name] : undefined
+  if (load !== undefined) return (await load()).default
+  const pending: readonly string[] = notBuiltSystems
+  if (pending.includes(name)) throw refuse(path, `${name} is not built yet; built are ${Object.keys(from).join(', ')}`)
+  const near = nearest(name, [...Object.keys(from), ...pending])
+  throw refuse(path, `Invalid Key Management System selected${near === undefined ? '' : `; did you mean ${near}?`}`)
+}
+
+const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${path}: ${message}.`, { issues: [{ path, message }] })
+
+/** Loads a store's provider, reads its settings by the provider's own table, and opens it; makes no network call. @throws misconfigured with every issue of the store's settings */
+export const openProvider = async (store: StoreConfiguration, io: ProviderIo, from: Registry = registry): Promise<SecretProvider> => {
+  const provider = await loadProvider(store.system, store.path, from)
+  const { settings, issues } = readSettings(provider.settings, store.settings, { path: store.path, env: io.env, foreign: storeSettingNames.filter((name) => !Object.hasOwn(store.settings, name)) })
+  refuseIssues(issues)
+  return provider.open(settings as never, io, { kind: 'operator' })
+}
