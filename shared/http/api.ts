@@ -1,5 +1,6 @@
 // The currency at the rim: plain objects in, plain objects out, and the route table as data. No `Request`, no `Response`: touching those
 // globals loads undici, which costs every cold start 10 to 20 ms.
+import type { Grant } from '../core/configuration.ts'
 import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
 import type { KeyLifecycle } from '../core/key-lifecycle.ts'
 import type { SecretStore } from '../core/store.ts'
@@ -28,22 +29,13 @@ export interface ApiResponse {
   readonly body: string
 }
 
-/** Everything a caller may be allowed to do. `<family>:*` in a grant means the whole family, `keys:reveal` excepted. */
+/** Everything a caller may be allowed to do. `secrets:*`, `keys:*` and `*` in a grant mean the whole family, or all, `keys:reveal` excepted. */
 export const actions = [
   'secrets:read', 'secrets:list', 'secrets:write', 'secrets:delete',
   'keys:create', 'keys:rotate', 'keys:delete', 'keys:read', 'keys:verify', 'keys:reveal',
   'ops:read',
 ] as const
 export type Action = (typeof actions)[number]
-
-/** One thing an `access` entry allows. `names` goes with `secrets:*` and `keys:reveal`, `team` with the other `keys:*`. */
-export interface Grant {
-  readonly action: string
-  /** Patterns: `*` inside a segment, `**` across segments. Without it no name is covered. */
-  readonly names?: readonly string[]
-  /** A team id, or `*` for every team and for keys without one. Without it only keys without a team are covered. */
-  readonly team?: string
-}
 
 /** Who calls, proved. */
 export interface Caller {
@@ -61,11 +53,10 @@ export interface Authenticator {
 
 /** What the handlers work with; `latchkey.ts` composes it. */
 export interface Services {
+  /** By name; `default` is there always, and is where writes go without `store`. */
   readonly stores: ReadonlyMap<string, SecretStore>
   /** Names of `stores`; reads without `store` go through them, and only a confirmed absence moves on. */
   readonly readOrder: readonly string[]
-  /** The store that writes go to without `store`. Default: the one named `default`, else the first of `stores`. */
-  readonly defaultStore?: string
   /** Loaded by the first key route, so that the read function never loads it. */
   readonly keys: () => Promise<KeyLifecycle>
   readonly auth: Authenticator

@@ -1,0 +1,104 @@
+// Who calls, and what the grants allow. Tokens are compared by their SHA-256, all of them every time; the master key is asked for only when no token
+// matched, because it may live in a secret manager that is slow or down.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { AccessEntry, Grant } from '../core/configuration.ts'
+import { LatchkeyError } from '../core/errors.ts'
+import type { Call } from '../core/runtime.ts'
+import { SecretValue } from '../core/secret.ts'
+import type { Action, Authenticator, Caller } from './api.ts'
+
+/** The caller's name under which the master key stands in audit lines; no `access` entry may have it. */
+export const masterKeyName = 'master-key'
+
+/** Nobody yet: what a public route sees, and what the audit line of a refused credential names. */
+export const anonymous: Caller = { name: 'anonymous', master: false, grants: [] }
+
+export interface AuthenticatorOptions {
+  readonly access: readonly AccessEntry[]
+  /** Asked only for a token that no entry has. Its failure is the caller's answer: an outage is no wrong key. */
+  readonly masterKey: (call: Call) => Promise<SecretValue | undefined>
+}
+
+const refuse = (message: string): LatchkeyError => new LatchkeyError('unauthenticated', message)
+
+/** @throws misconfigured when two entries share a name or one takes a reserved name */
+export const createAuthenticator = (options: AuthenticatorOptions): Authenticator => {
+  const entries = options.access.map((entry) => ({ digest: Buffer.from(entry.tokenSha256, 'hex'), caller: { name: entry.name, master: false, grants: entry.grants } }))
+  const names = new Set([masterKeyName, anonymous.name])
+  for (const { digest, caller } of entries) {
+    if (names.has(caller.name)) throw new LatchkeyError('misconfigured', `latchkey.access: the name "${caller.name}" is reserved or stands twice; give every entry its own name.`)
+    if (digest.length !== 32) throw new LatchkeyError('misconfigured', `latchkey.access: token_sha256 of "${caller.name}" must be 64 hex digits.`)
+    names.add(caller.name)
+  }
+  return {
+    authenticate: async (headers, call) => {
+      const token = tokenOf(headers)
+      if (token === undefined) throw refuse('No credential was sent.')
+      const digest = createHash('sha256').update(token, 'utf8').digest()
+      let found: Caller | undefined
+      for (const entry of entries) if (timingSafeEqual(entry.digest, digest)) found = entry.caller
+      if (found !== undefined) return found
+      const master = await options.masterKey(call)
+      if (master === undefined || !master.equals(SecretValue.of(token))) throw refuse('The credential is not one that Latchkey knows.')
+      return { name: masterKeyName, master: true, grants: [] }
+    },
+  }
+}
+
+/** The token of `Authorization: Bearer` or `x-litellm-api-key`; another scheme in `Authorization` belongs to whoever stands in front of us. */
+const tokenOf = (headers: Readonly<Record<string, string>>): string | undefined => {
+  const bearer = /^bearer +(\S+) *$/i.exec(headers['authorization'] ?? '')?.[1]
+  const own = /^(?:bearer +)?(\S+) *$/i.exec(headers['x-litellm-api-key'] ?? '')?.[1]
+  if (bearer !== undefined && own !== undefined && bearer !== own) throw refuse('Two different credentials were sent; send one.')
+  const token = bearer ?? own
+  return token?.isWellFormed() === true ? token : undefined
+}
+
+const covers = (grant: Grant, action: Action): boolean =>
+  grant.action === action || (action !== 'keys:reveal' && (grant.action === '*' || grant.action === `${action.slice(0, action.indexOf(':'))}:*`))
+
+const patterns = new WeakMap<Grant, readonly RegExp[]>()
+
+/** A pattern as an expression over a whole name: `*` stands for anything inside one segment, `**` for anything at all. */
+const compile = (pattern: string): RegExp =>
+  new RegExp(`^${pattern.replace(/\*{3,}/g, '**').split(/(\*\*?)/).map((part) => (part === '**' ? '.*' : part === '*' ? '[^/]*' : part.replace(/[^\w\s]/g, '\\$&'))).join('')}$`, 's')
+
+const coversName = (grant: Grant, name: string): boolean => {
+  if (grant.names === undefined) return true
+  const compiled = patterns.get(grant) ?? grant.names.map(compile)
+  patterns.set(grant, compiled)
+  return compiled.some((pattern) => pattern.test(name))
+}
+
+/** What the caller may do it to: a secret's name, a key's team (`null`: a key without one), or nothing in particular. */
+export interface Target {
+  readonly name?: string
+  readonly team?: string | null
+}
+
+/** Deny by default. Without a target: whether there is anything at all that the caller may do this to. */
+export const allows = (caller: Caller, action: Action, target: Target = {}): boolean =>
+  (caller.master && action !== 'keys:reveal') ||
+  caller.grants.some(
+    (grant) =>
+      covers(grant, action) &&
+      (target.name === undefined || coversName(grant, target.name)) &&
+      (target.team === undefined || grant.team === undefined || grant.team === '*' || grant.team === target.team),
+  )
+
+/** Whether native names and principals may be shown. */
+export const seesDetail = (caller: Caller): boolean => allows(caller, 'ops:read') || allows(caller, 'secrets:list')
+
+/** The teams a caller is confined to for an action, or `undefined` when every key is covered. */
+export const teamsOf = (caller: Caller, action: Action): readonly string[] | undefined => {
+  if (caller.master) return undefined
+  const grants = caller.grants.filter((grant) => covers(grant, action))
+  return grants.some((grant) => grant.team === undefined || grant.team === '*') ? undefined : grants.flatMap((grant) => grant.team ?? [])
+}
+
+/** @throws forbidden naming the grant, and nothing about what exists */
+export const demand = (caller: Caller, wanted: readonly Action[], target?: Target): void => {
+  if (wanted.some((action) => allows(caller, action, target))) return
+  const where = target?.name !== undefined ? ' for this name' : target?.team !== undefined ? ' for this team' : ''
+  throw new LatchkeyError('forbidden', `The caller "${caller.name}" has no grant ${wanted.join(' or ')}${where}.`, { hint: 'Ask whoever owns the configuration for a grant under latchkey.access.' })
+}

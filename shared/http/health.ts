@@ -1,0 +1,100 @@
+// What every bundle serves: is it alive, is it ready, who am I, what can the stores do. `/health` asks nobody; `/ready` asks each store at most
+// every ten seconds, whoever asks.
+import type { Call } from '../core/runtime.ts'
+import type { Finding } from '../core/provider.ts'
+import type { SecretStore } from '../core/store.ts'
+import type { Answer, Exchange, Route, Services } from './api.ts'
+import { allows } from './auth.ts'
+import { answer, openAnswer, type Body } from './problem.ts'
+
+const readyForMs = 10_000
+const checkWithinMs = 5_000
+
+interface StoreState {
+  readonly store: SecretStore
+  readonly findings: readonly Finding[]
+}
+
+const checks = new WeakMap<Services, { readonly at: number; readonly states: Promise<readonly StoreState[]> }>()
+
+const checkStore = async (store: SecretStore, call: Call): Promise<StoreState> => {
+  try {
+    return { store, findings: await store.provider.check('reach', call) }
+  } catch {
+    return { store, findings: [{ ok: false, subject: 'reach', message: 'The check itself failed.' }] }
+  }
+}
+
+/** One check serves everybody who asks within ten seconds; no caller's leaving ends it. */
+const stateOf = (services: Services): Promise<readonly StoreState[]> => {
+  const now = services.runtime.clock.now()
+  const last = checks.get(services)
+  if (last !== undefined && now - last.at < readyForMs) return last.states
+  const call: Call = { signal: new AbortController().signal, deadline: now + checkWithinMs }
+  const states = Promise.all([...services.stores.values()].map((store) => checkStore(store, call)))
+  checks.set(services, { at: now, states })
+  return states
+}
+
+const health = async (exchange: Exchange): Promise<Answer> => openAnswer(200, { status: 'ok', version: exchange.services.version })
+
+const isReady = (state: StoreState): boolean => state.findings.every((finding) => finding.ok)
+
+const ready = async (exchange: Exchange): Promise<Answer> => {
+  const { services, headers } = exchange
+  const credential = headers['authorization'] !== undefined || headers['x-litellm-api-key'] !== undefined
+  const caller = credential ? await services.auth.authenticate(headers, exchange.call) : exchange.caller
+  const states = await stateOf(services)
+  const fine = states.every(isReady)
+  const body = { status: fine ? 'ready' : 'not_ready' }
+  const [status, more] = fine ? [200, {}] : [503, { 'retry-after': String(readyForMs / 1000) }]
+  if (!allows(caller, 'ops:read')) return openAnswer(status, body, more)
+  const receipt = await exchange.record({ action: 'ops:read', decision: 'allowed', caller: caller.name })
+  const stores = states.map((state) => ({ name: state.store.name, system: state.store.system, ready: isReady(state), findings: state.findings.map(({ ok, subject, message, setting }) => ({ ok, subject, message, setting })) }))
+  return answer(receipt, status, { ...body, stores }, more)
+}
+
+const whoami = async (exchange: Exchange): Promise<Answer> => {
+  const { name, master, grants } = exchange.caller
+  const shown = master ? [{ action: '*' }] : grants.map(({ action, names, team }) => ({ action, names, team }))
+  return answer(await exchange.record({ decision: 'allowed' }), 200, { name, master, grants: shown })
+}
+
+const capabilitiesOf = (store: SecretStore): Body => {
+  const { traits } = store.provider
+  return {
+    name: store.name,
+    system: store.system,
+    access_mode: store.policy.accessMode,
+    store_virtual_keys: store.policy.storeVirtualKeys,
+    prefix: store.policy.prefix,
+    guarantee: traits.write?.guarantee ?? null,
+    versions: traits.versions,
+    soft_delete: traits.write?.softDelete ?? false,
+    max_value_bytes: traits.value.maxBytes,
+    value_bytes: traits.value.bytes,
+    can: {
+      read: true,
+      batch_read: store.can('readMany'),
+      list: store.can('list'),
+      write: store.can('write'),
+      rotate: store.can('promote'),
+      delete: store.can('remove'),
+      recover: store.can('recover'),
+    },
+  }
+}
+
+const capabilities = async (exchange: Exchange): Promise<Answer> => {
+  const { services } = exchange
+  const receipt = await exchange.record({ decision: 'allowed' })
+  return answer(receipt, 200, { version: services.version, read_order: services.readOrder, stores: [...services.stores.values()].map(capabilitiesOf) })
+}
+
+/** What every bundle serves. */
+export const commonRoutes: readonly Route[] = [
+  { method: 'GET', path: '/health', shape: 'problem', action: 'public', handler: health },
+  { method: 'GET', path: '/ready', shape: 'problem', action: 'public', handler: ready },
+  { method: 'GET', path: '/whoami', shape: 'problem', action: 'anyone', handler: whoami },
+  { method: 'GET', path: '/capabilities', shape: 'problem', action: 'anyone', handler: capabilities },
+]
