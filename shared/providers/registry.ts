@@ -16,13 +16,13 @@ export interface AnyProvider {
 }
 
 /** System → file. Tests and bundles may bring their own. */
-export type Registry = Readonly<Record<string, () => Promise<{ readonly default: AnyProvider }>>>
+export type Registry = Readonly<Record<string, () => Promise<AnyProvider>>>
 
 export const registry: Registry = {
-  memory: () => import('./memory.ts'),
-  environment: () => import('./environment.ts'),
-  embedded: () => import('./embedded.ts'),
-  aws_secret_manager: () => import('./aws-secrets-manager.ts'),
+  memory: () => import('./memory.ts').then((file) => file.memory),
+  environment: () => import('./environment.ts').then((file) => file.environment),
+  embedded: () => import('./embedded.ts').then((file) => file.embedded),
+  aws_secret_manager: () => import('./aws-secrets-manager.ts').then((file) => file.awsSecretsManager),
 }
 
 /** Systems of the design whose provider is still to come. */
@@ -32,7 +32,7 @@ export const notBuiltSystems = ['aws_kms', 'azure_key_vault', 'google_secret_man
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {
   const name = system === 'local' ? 'environment' : system
   const load = Object.hasOwn(from, name) ? from[name] : undefined
-  if (load !== undefined) return (await load()).default
+  if (load !== undefined) return load()
   const pending: readonly string[] = notBuiltSystems
   if (pending.includes(name)) throw refuse(path, `${name} is not built yet; built are ${Object.keys(from).join(', ')}`)
   const near = nearest(name, [...Object.keys(from), ...pending])
