@@ -237,7 +237,7 @@ export const openEmbedded = async (settings: EmbeddedSettings, io: ProviderIo, c
 }
 
 /** The embedded store: versions, labels, soft delete; safe for several processes on one machine; values and metadata sealed, names not. */
-export default defineProvider<EmbeddedSettings>({
+export const embedded = defineProvider<EmbeddedSettings>({
   name: 'embedded',
   title: 'a file on this machine',
   settings: {

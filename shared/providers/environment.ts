@@ -1,0 +1,157 @@
+// The process environment and `.env`, read once at open and never written. The environment wins where both have a name, as with dotenv and LiteLLM.
+// It is never an open door: the credentials that Latchkey itself runs on are refused by name, whatever is configured.
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { LatchkeyError } from '../core/errors.ts'
+import { hostedName, verbatimCodec } from '../core/names.ts'
+import { defineProvider, type OpenedProvider } from '../core/provider.ts'
+import type { Call, ProviderIo } from '../core/runtime.ts'
+import { SecretValue, type SecretFacts, type SecretName, type SecretRecord } from '../core/secret.ts'
+
+interface EnvironmentSettings {
+  readonly dotenv_path: string
+  readonly readable?: readonly string[]
+  readonly never?: readonly string[]
+}
+
+/** What opens the managers, the clouds and Latchkey itself. Compared in upper case: some systems do not tell cases apart. */
+const neverNames: ReadonlySet<string> = new Set([
+  'LITELLM_MASTER_KEY',
+  'AZURE_TENANT_ID',
+  'AZURE_USERNAME',
+  'AZURE_PASSWORD',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'AZURE_AUTHORITY_HOST',
+  'IDENTITY_ENDPOINT',
+  'IDENTITY_HEADER',
+  'MSI_ENDPOINT',
+  'MSI_SECRET',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+  'GOOGLE_APPLICATION_CREDENTIALS_JSON',
+  'GCS_PATH_SERVICE_ACCOUNT',
+  'VAULT_TOKEN',
+  'VAULT_SECRET_ID',
+  'CIRCLE_OIDC_TOKEN',
+  'CIRCLE_OIDC_TOKEN_V2',
+])
+const neverBeginnings = ['LATCHKEY_', 'AWS_', 'AZURE_CLIENT_', 'AZURE_KEY_VAULT_', 'HCP_VAULT_', 'CYBERARK_', 'CONJUR_', 'INFISICAL_', 'CLOUDSDK_', 'ACTIONS_ID_TOKEN_REQUEST_', 'KSM_']
+
+/**
+ * Whether a name of the environment may never be read through Latchkey: its own settings and master key, and the credentials of clouds and managers.
+ * `never` adds names, such as the one that the master key is configured from.
+ */
+export const isNeverReadable = (name: string, never: Iterable<string> = []): boolean => {
+  const upper = name.toUpperCase()
+  if (neverNames.has(upper) || neverBeginnings.some((beginning) => upper.startsWith(beginning))) return true
+  for (const refused of never) if (refused.toUpperCase() === upper) return true
+  return false
+}
+
+/** The names that a caller over HTTP may read: those in `.env`, those hosted and those that the configuration refers to, without what is never readable. */
+export const readableNames = (sources: readonly Iterable<string>[], never: readonly string[] = []): ReadonlySet<string> =>
+  new Set(sources.flatMap((names) => [...names]).filter((name) => !isNeverReadable(name, never)))
+
+/** A value in one of three kinds of quotes, over several lines if need be, or the rest of the line up to `#`. */
+const quoted = (quote: string): string => String.raw`\s*${quote}(?:\\${quote}|[^${quote}])*${quote}`
+const assignment = new RegExp(String.raw`^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(${quoted("'")}|${quoted('"')}|${quoted('`')}|[^#\r\n]+)?\s*(?:#.*)?$`, 'gm')
+
+/** What `dotenv` reads from a text, name by name: later lines win, nothing is interpolated, what is no assignment is passed over. */
+export const parseDotenv = (text: string): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>()
+  for (const [, name = '', written = ''] of text.replace(/\r\n?/g, '\n').matchAll(assignment)) {
+    const trimmed = written.trim()
+    const bare = trimmed.replace(/^(['"`])([\s\S]*)\1$/gm, '$2')
+    found.set(name, trimmed.startsWith('"') ? bare.replaceAll(String.raw`\n`, '\n').replaceAll(String.raw`\r`, '\r') : bare)
+  }
+  return found
+}
+
+const readDotenv = async (path: string, io: ProviderIo): Promise<ReadonlyMap<string, string>> => {
+  const mode = io.env.get('LITELLM_MODE') ?? ''
+  if (mode !== '' && mode !== 'DEV') return new Map()
+  const bytes = await io.files.read(resolve(path.replace(/^~(?=\/|$)/, homedir())))
+  return bytes === undefined ? new Map() : parseDotenv(Buffer.from(bytes).toString('utf8'))
+}
+
+const codec = verbatimCodec()
+
+const begin = (call: Call, io: ProviderIo): void => {
+  call.signal.throwIfAborted()
+  if (io.clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this call had run out before it was made.', { applied: 'no' })
+}
+
+const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<OpenedProvider> => {
+  const dotenv = await readDotenv(settings.dotenv_path, io)
+  const never = settings.never ?? []
+  const opened = settings.readable === undefined ? undefined : new Set(settings.readable)
+  const valueOf = (name: string): string | undefined => io.env.get(name) ?? dotenv.get(name)
+
+  const lookUp = (name: SecretName): string => {
+    if (isNeverReadable(name.text, never)) throw new LatchkeyError('forbidden', `${name.text} belongs to Latchkey or to its credentials; it is never readable.`)
+    if (opened !== undefined && !opened.has(name.text) && !dotenv.has(name.text)) {
+      throw new LatchkeyError('forbidden', `${name.text} is not open: of the environment only names in hosted_keys, in ${settings.dotenv_path} or in the configuration can be read.`)
+    }
+    const value = valueOf(codec.encode(name))
+    if (value === undefined) throw new LatchkeyError('not_found', `${name.text} is neither in the environment nor in ${settings.dotenv_path}.`)
+    return value
+  }
+  const recordOf = (name: SecretName): SecretRecord => {
+    const value = lookUp(name)
+    if (!value.isWellFormed()) throw new LatchkeyError('integrity', `The value of ${name.text} in the environment is not well-formed Unicode.`)
+    return { name, value: SecretValue.of(value) }
+  }
+  const factsOf = (name: SecretName): SecretFacts => ({ name, nativeName: name.text, labels: {} })
+
+  /** Names that were opened on purpose, so that a list shows nothing of the rest of the environment. */
+  const listed = [...readableNames([dotenv.keys(), opened ?? []], never)].filter((name) => name !== '.' && name !== '..').sort()
+
+  return {
+    traits: { names: codec, versions: 'none', value: { maxBytes: 1_048_576, empty: true, bytes: 'text' } },
+    read: async (name, at, call) => {
+      begin(call, io)
+      if (at.version !== undefined || (at.stage ?? 'current') !== 'current') throw new LatchkeyError('not_found', `${name.text} has no versions: the environment keeps one value only.`)
+      return recordOf(name)
+    },
+    readMany: async (names, call) => {
+      begin(call, io)
+      return names.map((name) => {
+        try {
+          return recordOf(name)
+        } catch (error) {
+          if (error instanceof LatchkeyError) return error
+          throw error
+        }
+      })
+    },
+    describe: async (name, call) => {
+      begin(call, io)
+      lookUp(name)
+      return factsOf(name)
+    },
+    list: async ({ prefix, label, cursor, limit }, call) => {
+      begin(call, io)
+      const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8')
+      if (cursor !== undefined && !listed.includes(after)) throw new LatchkeyError('invalid_request', 'cursor: is not one that this list gave; begin again without it.', { param: 'cursor' })
+      const rest = label === undefined ? listed.filter((name) => name.startsWith(prefix) && name > after && valueOf(name) !== undefined) : []
+      const items = rest.slice(0, limit)
+      const last = items.at(-1)
+      const page = { items: items.map((name) => factsOf(hostedName(name))) }
+      return last !== undefined && rest.length > limit ? { ...page, cursor: Buffer.from(last).toString('base64url') } : page
+    },
+    check: async () => [
+      { ok: true, subject: 'environment', message: dotenv.size === 0 ? 'The process environment can be read; no .env is loaded.' : `The process environment can be read, and ${dotenv.size} names of ${settings.dotenv_path}.` },
+    ],
+  }
+}
+
+/** The process environment and a `.env` file, read only: exact names, exact values. */
+export const environment = defineProvider<EnvironmentSettings>({
+  name: 'environment',
+  title: 'the process environment and .env',
+  settings: {
+    dotenv_path: { type: 'string', default: '.env', text: 'A file of assignments, read once at the start while LITELLM_MODE is DEV or unset; it may be missing, and it is never written.' },
+    readable: { type: 'string_list', text: 'Names that may be read beside those in the file. Default: every name of the environment, which is for the configuration\'s own references only.' },
+    never: { type: 'string_list', text: 'Further names that are never readable, beside the credentials of Latchkey, the clouds and the managers.' },
+  },
+  open,
+})
