@@ -93,7 +93,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
   /** A failure becomes an answer, after its audit line if there was a decision and it has none yet. */
   async function fail(request: ApiRequest, progress: Progress, thrown: unknown): Promise<ApiResponse> {
     let error = authored(request, progress, thrown)
-    const decided = progress.route !== undefined && progress.route.action !== 'public' && progress.lines === 0 && error.code !== 'audit_unavailable'
+    const decided = progress.route !== undefined && (progress.route.action !== 'public' || error.code === 'unauthenticated') && progress.lines === 0 && error.code !== 'audit_unavailable'
     if (decided) {
       const decision = isCode(error, 'forbidden', 'unauthenticated') ? 'denied' : 'failed'
       const { operationId } = error.details

@@ -40,7 +40,7 @@ export const createRouter = (routes: readonly Route[]): ((method: string, path: 
 }
 
 /** The value of a header `Allow`: HEAD goes with GET, and every path answers OPTIONS. */
-export const allowed = (routes: readonly Route[]): string => [...routes.flatMap((route) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method])), 'OPTIONS'].join(', ')
+export const allowed = (routes: readonly Route[]): string => [...new Set(routes.flatMap((route) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]))), 'OPTIONS'].join(', ')
 
 /** One percent-decoding. @throws invalid_request naming the field */
 export const decodeOnce = (raw: string, field: string): string => {
