@@ -104,23 +104,22 @@ export const readDefaultStore = (general: Mapping, givenEntry: unknown, env: Env
   const { system: entrySystem, fallback, ...own } = take(readSettings(defaultStoreSettings, entry, { path: entryPath, env, foreign: Object.keys(entry) }), findings)
   const { system, by } = chooseSystem(general, entrySystem, env, findings)
   const policy = take(readSettings(policySettings, given, { path: settingsPath, env, foreign: Object.keys(given) }), findings)
-  const keyManagement: KeyManagementSettings & Policy = { ...policyDefaults, ...noSystemSettings, ...policy, ...own, ...(fallback === undefined ? {} : { fallback }) }
+  const keyManagement: KeyManagementSettings = { ...policyDefaults, ...noSystemSettings, ...policy, ...own }
+  const fallsBack = fallback === undefined ? {} : { fallback }
   checkUnknown(given, findings)
   checkTwice(given, entry, findings)
   const ofSystem = readSystemSettings(given, system, findings)
-  if (system === undefined) {
-    if (by === 'none' && Object.keys(given).length > 0) findings.warnings.push({ path: settingsPath, message: 'key_management_settings is idle without a key_management_system: secrets come from the environment only.' })
-    if (by === 'none' && Object.keys(entry).length > 0) findings.issues.push({ path: `${entryPath}.system`, message: 'is required; or set general_settings.key_management_system' })
+  if (by === 'none') {
+    if (Object.keys(given).length > 0) findings.warnings.push({ path: settingsPath, message: 'key_management_settings is idle without a key_management_system: secrets come from the environment only.' })
+    if (Object.keys(entry).length > 0) findings.issues.push({ path: `${entryPath}.system`, message: 'is required; or set general_settings.key_management_system' })
     const store = makeStore('default', 'general_settings', 'environment', {}, policyDefaults, () => undefined, findings)
     return { store, selectedBy: by, keyManagement: { ...keyManagement, ...ofSystem.all } }
   }
   const written = (key: string): string | undefined => ([[entry, entryPath], [given, settingsPath]] as const).filter(([from]) => from[key] !== undefined && from[key] !== null).map(([, path]) => `${path}.${key}`)[0]
   const path = Object.keys(entry).length > 0 ? entryPath : settingsPath
-  const { fallback: _, ...shown } = keyManagement
   return {
-    store: makeStore('default', path, system, { ...ofSystem.own, ...restOf(entry, defaultStoreSettings) }, keyManagement, written, findings),
+    store: makeStore('default', path, system ?? 'environment', { ...ofSystem.own, ...restOf(entry, defaultStoreSettings) }, { ...keyManagement, ...fallsBack }, written, findings),
     selectedBy: by,
-    keyManagement: { ...shown, ...ofSystem.all },
+    keyManagement: { ...keyManagement, ...ofSystem.all },
   }
 }
-

@@ -110,7 +110,7 @@ const find = (value: unknown, path: string, depth: number): readonly Found[] => 
   if (typeof value === 'string') {
     if (!value.startsWith(environmentMark) && !value.startsWith(secretMark)) return []
     if (value.startsWith(`${environmentMark}oidc/`)) return []
-    return [{ path, text: value, inSettings: /^(?:general_settings\.key_management_settings|latchkey)(?:\.|$)/.test(path) }]
+    return [{ path, text: value, inSettings: /^(?:general_settings\.(?:key_management_\w+|use_\w+)|latchkey)(?:[.[]|$)/.test(path) }]
   }
   if (value === null || typeof value !== 'object') return []
   if (depth > maxDepth) throw new LatchkeyError('misconfigured', `${path} is nested deeper than ${maxDepth} levels`, { issues: [{ path, message: `is nested deeper than ${maxDepth} levels` }] })

@@ -67,7 +67,8 @@ export const makeStore = (name: string, path: string, system: string, settings: 
   }
   checkCombinations(policy, written, findings)
   return {
-    name, system, path, settings,
+    name, system, path,
+    settings: unprintable(settings),
     accessMode: policy.access_mode,
     ...(hosted === null ? {} : { hostedKeys: hosted }),
     ...(primary === null ? {} : { primarySecretName: primary }),
@@ -77,6 +78,13 @@ export const makeStore = (name: string, path: string, system: string, settings: 
     ...(tags === null ? {} : { tags }),
     fallbackToEnvironment: policy.fallback === 'environment',
   }
+}
+
+/** The same settings, which print as `[settings]`: a provider's credentials may stand among them in plain text until its table has read them. */
+const unprintable = (settings: Mapping): Mapping => {
+  const copy = { ...settings }
+  for (const way of ['toJSON', Symbol.for('nodejs.util.inspect.custom')]) Object.defineProperty(copy, way, { value: () => '[settings]', enumerable: false })
+  return copy
 }
 
 const readPrefix = (text: string, path: string, findings: Findings): string => attempt(() => parsePrefix(text, path), path, findings) ?? ''
