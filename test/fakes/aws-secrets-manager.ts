@@ -1,0 +1,212 @@
+// AWS Secrets Manager on loopback: JSON 1.1 with Signature Version 4, over the rules of aws-secrets-manager-rules.ts. It checks every signature itself,
+// so that a client which signs wrongly fails here as it would there, and it can be broken on purpose, before or after it has done what was asked.
+import { createHash, createHmac } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { secretsManagerRules, ServiceFailure, type HeldSecret, type Input, type RulesOptions } from './aws-secrets-manager-rules.ts'
+
+/** How one answer goes wrong. `unavailable_after`, `truncated`, `slow` and the nonsense come after the work is done, the rest before it is begun. */
+export type FakeFaultKind =
+  | 'denied'
+  | 'throttled'
+  | 'quota'
+  | 'expired_credential'
+  | 'unavailable_before'
+  | 'unavailable_after'
+  | 'reset'
+  | 'truncated'
+  | 'slow'
+  | 'malformed'
+  | 'html'
+  | 'empty'
+  | 'not_json'
+  | 'no_fields'
+
+export interface FakeFault {
+  readonly kind: FakeFaultKind
+  readonly on?: 'read' | 'change'
+  /** Only these operations. Default: all. */
+  readonly operations?: readonly string[]
+  readonly nth?: number
+  readonly times?: number
+  /** Text that stands in the failure, where a careless client would repeat it. */
+  readonly echo?: string
+}
+
+export interface FakeRequest {
+  readonly operation: string
+  readonly input: Input
+  readonly headers: IncomingMessage['headers']
+}
+
+export interface FakeAccessKey {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+}
+
+export interface SecretsManagerFakeOptions extends RulesOptions {
+  /** Whose signatures are good. Default: {@link fakeKeys}. */
+  readonly keys?: readonly FakeAccessKey[]
+}
+
+/** The access key that the fake knows by default. */
+export const fakeKeys: FakeAccessKey = { accessKeyId: 'AKIAIOSFODNN7FAKE001', secretAccessKey: 'fake/secret/access/key/of/the/loopback/service' }
+
+const reads: ReadonlySet<string> = new Set(['GetSecretValue', 'BatchGetSecretValue', 'DescribeSecret', 'ListSecrets', 'ListSecretVersionIds', 'GetRandomPassword', 'GetResourcePolicy', 'ValidateResourcePolicy'])
+
+const refusals: Partial<Record<FakeFaultKind, readonly [name: string, message: string, status: number]>> = {
+  denied: ['AccessDeniedException', 'User: arn:aws:sts::123456789012:assumed-role/fake/session is not authorized to perform this action because no identity-based policy allows it', 400],
+  throttled: ['ThrottlingException', 'Rate exceeded', 400],
+  quota: ['LimitExceededException', 'The request failed because it would exceed one of the Secrets Manager quotas.', 400],
+  expired_credential: ['ExpiredTokenException', 'The security token included in the request is expired', 400],
+  unavailable_before: ['InternalServiceError', 'An error occurred on the server side.', 500],
+  unavailable_after: ['InternalServiceError', 'An error occurred on the server side.', 500],
+}
+
+/** The running fake. */
+export interface SecretsManagerFake {
+  readonly url: string
+  readonly secrets: Map<string, HeldSecret>
+  /** Every request in the order of arrival, refused ones included. */
+  readonly requests: FakeRequest[]
+  /** How often an operation was asked for. */
+  count(operation: string): number
+  fault(fault: FakeFault): void
+  heal(): void
+  close(): Promise<void>
+}
+
+interface ArmedFault extends FakeFault {
+  met: number
+}
+
+const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
+const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
+
+/** Signature Version 4 as documented, from the bytes that arrived. */
+const checkSignature = (request: IncomingMessage, body: Buffer, region: string, keys: readonly FakeAccessKey[]): void => {
+  const refuse = (name: string, message: string): never => {
+    throw new ServiceFailure(name, message)
+  }
+  const parts = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(request.headers.authorization ?? '')
+  if (parts === null) return refuse('MissingAuthenticationTokenException', 'Missing Authentication Token')
+  const [, id = '', day = '', inRegion = '', service = '', signedHeaders = '', signature = ''] = parts
+  const key = keys.find((candidate) => candidate.accessKeyId === id && candidate.sessionToken === request.headers['x-amz-security-token'])
+  if (key === undefined) return refuse('UnrecognizedClientException', 'The security token included in the request is invalid.')
+  if (inRegion !== region || service !== 'secretsmanager') return refuse('InvalidSignatureException', `Credential should be scoped to a valid region and service: ${region}/secretsmanager.`)
+  for (const header of ['host', 'x-amz-date', 'x-amz-target']) if (!signedHeaders.split(';').includes(header)) return refuse('InvalidSignatureException', `The header ${header} must be signed.`)
+  const headers = signedHeaders.split(';').map((name) => `${name}:${String(request.headers[name] ?? '').trim().replace(/ +/g, ' ')}\n`).join('')
+  const canonical = [request.method, '/', '', headers, signedHeaders, sha256(body)].join('\n')
+  const date = String(request.headers['x-amz-date'])
+  const scope = `${day}/${inRegion}/${service}/aws4_request`
+  const signingKey = hmac(hmac(hmac(hmac(`AWS4${key.secretAccessKey}`, day), inRegion), service), 'aws4_request')
+  const expected = hmac(signingKey, ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n')).toString('hex')
+  if (expected !== signature || !date.startsWith(day)) return refuse('InvalidSignatureException', 'The request signature we calculated does not match the signature you provided.')
+}
+
+const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+const parse = (body: Buffer): Input => {
+  try {
+    const input: unknown = JSON.parse(body.toString('utf8'))
+    if (input !== null && typeof input === 'object' && !Array.isArray(input)) return input as Input
+  } catch {
+    // Answered below like any other text that is no JSON object.
+  }
+  throw new ServiceFailure('SerializationException', 'The request body is not a JSON object.')
+}
+
+const send = (response: ServerResponse, status: number, body: string, type = 'application/x-amz-json-1.1'): void => {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'x-amzn-requestid': '00000000-fake-4000-8000-000000000000' })
+  response.end(body)
+}
+
+const nonsense: Partial<Record<FakeFaultKind, (response: ServerResponse, answer: string, echo: string) => void>> = {
+  malformed: (response, _, echo) => send(response, 200, `{"Name": "half an answer ${echo}", `),
+  html: (response, _, echo) => send(response, 200, `<html><body>Sign in to the guest network ${echo}</body></html>`, 'text/html'),
+  empty: (response) => send(response, 200, ''),
+  not_json: (response, answer) => send(response, 200, answer, 'text/plain'),
+  no_fields: (response) => send(response, 200, '{}'),
+  truncated: (response, answer, echo) => {
+    const whole = answer + echo
+    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1', 'content-length': Buffer.byteLength(whole) })
+    response.write(Buffer.from(whole).subarray(0, Math.floor(whole.length / 2)), () => response.destroy())
+  },
+}
+
+/** Starts the fake on a free port of loopback. */
+export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions = {}): Promise<SecretsManagerFake> => {
+  const { region = 'us-east-1', keys = [fakeKeys] } = options
+  const { secrets, operations } = secretsManagerRules(options)
+  const requests: FakeRequest[] = []
+  let faults: ArmedFault[] = []
+  let holding: (() => void)[] = []
+
+  const faultFor = (operation: string): ArmedFault | undefined =>
+    faults.find((fault) => {
+      const matches = (fault.on === undefined || (fault.on === 'read') === reads.has(operation)) && (fault.operations?.includes(operation) ?? true)
+      if (!matches) return false
+      fault.met += 1
+      const first = fault.nth ?? 1
+      return fault.met >= first && fault.met < first + (fault.times ?? Number.POSITIVE_INFINITY)
+    })
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await bodyOf(request)
+    const operation = /^secretsmanager\.(\w+)$/.exec(String(request.headers['x-amz-target'] ?? ''))?.[1] ?? ''
+    const input = parse(body)
+    requests.push({ operation, input, headers: request.headers })
+    const fault = faultFor(operation)
+    const echo = fault?.echo ?? ''
+    if (fault?.kind === 'reset') {
+      request.socket.destroy()
+      return
+    }
+    const refusal = fault === undefined ? undefined : refusals[fault.kind]
+    if (refusal !== undefined && fault?.kind !== 'unavailable_after') throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
+    checkSignature(request, body, region, keys)
+    if (request.method !== 'POST' || !String(request.headers['content-type']).startsWith('application/x-amz-json-1.1')) throw new ServiceFailure('UnknownOperationException', 'Not an AWS JSON 1.1 request.', 404)
+    const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined
+    if (run === undefined) throw new ServiceFailure('UnknownOperationException', 'The operation is not known.', 404)
+    const good = JSON.stringify(run(input))
+    if (refusal !== undefined) throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
+    if (fault?.kind === 'slow') await new Promise<void>((resolve) => holding.push(resolve))
+    const strange = fault === undefined ? undefined : nonsense[fault.kind]
+    if (strange === undefined) send(response, 200, good)
+    else strange(response, good, echo)
+  }
+
+  const server: Server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      const failure = error instanceof ServiceFailure ? error : new ServiceFailure('InternalServiceError', 'The fake failed.', 500)
+      if (!response.headersSent) send(response, failure.status, JSON.stringify({ __type: failure.name, Message: failure.message }))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+
+  const letGo = (): void => {
+    for (const resume of holding) resume()
+    holding = []
+  }
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    secrets,
+    requests,
+    count: (operation) => requests.filter((request) => request.operation === operation).length,
+    fault: (fault) => void faults.push({ ...fault, met: 0 }),
+    heal: () => {
+      faults = []
+      letGo()
+    },
+    close: async () => {
+      letGo()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
