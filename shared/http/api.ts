@@ -1,8 +1,10 @@
 // The currency at the rim: plain objects in, plain objects out, and the route table as data. No `Request`, no `Response`: touching those
 // globals loads undici, which costs every cold start 10 to 20 ms.
 import type { Grant } from '../core/configuration.ts'
+import type { actions } from '../core/configuration/latchkey-section.ts'
 import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
 import type { KeyLifecycle } from '../core/key-lifecycle.ts'
+import type { Reader } from '../core/reading.ts'
 import type { SecretStore } from '../core/store.ts'
 
 /** What a host adapter makes of its event. */
@@ -29,12 +31,7 @@ export interface ApiResponse {
   readonly body: string
 }
 
-/** Everything a caller may be allowed to do. `secrets:*`, `keys:*` and `*` in a grant mean the whole family, or all, `keys:reveal` excepted. */
-export const actions = [
-  'secrets:read', 'secrets:list', 'secrets:write', 'secrets:delete',
-  'keys:create', 'keys:rotate', 'keys:delete', 'keys:read', 'keys:verify', 'keys:reveal',
-  'ops:read',
-] as const
+/** One thing a caller may be allowed to do. */
 export type Action = (typeof actions)[number]
 
 /** Who calls, proved. */
@@ -55,8 +52,8 @@ export interface Authenticator {
 export interface Services {
   /** By name; `default` is there always, and is where writes go without `store`. */
   readonly stores: ReadonlyMap<string, SecretStore>
-  /** Names of `stores`; reads without `store` go through them, and only a confirmed absence moves on. */
-  readonly readOrder: readonly string[]
+  /** Reads across the stores in their configured order. */
+  readonly reader: Reader
   /** Loaded by the first key route, so that the read function never loads it. */
   readonly keys: () => Promise<KeyLifecycle>
   readonly auth: Authenticator
@@ -100,6 +97,8 @@ export interface Route {
   readonly shape: 'problem' | 'litellm'
   /** What the caller must be allowed to do, one of them; `public` asks for no credential, `anyone` for any valid one. */
   readonly action: readonly Action[] | 'public' | 'anyone'
+  /** What the audit line calls it, where that is not the action. */
+  readonly audit?: string
   /** The query parameters there are; every other one is refused. */
   readonly query?: readonly string[]
   /** LiteLLM's parameters that Latchkey knows and does not have: answered `unsupported`. */

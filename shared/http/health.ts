@@ -88,7 +88,7 @@ const capabilitiesOf = (store: SecretStore): Body => {
 const capabilities = async (exchange: Exchange): Promise<Answer> => {
   const { services } = exchange
   const receipt = await exchange.record({ decision: 'allowed' })
-  return answer(receipt, 200, { version: services.version, read_order: services.readOrder, stores: [...services.stores.values()].map(capabilitiesOf) })
+  return answer(receipt, 200, { version: services.version, stores: [...services.stores.values()].map(capabilitiesOf) })
 }
 
 /** What every bundle serves. */

@@ -65,7 +65,7 @@ const recoverSecret = async (exchange: Exchange): Promise<Answer> => {
   const store = storeOf(exchange)
   const name = nameIn(exchange)
   await store.recover(name, exchange.call)
-  const receipt = await exchange.record({ action: 'secrets:recover', decision: 'allowed', name, store: store.name })
+  const receipt = await exchange.record({ decision: 'allowed', name, store: store.name })
   return answer(receipt, 200, { name, store: store.name, recovered: true })
 }
 
@@ -73,5 +73,5 @@ const recoverSecret = async (exchange: Exchange): Promise<Answer> => {
 export const writeRoutes: readonly Route[] = [
   { method: 'PUT', path: '/secrets/{name}', shape: 'problem', action: ['secrets:write'], query: ['store'], body: 'required', changes: true, handler: putSecret },
   { method: 'DELETE', path: '/secrets/{name}', shape: 'problem', action: ['secrets:delete'], query: ['store'], changes: true, handler: deleteSecret },
-  { method: 'POST', path: '/secrets/{name}:recover', shape: 'problem', action: ['secrets:delete'], query: ['store'], changes: true, handler: recoverSecret },
+  { method: 'POST', path: '/secrets/{name}:recover', shape: 'problem', action: ['secrets:delete'], audit: 'secrets:recover', query: ['store'], changes: true, handler: recoverSecret },
 ]

@@ -3,7 +3,7 @@
 import { LatchkeyError, asLatchkeyError, isCode, nearest } from '../core/errors.ts'
 import type { SecretFacts, SecretRef, SecretValue, Stage } from '../core/secret.ts'
 import type { SecretStore, StoreRead } from '../core/store.ts'
-import type { Action, Answer, Exchange, Json, Route, Services } from './api.ts'
+import type { Action, Answer, Exchange, Json, Route } from './api.ts'
 import { allows, demand, seesDetail } from './auth.ts'
 import { badField, shownKey } from './body.ts'
 import { answer, problemBody, textAnswer, type Body } from './problem.ts'
@@ -22,43 +22,25 @@ export const storeOf = (exchange: Exchange): SecretStore => {
   throw badField('query.store', `is no configured store${near === undefined ? '' : `; did you mean ${near}?`}`, 'GET /capabilities lists the stores.')
 }
 
-const readStores = (exchange: Exchange): readonly SecretStore[] =>
-  exchange.query.has('store') ? [storeOf(exchange)] : ordered(exchange.services)
-
-const ordered = (services: Services): readonly SecretStore[] => services.readOrder.flatMap((name) => services.stores.get(name) ?? [])
+/** Every store that may answer: the one named, or all of them. */
+const askedStores = (exchange: Exchange): readonly SecretStore[] => (exchange.query.has('store') ? [storeOf(exchange)] : [...exchange.services.stores.values()])
 
 /** What reading a name takes: a name that is, or may be, a virtual key's in any of the stores asked needs `keys:reveal`. */
 const actionFor = (stores: readonly SecretStore[], name: string): Action =>
   stores.some((store) => store.isKeyName(name) || (store.policy.prefix === '' && store.policy.storeVirtualKeys && store.policy.hostedKeys?.has(name) !== true)) ? 'keys:reveal' : 'secrets:read'
 
-/** Every absence of the stores asked, in one answer. */
-const absentEverywhere = (absences: readonly LatchkeyError[]): LatchkeyError =>
-  new LatchkeyError('not_found', [...new Set(absences.map((absence) => absence.message))].join(' '), absences[0]?.details ?? {})
-
-const readInOrder = async (stores: readonly SecretStore[], ref: SecretRef, exchange: Exchange): Promise<StoreRead> => {
-  const refresh = exchange.query.has('refresh')
-  const absences: LatchkeyError[] = []
-  for (const store of stores) {
-    try {
-      return (refresh ? undefined : store.peek(ref)) ?? (await store.read(ref, exchange.call, { refresh }))
-    } catch (error) {
-      if (!isCode(error, 'not_found')) throw error
-      absences.push(error)
-    }
-  }
-  throw absentEverywhere(absences)
-}
-
 const stages: readonly Stage[] = ['current', 'previous', 'pending']
 
-const refOf = (exchange: Exchange, name: string): SecretRef => {
+const refOf = (exchange: Exchange, name: string): { readonly ref: SecretRef; readonly refresh: boolean } => {
   const { query } = exchange
   const [version, stage, property, refresh] = ['version', 'stage', 'property', 'refresh'].map((parameter) => query.get(parameter))
   if (refresh !== undefined && refresh !== 'true') throw badField('query.refresh', 'must be true, the only value', 'Leave it out to read from the cache.')
   if (stage !== undefined && !stages.includes(stage as Stage)) throw badField('query.stage', `must be one of ${stages.join(', ')}`)
   if (version !== undefined && stage !== undefined) throw badField('query.version', 'goes without stage; the limit is one of the two', 'Send one of them.')
   if (version !== undefined && !/^[\x21-\x7e]{1,256}$/.test(version)) throw badField('query.version', 'must be 1 to 256 printable ASCII characters')
-  return { name, ...(version === undefined ? {} : { version }), ...(stage === undefined ? {} : { stage: stage as Stage }), ...(property === undefined ? {} : { property }) }
+  const store = query.get('store')
+  const given = Object.fromEntries(Object.entries({ store, version, stage: stage as Stage | undefined, property }).filter(([, value]) => value !== undefined))
+  return { ref: { name, ...given }, refresh: refresh === 'true' }
 }
 
 /** The one place where a secret's value enters an answer. */
@@ -80,10 +62,11 @@ const wantsText = (accept: string | undefined): boolean =>
 
 const readSecret = async (exchange: Exchange): Promise<Answer> => {
   const name = exchange.params['name'] ?? ''
-  const stores = readStores(exchange)
-  const action = actionFor(stores, name)
+  const action = actionFor(askedStores(exchange), name)
   demand(exchange.caller, [action], { name })
-  const read = await readInOrder(stores, refOf(exchange, name), exchange)
+  const { ref, refresh } = refOf(exchange, name)
+  const { reader } = exchange.services
+  const read = (refresh ? undefined : reader.peek(ref)) ?? (await reader.read(ref, exchange.call, { refresh }))
   if (wantsText(exchange.headers['accept']) && !read.value.isText) throw badField('accept', 'asks for text/plain, and this value is not text', 'Ask for application/json; the value comes as base64.')
   const receipt = await exchange.record({ action, decision: 'allowed', name, store: read.store, ...(read.version === undefined ? {} : { version: read.version }) })
   const headers = {
@@ -107,10 +90,9 @@ const namesOf = (body: Exchange['body']): readonly string[] => {
   })
 }
 
-/** Each name by itself: refused before anything is asked, or read from the stores in order, each store's batch once. */
-const readMany = async (names: readonly string[], exchange: Exchange): Promise<readonly (StoreRead | LatchkeyError)[]> => {
-  const stores = ordered(exchange.services)
-  const results = names.map((name, index): LatchkeyError | undefined => {
+/** Each name by itself: refused before anything is asked, or read from the stores in their order. */
+const readMany = async (names: readonly string[], stores: readonly SecretStore[], exchange: Exchange): Promise<readonly (StoreRead | LatchkeyError)[]> => {
+  const refused = names.map((name, index): LatchkeyError | undefined => {
     try {
       demand(exchange.caller, [actionFor(stores, checkName(name, `names[${index}]`))], { name })
       return undefined
@@ -118,25 +100,14 @@ const readMany = async (names: readonly string[], exchange: Exchange): Promise<r
       return asLatchkeyError(error)
     }
   })
-  const answers: (StoreRead | LatchkeyError | undefined)[] = [...results]
-  const absences = new Map<number, LatchkeyError[]>()
-  for (const store of stores) {
-    const open = answers.flatMap((result, index) => (result === undefined ? [index] : []))
-    if (open.length === 0) break
-    const reads = await store.readMany(open.map((index) => names[index] ?? ''), exchange.call)
-    open.forEach((index, position) => {
-      const read = reads[position]
-      if (isCode(read, 'not_found')) absences.set(index, [...(absences.get(index) ?? []), read])
-      else answers[index] = read
-    })
-  }
-  return answers.map((result, index) => result ?? absentEverywhere(absences.get(index) ?? []))
+  const reads = [...(await exchange.services.reader.readMany(names.filter((_, index) => refused[index] === undefined), exchange.call))]
+  return refused.map((refusal) => refusal ?? reads.shift() ?? new LatchkeyError('internal', 'The stores answered fewer secrets than they were asked for.'))
 }
 
 const readSecrets = async (exchange: Exchange): Promise<Answer> => {
   const names = namesOf(exchange.body)
-  const stores = ordered(exchange.services)
-  const reads = await readMany(names, exchange)
+  const stores = askedStores(exchange)
+  const reads = await readMany(names, stores, exchange)
   const items: Body[] = []
   let receipt
   for (const [index, read] of reads.entries()) {

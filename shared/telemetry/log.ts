@@ -21,7 +21,8 @@ export const createLog = (options: LogOptions): LogPort => {
     log: (level, message, fields = {}) => {
       if (levelNumbers[level] < least) return
       try {
-        options.write(JSON.stringify({ ...fields, ...options.base, level: levelNumbers[level], time: options.clock.now(), msg: message }))
+        const own = { level: levelNumbers[level], time: options.clock.now(), msg: message }
+        options.write(JSON.stringify({ ...own, ...fields, ...options.base, ...own }))
       } catch {
         // Nowhere is left to say it.
       }
