@@ -1,0 +1,166 @@
+// The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
+import { SecretCache } from './core/cache.ts'
+import type { Configuration, StoreConfiguration } from './core/configuration.ts'
+import { LatchkeyError, isCode, type ErrorCode } from './core/errors.ts'
+import { parseRef } from './core/configuration/references.ts'
+import type { AccessPolicy } from './core/policy.ts'
+import { createReader, type Reader } from './core/reading.ts'
+import type { Call, Runtime } from './core/runtime.ts'
+import type { SecretRef, SecretValue } from './core/secret.ts'
+import { SecretStore } from './core/store.ts'
+import type { KeyLifecycle } from './core/key-lifecycle.ts'
+import { createApp } from './http/app.ts'
+import { createAuthenticator } from './http/auth.ts'
+import type { App, Route } from './http/api.ts'
+import { openProvider } from './providers/registry.ts'
+
+/** The version of this Latchkey, as `GET /health` says it. */
+export const latchkeyVersion = '0.1.0'
+
+/** Where one reference of the configuration is held. `failed` carries the code; a failure stops nothing but the master key. */
+export interface ReferenceSource {
+  readonly path: string
+  readonly reference: string
+  readonly source: 'manager' | 'environment' | 'absent' | 'refused' | 'failed'
+  readonly code?: ErrorCode
+}
+
+export interface Latchkey {
+  /** Answers one request; never throws. Without routes there is none, and every request is `not_found`. */
+  readonly app: App
+  readonly stores: ReadonlyMap<string, SecretStore>
+  readonly reader: Reader
+  /**
+   * One secret, for a program that imports Latchkey: a name, `os.environ/NAME`, `secret://store/name?version=&property=`, or a ref.
+   * Unlike over HTTP, a name that `hosted_keys` leaves out, or any name under `write_only`, comes from the environment, as in LiteLLM.
+   * @throws not_found, provider_denied, provider_unavailable and every other failure; never an empty value for an absent secret
+   */
+  read(ref: string | SecretRef, call?: Partial<Call>): Promise<SecretValue>
+  /** The virtual keys of the default store. */
+  keys(): Promise<KeyLifecycle>
+  /** The master key, or nothing where none is configured. @throws the failure of the store that should hold it */
+  masterKey(call: Call): Promise<SecretValue | undefined>
+  /** Every reference of the configuration with where it is held; asks the stores. */
+  references(call: Call): Promise<readonly ReferenceSource[]>
+  close(): Promise<void>
+}
+
+export interface OpenOptions {
+  /** What the application answers. Default: nothing. */
+  readonly routes?: readonly Route[]
+}
+
+const callMs = 25_000
+
+/** Opens every configured store without a network call and composes the application. @throws misconfigured with every issue of the stores' settings */
+export const openLatchkey = async (configuration: Configuration, runtime: Runtime, options: OpenOptions = {}): Promise<Latchkey> => {
+  const { clock, random } = runtime
+  const cache = new SecretCache(clock, limitsOf(configuration))
+  const open = async (store: StoreConfiguration): Promise<SecretStore> =>
+    new SecretStore({ name: store.name, system: store.system, provider: await openProvider(store, runtime), policy: policyOf(store), cache, clock, random })
+
+  const configured = [...configuration.stores.values()]
+  const stores = new Map<string, SecretStore>()
+  for (const store of configured) stores.set(store.name, await open(fenced(store, configuration)))
+  let unfenced: Promise<SecretStore> | undefined
+  /** The environment as the configuration itself sees it: every name, and never over HTTP. Opened by the first who needs it. */
+  const ownEnvironment = (): Promise<SecretStore> => (unfenced ??= open({ ...plainEnvironment, name: '(configuration)' }))
+  const fallback = new Set(configured.filter((store) => store.fallbackToEnvironment).map((store) => store.name))
+  const environment = [...stores.values()].find((store) => store.system === 'environment') ?? (fallback.size > 0 ? await open(fenced(plainEnvironment, configuration)) : undefined)
+  const reader = createReader({ stores, order: configuration.readOrder, fallback, ...(environment === undefined ? {} : { environment }) })
+  const main = reader.store('default')
+
+  /** As LiteLLM resolves: the manager where it may be asked, and the environment after a confirmed absence or where it may not. */
+  const resolve = async (ref: SecretRef, call: Call, managerFirst = true): Promise<{ value: SecretValue; source: 'manager' | 'environment' }> => {
+    if (managerFirst) {
+      try {
+        const answer = await reader.read(ref, call)
+        return { value: answer.value, source: answer.source === 'environment' ? 'environment' : 'manager' }
+      } catch (error) {
+        if (ref.store !== undefined || !isCode(error, 'not_found', 'forbidden')) throw error
+      }
+    }
+    return { value: (await (await ownEnvironment()).read(ref, call)).value, source: 'environment' }
+  }
+
+  const masterKey = async (call: Call): Promise<SecretValue | undefined> => {
+    const plan = configuration.masterKey
+    if (plan.kind === 'literal') return plan.value
+    if (plan.kind === 'ref') return (await reader.read(plan.ref, call)).value
+    for (const place of plan.lookIn) {
+      try {
+        return (await (place === 'manager' ? main : await ownEnvironment()).read({ name: plan.name }, call)).value
+      } catch (error) {
+        if (!isCode(error, 'not_found')) throw error
+      }
+    }
+    return undefined
+  }
+
+  let lifecycle: Promise<KeyLifecycle> | undefined
+  const keys = (): Promise<KeyLifecycle> =>
+    (lifecycle ??= import('./core/key-lifecycle.ts').then(({ KeyLifecycle: Lifecycle }) => {
+      const { description, tags } = configuration.stores.get(main.name) ?? {}
+      return new Lifecycle(main, { clock, random, keyName: configuration.keyName, ...(description === undefined ? {} : { description }), ...(tags === undefined ? {} : { tags }) })
+    }))
+
+  const services = {
+    stores,
+    reader,
+    readOrder: configuration.readOrder,
+    keys,
+    auth: createAuthenticator({ access: configuration.access, masterKey }),
+    runtime,
+    version: latchkeyVersion,
+  }
+
+  return {
+    app: createApp(options.routes ?? [], services),
+    stores,
+    reader,
+    keys,
+    masterKey,
+    read: async (ref, call = {}) => (await resolve(typeof ref === 'string' ? parseRef(ref) : ref, { signal: call.signal ?? new AbortController().signal, deadline: call.deadline ?? clock.now() + callMs })).value,
+    references: (call) =>
+      Promise.all(
+        configuration.references.map(async ({ path, reference, ref, source }): Promise<ReferenceSource> => {
+          try {
+            return { path, reference, source: (await resolve(ref, call, source === 'manager')).source }
+          } catch (error) {
+            if (isCode(error, 'not_found')) return { path, reference, source: 'absent' }
+            return { path, reference, source: isCode(error, 'provider_denied', 'forbidden') ? 'refused' : 'failed', code: error instanceof LatchkeyError ? error.code : 'internal' }
+          }
+        }),
+      ),
+    close: async () => {
+      for (const store of stores.values()) await store.provider.close?.()
+    },
+  }
+}
+
+/** The environment where no configuration describes it. */
+const plainEnvironment: StoreConfiguration = {
+  name: 'environment', system: 'environment', path: 'environment', settings: {}, accessMode: 'read_only', storeVirtualKeys: false, prefix: '', fallbackToEnvironment: false,
+}
+
+/** Over HTTP the environment is no open door: only what is hosted, in `.env`, or referred to, and never what the master key is called. */
+const fenced = (store: StoreConfiguration, { references, masterKey }: Configuration): StoreConfiguration => {
+  if (store.system !== 'environment') return store
+  const referred = references.filter(({ ref }) => ref.store === undefined || ref.store === store.name).map(({ name }) => name)
+  return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterKey.kind === 'name' ? [masterKey.name] : [] } }
+}
+
+const limitsOf = ({ cache }: Configuration): { ttlMs: number; maxStaleMs: number; negativeTtlMs: number; maxEntries: number } => ({
+  ttlMs: cache.ttlSeconds * 1_000,
+  maxStaleMs: cache.maxStaleSeconds * 1_000,
+  negativeTtlMs: cache.negativeTtlSeconds * 1_000,
+  maxEntries: cache.maxEntries,
+})
+
+const policyOf = (store: StoreConfiguration): AccessPolicy => ({
+  accessMode: store.accessMode,
+  prefix: store.prefix,
+  storeVirtualKeys: store.storeVirtualKeys,
+  ...(store.hostedKeys === undefined ? {} : { hostedKeys: new Set(store.hostedKeys) }),
+  ...(store.primarySecretName === undefined ? {} : { primarySecretName: store.primarySecretName }),
+})
