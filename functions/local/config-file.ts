@@ -2,7 +2,7 @@
 // Aliases, merge keys, custom tags and duplicate keys are refused: a configuration says a thing once, where it can be seen, and cannot grow when it is read.
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Env, Files } from '../../shared/core/runtime.ts'
-import { explainYamlError, type YamlProblem } from './yaml-problem.ts'
+import { aliases, explainYamlError, type YamlProblem } from './yaml-problem.ts'
 
 const maxBytes = 1_048_576
 
@@ -42,7 +42,7 @@ export const parseConfigText = async (bytes: Uint8Array, path: string): Promise<
     if (warning !== undefined) throw problem(path, { ...place(warning.pos[0]), fix: 'only plain values are read here; take the tag (the word behind "!") out' })
     visit(document, {
       Node: (_, node) => {
-        if (isAlias(node) || ('anchor' in node && node.anchor !== undefined)) throw problem(path, { ...place(node.range?.[0] ?? 0), fix: 'anchors (&) and aliases (*) are not read; write the value out' })
+        if (isAlias(node) || ('anchor' in node && node.anchor !== undefined)) throw problem(path, { ...place(node.range?.[0] ?? 0), fix: aliases })
       },
       Pair: (_, pair) => {
         const { key } = pair

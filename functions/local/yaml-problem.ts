@@ -18,13 +18,16 @@ interface ParserError {
   readonly end: Place
 }
 
+/** For anchors and aliases, which the parser itself may refuse or not. */
+export const aliases = 'anchors (&) and aliases (*) are not read; write the value out, or put text that begins so in quotes'
+
 const fixes: Readonly<Record<string, string>> = {
   BAD_INDENT: 'the indentation does not fit the lines above; the settings of one mapping, and the items of one list, start in the same column',
   BLOCK_AS_IMPLICIT_KEY: 'a value that holds ": " must stand in quotes; without such a value, look at the indentation',
   BLOCK_IN_FLOW: 'inside [ ] and { } everything is separated by commas; close the bracket before the next setting',
   BAD_SCALAR_START: 'a value that begins with @, ` or % must stand in quotes',
   BAD_DQ_ESCAPE: 'this backslash begins no escape sequence; write \\\\ or use single quotes',
-  BAD_ALIAS: 'anchors (&) and aliases (*) are not read; put a value that begins so in quotes',
+  BAD_ALIAS: aliases,
   DUPLICATE_KEY: 'this key stands twice in the same mapping; keep one of the two',
   IMPOSSIBLE: 'the text cannot be read as YAML here',
   KEY_OVER_1024_CHARS: 'this key is longer than 1024 characters; is a colon missing?',
@@ -43,7 +46,7 @@ export const explainYamlError = (error: ParserError, lines: readonly string[]): 
   const { at } = error
   const generic = { ...at, fix: fixes[error.code] ?? 'the text cannot be read as YAML here' }
   if (error.code === 'BAD_INDENT' && error.message.startsWith('Flow')) return { ...at, fix: 'a bracket [ or { above this line is not closed' }
-  if (error.code === 'BAD_INDENT' && error.message.startsWith('All mapping items')) return explainIndentation(at.line, lines) ?? generic
+  if (error.code === 'BAD_INDENT' && error.message.startsWith('All mapping items')) return explainIndentation(filledLine(lines, at.line), lines) ?? generic
   if (error.code === 'MULTILINE_IMPLICIT_KEY' || error.code === 'BLOCK_AS_IMPLICIT_KEY') return explainContinuation(at, lines) ?? generic
   const name = error.code === 'DUPLICATE_KEY' ? keyOf(lines, at.line)?.name : undefined
   return name === undefined ? generic : { ...at, fix: `${name} stands twice in the same mapping; keep one of the two` }
@@ -73,9 +76,15 @@ const keyOf = (lines: readonly string[], line: number): Key | undefined => {
 const isEmpty = (text: string): boolean => /^\s*(?:#|$)/.test(text)
 const indentOf = (lines: readonly string[], line: number): number => (lines[line - 1] ?? '').search(/\S|$/)
 
+/** The line itself, or the next one that is neither blank nor a comment. */
+const filledLine = (lines: readonly string[], line: number): number => {
+  const skip = lines.slice(line - 1).findIndex((text) => !isEmpty(text))
+  return skip < 0 ? line : line + skip
+}
+
 const nextKey = (lines: readonly string[], line: number): number | undefined => {
-  for (let next = line + 1; next <= lines.length; next += 1) if (!isEmpty(lines[next - 1] ?? '')) return keyOf(lines, next) === undefined ? undefined : next
-  return undefined
+  const next = filledLine(lines, line + 1)
+  return keyOf(lines, next) === undefined ? undefined : next
 }
 
 /** Whether the value that begins at `at` has a colon of its own on its line. */
