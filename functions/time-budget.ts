@@ -28,3 +28,13 @@ export const timeBudget = (clock: Clock, ms: number = longestRequestMs): TimeBud
     },
   }
 }
+
+/** Does one thing with the time of one request. */
+export const within = async <T>(clock: Clock, work: (call: Call) => Promise<T>): Promise<T> => {
+  const time = timeBudget(clock)
+  try {
+    return await work(time)
+  } finally {
+    time.end()
+  }
+}

@@ -1,8 +1,7 @@
 // The function that writes: virtual keys, and PUT, DELETE and recover of secrets. It reads no secret for a caller.
 import { commonRoutes } from '../../shared/http/health.ts'
 import { keyRoutes } from '../../shared/http/keys.ts'
-import { writeRoutes } from '../../shared/http/secrets.ts'
 import { openFunction } from './open.ts'
 
 /** The handler for `keys.handler`. */
-export const handler = await openFunction([...keyRoutes, ...writeRoutes, ...commonRoutes])
+export const handler = await openFunction([...keyRoutes, ...commonRoutes])
