@@ -1,0 +1,113 @@
+// The reference under examination, and the place where the wrong providers are put in. The reference has no wire, so the gate before it stands for one:
+// it strikes calls as a network and a service would, and answers what a provider must make of that.
+import { LatchkeyError } from '../../shared/core/errors.ts'
+import { capabilities, type Capability, type SecretProvider } from '../../shared/core/provider.ts'
+import type { Call, Clock } from '../../shared/core/runtime.ts'
+import { SecretValue } from '../../shared/core/secret.ts'
+import { memory } from '../../shared/providers/memory.ts'
+import { testRuntime } from '../support/runtime.ts'
+import { afterCommit, faultCodes, faultKinds, passOn, type ExamProvider, type Fault, type Harness } from './harness.ts'
+
+const changing: ReadonlySet<string> = new Set<keyof SecretProvider>(['write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover'])
+
+/** Decides which call is struck, and keeps count. */
+export class Gate {
+  calls = 0
+  #fault: Fault | undefined
+  #matched = 0
+  #held: (() => void)[] = []
+
+  fault(fault: Fault): void {
+    this.#fault = fault
+    this.#matched = 0
+  }
+
+  heal(): void {
+    this.#fault = undefined
+    for (const letGo of this.#held.splice(0)) letGo()
+  }
+
+  /** One call to the service. `act` is what the service does. */
+  async pass<T>(change: boolean, call: Call, act: () => Promise<T>): Promise<T> {
+    this.calls += 1
+    const fault = this.#strikes(change)
+    if (fault === undefined) return act()
+    if (fault.kind === 'slow') {
+      await new Promise<void>((letGo, reject) => {
+        this.#held.push(letGo)
+        call.signal.addEventListener('abort', () => reject(call.signal.reason as Error), { once: true })
+      })
+      return act()
+    }
+    if (afterCommit.has(fault.kind) && change) await act()
+    throw new LatchkeyError(faultCodes[fault.kind], 'The service did not do what was asked of it.', { retryAfter: 1 })
+  }
+
+  #strikes(change: boolean): Fault | undefined {
+    const fault = this.#fault
+    if (fault === undefined || (fault.on !== undefined && (fault.on === 'change') !== change)) return undefined
+    this.#matched += 1
+    const first = fault.nth ?? 1
+    return this.#matched >= first && this.#matched < first + (fault.times ?? Infinity) ? fault : undefined
+  }
+}
+
+/** Puts the gate before a provider's every call. What it refuses by itself (a call that is over, a name, a size) does not reach the gate. */
+export const gated = (provider: SecretProvider, gate: Gate, clock: Clock): SecretProvider => {
+  const behind: Record<string, unknown> = { ...provider }
+  for (const key of ['read', ...capabilities.filter((capability) => capability !== 'close')] as const) {
+    const method = provider[key] as ((...given: unknown[]) => Promise<unknown>) | undefined
+    if (method === undefined) continue
+    behind[key] = async (...given: unknown[]) => {
+      const call = given.at(-1) as Call
+      const over = call.signal.aborted || clock.now() >= call.deadline
+      const large = key === 'write' && (given[0] as { value: SecretValue }).value.byteLength > provider.traits.value.maxBytes
+      const nothing = key === 'readMany' && (given[0] as readonly unknown[]).length === 0
+      const asked = key === 'read' || key === 'describe' ? [given[0] as Parameters<SecretProvider['read']>[0]] : []
+      for (const name of asked) provider.traits.names.encode(name)
+      return over || large || nothing ? method(...given) : gate.pass(changing.has(key), call, () => method(...given))
+    }
+  }
+  const check: SecretProvider['check'] = async (depth, call) => {
+    try {
+      return await gate.pass(false, call, () => provider.check(depth, call))
+    } catch (error) {
+      return [{ ok: false, subject: 'the service', message: error instanceof LatchkeyError ? error.message : 'It could not be reached.' }]
+    }
+  }
+  return { ...(behind as unknown as SecretProvider), check }
+}
+
+/** What stands between the reference and the exam; the wrong providers are such wrappers. */
+export type Wrap = (provider: SecretProvider, clock: Clock) => SecretProvider
+
+let spaces = 0
+
+/** `wrap` sees a provider whose calls can fail, and the exam sees what `wrap` makes of it. */
+export const memoryHarness = (given: { wrap?: Wrap; recoveryWindowSeconds?: number; mustHave?: readonly Capability[] } = {}): Harness => ({
+  mustHave: given.mustHave ?? capabilities.filter((capability) => capability !== 'close'),
+  faults: faultKinds,
+  open: async (): Promise<ExamProvider> => {
+    const runtime = testRuntime()
+    const gate = new Gate()
+    const space = `exam-${(spaces += 1)}`
+    const open = (): Promise<SecretProvider> => memory.open({ space, recovery_window_seconds: given.recoveryWindowSeconds ?? 604_800 }, runtime, { kind: 'operator' })
+    const instance = async (): Promise<SecretProvider> => (given.wrap ?? ((provider) => provider))(gated(await open(), gate, runtime.clock), runtime.clock)
+    const operator = await open()
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: passOn(runtime.clock),
+      seed: async (name, value) => {
+        const secret = typeof value === 'string' ? SecretValue.of(value) : SecretValue.ofBytes(value)
+        const operation = `seed-${Buffer.from(runtime.random.bytes(16)).toString('hex')}`
+        await operator.write?.({ name, value: secret, expect: 'any', operation, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
+      },
+      fault: (fault) => gate.fault(fault),
+      heal: () => gate.heal(),
+      calls: () => gate.calls,
+      reopen: instance,
+      close: async () => {},
+    }
+  },
+})

@@ -1,0 +1,6 @@
+// The exam, one line a provider.
+import { memoryHarness } from './memory-harness.ts'
+import { providerConformance } from './provider-conformance.ts'
+
+providerConformance('memory', memoryHarness())
+providerConformance('memory, final deletes', memoryHarness({ recoveryWindowSeconds: 0, mustHave: ['write', 'remove', 'list', 'promote'] }))
