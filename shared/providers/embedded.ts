@@ -4,7 +4,7 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { asLatchkeyError, LatchkeyError } from '../core/errors.ts'
 import { verbatimCodec } from '../core/names.ts'
-import { defineProvider, type Annotation, type OpenedProvider, type ReadAt, type SecretProvider } from '../core/provider.ts'
+import { defineProvider, type Annotation, type ReadAt, type SecretProvider } from '../core/provider.ts'
 import type { Call, Clock, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue, Stage, Version } from '../core/secret.ts'
 import { openSealedFile, type Connect, type Rows, type SealedFile, type StoredRow, type StoredSecret, type StoredVersion } from '../credentials/sealed-file.ts'
@@ -26,8 +26,7 @@ const changed = (message: string): LatchkeyError => new LatchkeyError('conflict'
 const moved = (name: SecretName): LatchkeyError => changed(`${name.text} has another current version than the one named.`)
 const softDeleted = (name: SecretName, until: number): LatchkeyError =>
   new LatchkeyError('soft_deleted', `${name.text} is deleted and can be recovered until ${new Date(until).toISOString()}.`, { recoverableUntil: new Date(until) })
-
-const refuse = (error: LatchkeyError): never => {
+const refuse = (error: unknown): never => {
   throw error
 }
 
@@ -83,7 +82,7 @@ const readOne = (rows: Rows, name: SecretName, at: ReadAt, clock: Clock): Secret
   const stage = at.stage ?? 'current'
   const version = at.version === undefined ? (staged(secret, stage) ?? refuse(absent(name, `${stage} version of the secret`))) : numbered(secret, at.version, name)
   if (!version.enabled) throw new LatchkeyError('version_disabled', `The version asked for of ${name.text} is disabled.`)
-  const value = rows.value(codec.encode(name), version)
+  const value = rows.value(name.text, version)
   return { name, value, version: versionOf(version), ...(secret.expires !== undefined && { expires: new Date(secret.expires) }) }
 }
 
@@ -91,13 +90,17 @@ const orFailure = <T>(step: () => T): T | LatchkeyError => {
   try {
     return step()
   } catch (error) {
-    if (error instanceof LatchkeyError) return error
-    throw error
+    return error instanceof LatchkeyError ? error : refuse(error)
   }
 }
 
 const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<SecretProvider, 'traits'> => {
-  const onHeld = <T>(name: SecretName, call: Call, body: (row: StoredRow, rows: Rows) => T): Promise<T> => file.within('change', call, (rows) => body(held(rows, name, clock), rows))
+  /** A name that the file cannot hold is refused before anything is tried. */
+  const onName = async <T>(kind: 'read' | 'change', name: SecretName, call: Call, body: (rows: Rows) => T): Promise<T> => {
+    codec.encode(name)
+    return file.within(kind, call, body)
+  }
+  const onHeld = <T>(name: SecretName, call: Call, body: (row: StoredRow, rows: Rows) => T): Promise<T> => onName('change', name, call, (rows) => body(held(rows, name, clock), rows))
 
   /** Changes the metadata of a secret that is there. Without an answer nothing is stored. */
   const change = (name: SecretName, call: Call, body: (row: StoredRow) => StoredSecret | undefined): Promise<void> =>
@@ -108,19 +111,17 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
     })
 
   return {
-    read: (name, at, call) => file.within('read', call, (rows) => readOne(rows, name, at, clock)),
-    describe: (name, call) => file.within('read', call, (rows) => factsOf(held(rows, name, clock))),
+    read: (name, at, call) => onName('read', name, call, (rows) => readOne(rows, name, at, clock)),
+    describe: (name, call) => onName('read', name, call, (rows) => factsOf(held(rows, name, clock))),
     close: async () => file.close(),
 
-    check: (depth, call) => {
-      const tried = depth === 'write' ? file.within('change', call, (rows) => rows.probe()) : file.within('read', call, () => undefined)
-      return tried.then(
+    check: (depth, call) =>
+      file.within(depth === 'write' ? 'change' : 'read', call, (rows) => (depth === 'write' ? rows.probe() : undefined)).then(
         () => [{ ok: true, subject: 'embedded', message: `The file can be ${depth === 'write' ? 'written' : 'read'} and its metadata is whole.` }],
         (error: unknown) => [{ ok: false, subject: 'embedded', message: asLatchkeyError(error).message, setting: 'path' }],
-      )
-    },
+      ),
 
-    readMany: (names, call) => file.within('read', call, (rows) => names.map((name) => orFailure(() => readOne(rows, name, {}, clock)))),
+    readMany: async (names, call) => (names.length === 0 ? [] : file.within('read', call, (rows) => names.map((name) => orFailure(() => readOne(rows, name, {}, clock))))),
 
     list: async ({ prefix, label, cursor, limit }, call) => {
       const after = cursor === undefined ? undefined : positionOf(cursor)
@@ -141,8 +142,7 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
     write: async (request, call) => {
       const { name, value, expect, operation, stage, epoch, before } = request
       if (value.byteLength > maxBytes) throw new LatchkeyError('too_large', `value: is ${value.byteLength} bytes long; the limit is ${maxBytes}.`, { param: 'value' })
-      return file.within('change', call, (rows) => {
-        const text = codec.encode(name)
+      return onName('change', name, call, (rows) => {
         const there = find(rows, name, clock)?.secret
         if (there?.deletedUntil !== undefined) throw softDeleted(name, there.deletedUntil)
         const mine = there?.versions.find((version) => version.operation === operation)
@@ -152,7 +152,7 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
         if (there !== undefined && typeof expect === 'object' && staged(there, 'current')?.id !== expect.version) throw moved(name)
         if (there !== undefined && stage === 'pending' && staged(there, 'pending') !== undefined) throw changed(`Another operation on ${name.text} is in progress.`)
 
-        if (there === undefined) rows.drop(text)
+        if (there === undefined) rows.drop(name.text)
         const secret: StoredSecret = there ?? { place: name.place, created: clock.now(), labels: {}, versions: [] }
         const basis = { operation, ...(epoch !== undefined && { epoch }), ...(before !== undefined && { before }), created: clock.now() }
         const version: StoredVersion = { id: String(rows.number()), ...basis, enabled: true, stage: 'pending' }
@@ -161,10 +161,10 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
           say(secret, request)
         }
         const surplus = secret.versions.filter((old) => old.stage === undefined).slice(0, -unstagedKept)
-        for (const old of surplus) rows.dropValue(text, old)
+        for (const old of surplus) rows.dropValue(name.text, old)
         secret.versions = [...secret.versions.filter((old) => !surplus.includes(old)), version]
-        rows.addValue(text, version, value)
-        rows.put(text, secret)
+        rows.addValue(name.text, version, value)
+        rows.put(name.text, secret)
         return { outcome: 'written', version: versionOf(version) }
       })
     },
@@ -221,7 +221,7 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
 }
 
 /** Opens the store; `connect` is for tests that need a database which fails. */
-export const openEmbedded = async (settings: EmbeddedSettings, io: ProviderIo, connect?: Connect): Promise<OpenedProvider> => {
+export const openEmbedded = async (settings: EmbeddedSettings, io: ProviderIo, connect?: Connect): Promise<SecretProvider> => {
   const windowMs = settings.recovery_window_days * 86_400_000
   const place = { folder: resolve(settings.path.replace(/^~(?=\/|$)/, homedir())), lockWaitMs: settings.lock_wait_ms, ...(settings.key !== undefined && { key: settings.key }) }
   return {

@@ -69,11 +69,30 @@ export const parseDotenv = (text: string): ReadonlyMap<string, string> => {
 const readDotenv = async (path: string, io: ProviderIo): Promise<ReadonlyMap<string, string>> => {
   const mode = io.env.get('LITELLM_MODE') ?? ''
   if (mode !== '' && mode !== 'DEV') return new Map()
-  const bytes = await io.files.read(resolve(path.replace(/^~(?=\/|$)/, homedir())))
+  const bytes = await io.files.read(resolve(path.replace(/^~(?=\/|$)/, homedir()))).catch((error: unknown) => {
+    if (!(error instanceof LatchkeyError)) throw error
+    throw error.with({}, `${error.message} Set dotenv_path to a file that Latchkey may read, or LITELLM_MODE to PRODUCTION to load none.`)
+  })
   return bytes === undefined ? new Map() : parseDotenv(Buffer.from(bytes).toString('utf8'))
 }
 
 const codec = verbatimCodec()
+
+/** The environment can hold names that no caller could ask for. */
+const askable = (text: string): boolean => {
+  try {
+    return hostedName(text).text === text
+  } catch {
+    return false
+  }
+}
+
+const cursorAfter = (text: string): string => Buffer.from(`after:${text}`, 'utf8').toString('base64url')
+const positionOf = (cursor: string): string => {
+  const text = Buffer.from(cursor, 'base64url').toString('utf8')
+  if (!text.startsWith('after:') || cursorAfter(text.slice(6)) !== cursor) throw new LatchkeyError('invalid_request', 'cursor: is not one that this list gave; begin again without it.', { param: 'cursor' })
+  return text.slice(6)
+}
 
 const begin = (call: Call, io: ProviderIo): void => {
   call.signal.throwIfAborted()
@@ -83,15 +102,17 @@ const begin = (call: Call, io: ProviderIo): void => {
 const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const dotenv = await readDotenv(settings.dotenv_path, io)
   const never = settings.never ?? []
-  const opened = settings.readable === undefined ? undefined : new Set(settings.readable)
+  const { readable } = settings
   const valueOf = (name: string): string | undefined => io.env.get(name) ?? dotenv.get(name)
 
   const lookUp = (name: SecretName): string => {
-    if (isNeverReadable(name.text, never)) throw new LatchkeyError('forbidden', `${name.text} belongs to Latchkey or to its credentials; it is never readable.`)
-    if (opened !== undefined && !opened.has(name.text) && !dotenv.has(name.text)) {
+    const native = codec.encode(name)
+    // Without a list it is the configuration's own environment, and no caller's: there the master key itself is looked up.
+    if (readable !== undefined && isNeverReadable(name.text, never)) throw new LatchkeyError('forbidden', `${name.text} belongs to Latchkey or to its credentials; it is never readable.`)
+    if (readable !== undefined && !readable.includes(name.text) && !dotenv.has(name.text)) {
       throw new LatchkeyError('forbidden', `${name.text} is not open: of the environment only names in hosted_keys, in ${settings.dotenv_path} or in the configuration can be read.`)
     }
-    const value = valueOf(codec.encode(name))
+    const value = valueOf(native)
     if (value === undefined) throw new LatchkeyError('not_found', `${name.text} is neither in the environment nor in ${settings.dotenv_path}.`)
     return value
   }
@@ -103,7 +124,7 @@ const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<Open
   const factsOf = (name: SecretName): SecretFacts => ({ name, nativeName: name.text, labels: {} })
 
   /** Names that were opened on purpose, so that a list shows nothing of the rest of the environment. */
-  const listed = [...readableNames([dotenv.keys(), opened ?? []], never)].filter((name) => name !== '.' && name !== '..').sort()
+  const listed = (): readonly string[] => [...readableNames([dotenv.keys(), readable ?? []], never)].filter((name) => askable(name) && valueOf(name) !== undefined).sort()
 
   return {
     traits: { names: codec, versions: 'none', value: { maxBytes: 1_048_576, empty: true, bytes: 'text' } },
@@ -130,13 +151,12 @@ const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<Open
     },
     list: async ({ prefix, label, cursor, limit }, call) => {
       begin(call, io)
-      const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8')
-      if (cursor !== undefined && !listed.includes(after)) throw new LatchkeyError('invalid_request', 'cursor: is not one that this list gave; begin again without it.', { param: 'cursor' })
-      const rest = label === undefined ? listed.filter((name) => name.startsWith(prefix) && name > after && valueOf(name) !== undefined) : []
+      const after = cursor === undefined ? '' : positionOf(cursor)
+      const rest = label === undefined ? listed().filter((name) => name.startsWith(prefix) && name > after) : []
       const items = rest.slice(0, limit)
       const last = items.at(-1)
       const page = { items: items.map((name) => factsOf(hostedName(name))) }
-      return last !== undefined && rest.length > limit ? { ...page, cursor: Buffer.from(last).toString('base64url') } : page
+      return last !== undefined && rest.length > limit ? { ...page, cursor: cursorAfter(last) } : page
     },
     check: async () => [
       { ok: true, subject: 'environment', message: dotenv.size === 0 ? 'The process environment can be read; no .env is loaded.' : `The process environment can be read, and ${dotenv.size} names of ${settings.dotenv_path}.` },
@@ -149,7 +169,7 @@ export const environment = defineProvider<EnvironmentSettings>({
   name: 'environment',
   title: 'the process environment and .env',
   settings: {
-    dotenv_path: { type: 'string', default: '.env', text: 'A file of assignments, read once at the start while LITELLM_MODE is DEV or unset; it may be missing, and it is never written.' },
+    dotenv_path: { type: 'string', default: '.env', text: 'A file of assignments, read once at the start while LITELLM_MODE is DEV or unset; it may be missing, it is never written, and the environment wins over it.' },
     readable: { type: 'string_list', text: 'Names that may be read beside those in the file. Default: every name of the environment, which is for the configuration\'s own references only.' },
     never: { type: 'string_list', text: 'Further names that are never readable, beside the credentials of Latchkey, the clouds and the managers.' },
   },
