@@ -1,6 +1,10 @@
 // The exam, one line a provider.
+import { embeddedHarness } from './embedded-harness.ts'
+import { environmentHarness } from './environment-harness.ts'
 import { memoryHarness } from './memory-harness.ts'
 import { providerConformance } from './provider-conformance.ts'
 
 providerConformance('memory', memoryHarness())
 providerConformance('memory, final deletes', memoryHarness({ recoveryWindowSeconds: 0, mustHave: ['write', 'remove', 'list', 'promote'] }))
+providerConformance('embedded', embeddedHarness)
+providerConformance('environment', environmentHarness)
