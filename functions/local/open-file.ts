@@ -1,0 +1,13 @@
+// For programs that import Latchkey: one configuration file in, a running Latchkey out, on the ports of this process.
+import { parseConfiguration } from '../../shared/core/configuration.ts'
+import { openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
+import { hostRuntime } from '../host-runtime.ts'
+import { loadConfigFile } from './config-file.ts'
+
+/** Opens what a LiteLLM file means; without a path `CONFIG_FILE_PATH`, `./config.yaml`, or the built-in configuration. Asks no store yet. @throws misconfigured with every problem */
+export const openConfigFile = async (path?: string): Promise<Latchkey> => {
+  const runtime = hostRuntime()
+  const { input } = await loadConfigFile(path, runtime.env, runtime.files)
+  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true })
+  return openLatchkey(configuration, runtime)
+}
