@@ -195,6 +195,12 @@ describe('the master key', () => {
     expect(parse(hosted('os.environ/MY_KEY', given)).masterKey).toEqual({ kind: 'name', from: 'general_settings.master_key', name: 'MY_KEY', lookIn })
   })
 
+  it('is looked for in the default store, whatever else the read order names', () => {
+    const { masterKey } = parse({ ...settings({ hosted_keys: [] }), latchkey: { stores: { corp: { system: 'memory' } }, read_order: ['corp', 'default'] } })
+
+    expect(masterKey).toMatchObject({ name: 'LITELLM_MASTER_KEY', lookIn: ['environment'] })
+  })
+
   it('is never taken as ciphertext from the environment', () => {
     expect(parse(settings({ hosted_keys: ['LITELLM_MASTER_KEY'] }, 'aws_kms')).masterKey).toEqual({ kind: 'name', from: 'default name', name: 'LITELLM_MASTER_KEY', lookIn: ['manager'], ciphertext: true })
     expect(parse(settings({ hosted_keys: ['OTHER'] }, 'aws_kms')).masterKey).toMatchObject({ lookIn: ['environment'] })

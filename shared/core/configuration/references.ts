@@ -19,7 +19,7 @@ export interface Reference {
 }
 
 /**
- * Where the master key comes from. `literal`: it stands in the file. `name`: look where `lookIn` says, in that order; only a confirmed absence moves on,
+ * Where the master key comes from. `literal`: it stands in the file. `name`: look where `lookIn` says (`manager` is the store `default`), in that order; only a confirmed absence moves on,
  * and a failure stops the start. `ref`: it is in one named store, nowhere else.
  */
 export type MasterKeyPlan =
@@ -90,10 +90,11 @@ export const referenceSource = (plan: ReadPlan, ref: SecretRef): Source => {
 /** Whether the variable of that name holds ciphertext for a KMS. */
 export const isCiphertext = (plan: ReadPlan, name: string): boolean => storesFor(plan, name).some((store) => systems[store.system]?.ciphertext === true)
 
-/** How a name is resolved: the manager first where it hosts the name, then the environment; ciphertext is never taken from there as it is. */
+/** How the master key's name is resolved: the default store first where it hosts the name, then the environment; ciphertext is never taken from there as it is. */
 export const lookUp = (plan: ReadPlan, name: string): { lookIn: readonly Source[]; ciphertext?: true } => {
-  if (isCiphertext(plan, name)) return { lookIn: ['manager'], ciphertext: true }
-  return { lookIn: referenceSource(plan, { name }) === 'manager' ? ['manager', 'environment'] : ['environment'] }
+  const store = plan.stores.get('default')
+  if (store === undefined || !hosts(store, name)) return { lookIn: ['environment'] }
+  return systems[store.system]?.ciphertext === true ? { lookIn: ['manager'], ciphertext: true } : { lookIn: ['manager', 'environment'] }
 }
 
 /** A reference as it stands in the file, and whether it stands where no store is open yet. */
