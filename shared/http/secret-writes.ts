@@ -1,10 +1,11 @@
 // Changing ordinary secrets: PUT, DELETE and recover. Apart from the reads, because bodies here are validated with zod and the read function loads none.
 import * as z from 'zod/mini'
 import { SecretValue } from '../core/secret.ts'
+import type { SecretStore } from '../core/store.ts'
 import type { Answer, Exchange, Route } from './api.ts'
 import { badField } from './body.ts'
 import { answer } from './problem.ts'
-import { storeOf } from './secrets.ts'
+import { checkReserved, storeOf } from './secrets.ts'
 import { strictly } from './validation.ts'
 
 const printable = /^[^\p{Cc}]*$/u
@@ -40,13 +41,17 @@ const ifMatchOf = (exchange: Exchange): { readonly ifMatch?: string } => {
   return { ifMatch: version[1] ?? version[2] ?? '' }
 }
 
-const nameIn = (exchange: Exchange): string => exchange.params['name'] ?? ''
+const nameIn = (exchange: Exchange, store: SecretStore): string => {
+  const name = exchange.params['name'] ?? ''
+  checkReserved([store], name)
+  return name
+}
 
 const putSecret = async (exchange: Exchange): Promise<Answer> => {
   const { value, encoding, ...facts } = strictly(putSchema, exchange.body)
   const store = storeOf(exchange)
   const given = Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined))
-  const outcome = await store.put({ name: nameIn(exchange), value: valueOf(value, encoding), ...ifMatchOf(exchange), ...given }, exchange.call)
+  const outcome = await store.put({ name: nameIn(exchange, store), value: valueOf(value, encoding), ...ifMatchOf(exchange), ...given }, exchange.call)
   const version = outcome.version === undefined ? {} : { version: outcome.version }
   const receipt = await exchange.record({ decision: 'allowed', name: outcome.name, store: store.name, ...version })
   const etag = outcome.version === undefined ? {} : { etag: `"${outcome.version}"` }
@@ -55,7 +60,7 @@ const putSecret = async (exchange: Exchange): Promise<Answer> => {
 
 const deleteSecret = async (exchange: Exchange): Promise<Answer> => {
   const store = storeOf(exchange)
-  const name = nameIn(exchange)
+  const name = nameIn(exchange, store)
   const { recoverableUntil } = await store.remove(name, ifMatchOf(exchange), exchange.call)
   const receipt = await exchange.record({ decision: 'allowed', name, store: store.name })
   return answer(receipt, 200, { name, store: store.name, deleted: true, recoverable_until: recoverableUntil?.toISOString() ?? null })
@@ -63,7 +68,7 @@ const deleteSecret = async (exchange: Exchange): Promise<Answer> => {
 
 const recoverSecret = async (exchange: Exchange): Promise<Answer> => {
   const store = storeOf(exchange)
-  const name = nameIn(exchange)
+  const name = nameIn(exchange, store)
   await store.recover(name, exchange.call)
   const receipt = await exchange.record({ decision: 'allowed', name, store: store.name })
   return answer(receipt, 200, { name, store: store.name, recovered: true })

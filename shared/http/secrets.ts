@@ -22,6 +22,12 @@ export const storeOf = (exchange: Exchange): SecretStore => {
   throw badField('query.store', `is no configured store${near === undefined ? '' : `; did you mean ${near}?`}`, 'GET /capabilities lists the stores.')
 }
 
+/** Segments that begin with `__` are Latchkey's own everywhere, except in names that the operator hosts. @throws invalid_request */
+export const checkReserved = (stores: readonly SecretStore[], name: string, field = 'name'): void => {
+  if (!name.split('/').some((segment) => segment.startsWith('__')) || stores.some((store) => store.policy.hostedKeys?.has(name) === true)) return
+  throw badField(field, 'has a segment that begins with "__", which is reserved for Latchkey\'s own records', 'Choose another name.')
+}
+
 /** Every store that may answer: the one named, or all of them. */
 const askedStores = (exchange: Exchange): readonly SecretStore[] => (exchange.query.has('store') ? [storeOf(exchange)] : [...exchange.services.stores.values()])
 
@@ -62,8 +68,10 @@ const wantsText = (accept: string | undefined): boolean =>
 
 const readSecret = async (exchange: Exchange): Promise<Answer> => {
   const name = exchange.params['name'] ?? ''
-  const action = actionFor(askedStores(exchange), name)
+  const stores = askedStores(exchange)
+  const action = actionFor(stores, name)
   demand(exchange.caller, [action], { name })
+  checkReserved(stores, name)
   const { ref, refresh } = refOf(exchange, name)
   const { reader } = exchange.services
   const read = (refresh ? undefined : reader.peek(ref)) ?? (await reader.read(ref, exchange.call, { refresh }))
@@ -95,6 +103,7 @@ const readMany = async (names: readonly string[], stores: readonly SecretStore[]
   const refused = names.map((name, index): LatchkeyError | undefined => {
     try {
       demand(exchange.caller, [actionFor(stores, checkName(name, `names[${index}]`))], { name })
+      checkReserved(stores, name, `names[${index}]`)
       return undefined
     } catch (error) {
       return asLatchkeyError(error)

@@ -1,23 +1,36 @@
 // Bodies against zod schemas, with every issue in our own words and none of the sender's. Not on the read path: zod stays out of the read function.
 import * as z from 'zod/mini'
-import en from 'zod/v4/locales/en.js'
 import { LatchkeyError, nearest, type Issue } from '../core/errors.ts'
 import type { JsonObject } from './api.ts'
 import { shownKey } from './body.ts'
 
-z.config(en())
+const kinds: Readonly<Record<string, string>> = { string: 'text', int: 'a whole number', number: 'a number', boolean: 'true or false', array: 'a list', record: 'an object', object: 'an object' }
+const measures: Readonly<Record<string, string>> = { string: ' characters', array: ' items', record: ' members' }
+
+/** What is wrong, with the limit; the value itself is looked at only for whether it is there. */
+const say = (issue: z.core.$ZodRawIssue): string => {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : `must be ${kinds[issue.expected] ?? issue.expected}`
+    case 'too_big':
+      return `must be at most ${issue.maximum}${measures[issue.origin] ?? ''}`
+    case 'too_small':
+      return `must be at least ${issue.minimum}${measures[issue.origin] ?? ''}`
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`
+    case 'invalid_key':
+      return `has an illegal key: ${issue.issues[0]?.message ?? 'it does not fit'}`
+    default:
+      return 'does not fit'
+  }
+}
+
+z.config({ localeError: say })
 
 type ObjectSchema = z.ZodMiniObject<Readonly<Record<string, z.ZodMiniType>>>
 
 const pathOf = (path: readonly PropertyKey[]): string =>
   path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : `${text === '' ? '' : `${text}.`}${shownKey(String(part))}`), '') || 'body'
-
-/** zod's English says what was expected and of which kind it got, never the value itself. */
-const messageOf = (issue: z.core.$ZodIssue): string => {
-  const inner = issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined
-  const text = (inner ?? issue.message).replace(/^Invalid (?:input|option): /, '')
-  return `${issue.code === 'invalid_key' ? 'has an illegal key: ' : ''}${text.charAt(0).toLowerCase()}${text.slice(1)}`
-}
 
 const unknownFields = (body: JsonObject, schema: ObjectSchema): readonly string[] => Object.keys(body).filter((key) => !Object.hasOwn(schema.shape, key))
 
@@ -29,7 +42,7 @@ const unknownIssue = (key: string, known: readonly string[]): Issue => {
 const parse = <S extends ObjectSchema>(schema: S, body: JsonObject, more: readonly Issue[]): z.output<S> => {
   const known = Object.fromEntries(Object.entries(body).filter(([key]) => Object.hasOwn(schema.shape, key)))
   const result = z.safeParse(schema, known, { reportInput: false })
-  const issues = [...more, ...(result.error?.issues ?? []).map((issue) => ({ path: pathOf(issue.path), message: messageOf(issue) }))]
+  const issues = [...more, ...(result.error?.issues ?? []).map((issue) => ({ path: pathOf(issue.path), message: issue.message }))]
   if (result.success && issues.length === 0) return result.data
   throw new LatchkeyError('invalid_request', issues.map((issue) => `${issue.path}: ${issue.message}`).join('; '), { issues, ...(issues[0] === undefined ? {} : { param: issues[0].path }) })
 }
