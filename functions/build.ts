@@ -7,7 +7,7 @@ import * as esbuild from 'esbuild'
 import type { Metafile, Plugin } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
-const kilobyte = 1_000
+const kilobyte = 1_024
 
 /** Bytes, minified: what an entry loads at once, and the chunks behind one `import()`. */
 export const budgets = { readEntry: 80 * kilobyte, awsChunk: 330 * kilobyte } as const
@@ -43,6 +43,7 @@ export const bundle = async (entry: 'read' | 'keys', folder: string): Promise<Me
     target: 'node24',
     mainFields: ['module', 'main'],
     conditions: ['module', 'import', 'node'],
+    charset: 'utf8',
     legalComments: 'none',
     logLevel: 'error',
     plugins: [withoutUndici],
@@ -69,7 +70,10 @@ export interface Part {
   readonly inputs: ReadonlySet<string>
 }
 
-/** The entry with what it imports, then each lazily imported provider with what it brings beside the entry, its SDK included. */
+/**
+ * The entry with what it imports, then each lazily imported provider with what our files bring beside the entry, its SDK included. What an SDK itself
+ * imports lazily (single sign-on, browsers) is loaded only by who needs it, and is in no part.
+ */
 export const partsOf = ({ outputs }: Metafile): readonly Part[] => {
   const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint?.startsWith('functions/lambda/')) ?? ''
   const atOnce = loadedWith(outputs, entry)
@@ -77,11 +81,12 @@ export const partsOf = ({ outputs }: Metafile): readonly Part[] => {
     const list = [...paths]
     return { name, bytes: list.reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0), inputs: new Set(list.flatMap((path) => Object.keys(outputs[path]?.inputs ?? {}))) }
   }
+  const isOurs = (path: string): boolean => Object.keys(outputs[path]?.inputs ?? {}).some((input) => input.startsWith('shared/'))
   const behind = (path: string, found = new Set<string>()): ReadonlySet<string> => {
     for (const loaded of loadedWith(outputs, path)) {
       if (found.has(loaded) || atOnce.has(loaded)) continue
       found.add(loaded)
-      for (const { path: next, kind } of outputs[loaded]?.imports ?? []) if (kind === 'dynamic-import' && outputs[next] !== undefined) behind(next, found)
+      for (const { path: next, kind } of outputs[loaded]?.imports ?? []) if (kind === 'dynamic-import' && isOurs(loaded) && outputs[next] !== undefined) behind(next, found)
     }
     return found
   }
