@@ -1,6 +1,7 @@
 // A virtual key as the rest of the house sees it: how one is asked for, named, minted, and what is answered about it.
-import type { Call } from './runtime.ts'
-import type { SecretValue } from './secret.ts'
+import { createHash } from 'node:crypto'
+import type { Call, Random } from './runtime.ts'
+import { SecretValue } from './secret.ts'
 
 /** How a caller names a key. A token and its SHA-256 name it too, where the token says or the store knows which key it belongs to. */
 export type KeyTarget =
@@ -75,4 +76,35 @@ export interface VerifyAnswer {
   readonly keyId?: string
   readonly teamId?: string
   readonly notAfter?: Date
+}
+
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
+const randomCharacters = 32
+const checksumCharacters = 6
+
+/** SHA-256 of a token as 64 hex digits: how a key with a token of the caller's own is found. */
+export const tokenHash = (token: SecretValue): string => createHash('sha256').update(token.bytes()).digest('hex')
+
+/** The key id that a creation gives, from its operation id: every instance that meets the operation knows it, without a label. */
+export const keyIdOf = (operationId: string): string =>
+  [...createHash('sha256').update(`latchkey-key-id:${operationId}`).digest().subarray(0, 16)].map((byte) => base32[byte & 31]).join('')
+
+const checksum = (text: string): string =>
+  [...createHash('sha256').update(text).digest().subarray(0, checksumCharacters)].map((byte) => base62[byte % 62]).join('')
+
+/** A new token of a key: `sk-<key id>-<190 random bits>-<checksum>`. */
+export const mintToken = (keyId: string, random: Random): SecretValue => {
+  let drawn = ''
+  while (drawn.length < randomCharacters) {
+    for (const byte of random.bytes(randomCharacters * 2)) if (byte < 248 && drawn.length < randomCharacters) drawn += base62[byte % 62]
+  }
+  const body = `sk-${keyId}-${drawn}`
+  return SecretValue.of(`${body}-${checksum(body)}`)
+}
+
+/** The key id that a minted token carries; nothing for a token that Latchkey did not mint. Says nothing about whether it is accepted. */
+export const mintedKeyId = (token: SecretValue): string | undefined => {
+  const match = token.isText ? /^(sk-([a-z2-7]{16})-[0-9A-Za-z]{32})-([0-9A-Za-z]{6})$/.exec(token.reveal()) : null
+  return match !== null && checksum(match[1] ?? '') === match[3] ? match[2] : undefined
 }

@@ -1,0 +1,120 @@
+// What a secret's facts say about the virtual key that it holds. Versions decide (who won the epoch, tombstone or not); labels are mirrors, and what a
+// label says is taken only where the current version agrees with it.
+import { parseOperation, parseStamp, seenLabel, wasSeen, type Stamp, type WonEpoch } from './operation.ts'
+import type { SecretFacts, SecretName, Version } from './secret.ts'
+import { keyIdOf } from './virtual-key.ts'
+
+export interface Claim {
+  readonly version: Version
+  readonly operation?: WonEpoch
+  /** Whether it can still become current: made for the next epoch, on top of the version that is current. */
+  readonly live: boolean
+}
+
+export interface KeyRecord {
+  readonly name: SecretName
+  readonly facts: SecretFacts
+  /** The ownership mark, or a version that only Latchkey can have written. */
+  readonly ours: boolean
+  readonly current?: Version
+  readonly operation?: WonEpoch
+  readonly epoch: number
+  readonly keyId?: string
+  /** The current version is a tombstone. */
+  readonly revoked: boolean
+  /** Labels and current version belong to one key. A creation that stopped between the two is not a key yet. */
+  readonly complete: boolean
+  readonly claims: readonly Claim[]
+  readonly stamps: readonly Stamp[]
+  readonly notAfter?: Date
+}
+
+export const keyLabels = {
+  managedBy: 'managed-by',
+  keyId: 'latchkey-key-id',
+  team: 'latchkey-team',
+  state: 'latchkey-state',
+  epoch: 'latchkey-epoch',
+  notAfter: 'latchkey-not-after',
+  data: 'latchkey-data-',
+  token: 'latchkey-token-sha256',
+  /** The hash of a supplied token that is still in its grace. */
+  previousToken: 'latchkey-previous-sha256',
+} as const
+
+/** Reads the facts of one secret as a key. */
+export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord => {
+  const { labels, current } = facts
+  const written = facts.versions?.map((version) => parseOperation(version.operation)).filter((operation) => operation !== undefined) ?? []
+  const newest = written.toSorted((a, b) => a.epoch - b.epoch).at(-1)
+  const operation = parseOperation(current?.operation) ?? (facts.recoverableUntil !== undefined && current === undefined ? newest : undefined)
+  const epoch = operation?.epoch ?? Number(labels[keyLabels.epoch] ?? 0)
+  const revoked = operation === undefined ? labels[keyLabels.state] === 'revoked' : operation.verb === 'delete'
+  const keyId = operation?.verb === 'create' ? keyIdOf(operation.id) : labels[keyLabels.keyId]
+  const marked = labels[keyLabels.managedBy] === 'latchkey'
+  const notAfter = Date.parse(labels[keyLabels.notAfter] ?? '')
+  const stamps = Object.entries(labels).filter(([key]) => /^latchkey-op-\d$/.test(key)).map(([, text]) => parseStamp(text)).filter((stamp) => stamp !== undefined)
+  const claims = (facts.versions ?? []).filter((version) => version.stages.includes('pending')).map((version): Claim => {
+    const claimed = parseOperation(version.operation)
+    const live = !revoked && claimed?.epoch === epoch + 1 && (version.before === undefined || version.before === current?.id)
+    return { version, ...(claimed === undefined ? {} : { operation: claimed }), live }
+  })
+  return {
+    name,
+    facts,
+    ours: marked || operation !== undefined,
+    ...(current === undefined ? {} : { current }),
+    ...(operation === undefined ? {} : { operation }),
+    epoch,
+    ...(keyId === undefined ? {} : { keyId }),
+    revoked,
+    complete: marked && keyId !== undefined && labels[keyLabels.keyId] === keyId,
+    claims,
+    stamps: stamps.toSorted((a, b) => b.at.getTime() - a.at.getTime()),
+    ...(Number.isNaN(notAfter) ? {} : { notAfter: new Date(notAfter) }),
+  }
+}
+
+/** The stamp of one operation, if the labels still have it. */
+export const stampOf = (record: KeyRecord, id: string | undefined): Stamp | undefined => record.stamps.find((stamp) => stamp.id === id)
+
+/**
+ * Where an operation stands: its version is `current`; it holds the claim (`claimed`); it took effect and another followed (`past`); it can no longer take
+ * effect (`lost`); it is not to be seen (`none`); it was there and the record does not say what became of it (`doubtful`).
+ */
+export type Standing = 'current' | 'claimed' | 'past' | 'lost' | 'none' | 'doubtful'
+
+/** `epoch`: the epoch that the operation tried to win, where the asking instance knows. */
+export const standingOf = (record: KeyRecord, id: string, epoch?: number): Standing => {
+  if (record.operation?.id === id) return 'current'
+  const claim = record.claims.find(({ operation }) => operation?.id === id)
+  if (claim?.live === true) return 'claimed'
+  const stamp = stampOf(record, id)
+  if (stamp?.step === 'done' || wasSeen(record.facts.labels[seenLabel], id)) return 'past'
+  const chain = chainOf(record)
+  if (chain.some((link) => link.operation.id === id)) return 'past'
+  const tried = epoch ?? claim?.operation?.epoch ?? record.facts.versions?.map((version) => parseOperation(version.operation)).find((written) => written?.id === id)?.epoch
+  if (stamp === undefined && (tried === undefined || (tried > record.epoch && claim === undefined))) return 'none'
+  if (tried !== undefined && tried > record.epoch) return 'lost'
+  if (stamp !== undefined && stamp.before === record.current?.id) return 'lost'
+  return chain.some((link) => link.operation.epoch === tried || (stamp?.before !== undefined && link.before === stamp.before)) ? 'lost' : 'doubtful'
+}
+
+interface Link {
+  readonly operation: WonEpoch
+  readonly before?: string
+}
+
+/** The operations that are known to have been current, newest first, as far back as versions and stamps name the version before. */
+const chainOf = (record: KeyRecord): readonly Link[] => {
+  const chain: Link[] = []
+  let version: Pick<Version, 'id' | 'operation' | 'before'> | undefined = record.current
+  while (version !== undefined) {
+    const operation: WonEpoch | undefined = parseOperation(version.operation ?? version.id)
+    if (operation === undefined || chain.some((link) => link.operation.id === operation.id)) break
+    const before: string | undefined = version.before ?? stampOf(record, operation.id)?.before
+    chain.push({ operation, ...(before === undefined ? {} : { before }) })
+    version = before === undefined ? undefined : (record.facts.versions?.find(({ id }) => id === before) ?? { id: before })
+  }
+  return chain
+}

@@ -1,0 +1,211 @@
+// What the key lifecycle sees of a store: keys under their names, found by id or hash, changed one provider call at a time. It knows no service: what
+// differs stands in the provider. The index below `__latchkey/index/` is a hint, never trusted without reading the secret that it names.
+import { createHash } from 'node:crypto'
+import { asLatchkeyError, isCode, LatchkeyError } from './errors.ts'
+import { keyLabels, readKeyRecord, type KeyRecord } from './key-record.ts'
+import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from './names.ts'
+import { stampLabel } from './operation.ts'
+import type { SecretProvider } from './provider.ts'
+import type { Call, Clock } from './runtime.ts'
+import { SecretValue, type SecretFacts, type SecretName } from './secret.ts'
+import { mintedKeyId, tokenHash, type KeyTarget } from './virtual-key.ts'
+
+/** What the records need of a store. */
+export interface KeyStore {
+  readonly name: string
+  readonly provider: SecretProvider
+  readonly policy: { readonly prefix: string; readonly storeVirtualKeys: boolean; readonly mayReadValues: boolean }
+  invalidate(name: SecretName): void
+}
+
+type Labels = Readonly<Record<string, string>>
+type Method = 'describe' | 'list' | 'write' | 'promote' | 'annotate' | 'discard' | 'recover'
+type Arguments<M extends Method> = Parameters<NonNullable<SecretProvider[M]>>
+type Result<M extends Method> = Awaited<ReturnType<NonNullable<SecretProvider[M]>>>
+
+const needed = ['describe', 'list', 'write', 'promote', 'annotate', 'discard'] as const
+
+/** Whether a failure leaves open if the call took effect: then the facts are read again and decide. */
+export const isUnanswered = (error: unknown): boolean => isCode(error, 'provider_unavailable', 'deadline_exceeded', 'provider_throttled', 'internal')
+
+export class KeyRecords {
+  readonly store: KeyStore
+  readonly #clock: Clock
+  readonly #template: string
+
+  /** `template`: `{prefix}{alias}`, or `{prefix}{team}/{alias}` where aliases are unique per team. */
+  constructor(store: KeyStore, clock: Clock, template = '{prefix}{alias}') {
+    if (template !== '{prefix}{alias}' && template !== '{prefix}{team}/{alias}') throw new LatchkeyError('misconfigured', 'latchkey.key_name must be "{prefix}{alias}" or "{prefix}{team}/{alias}".')
+    this.store = store
+    this.#clock = clock
+    this.#template = template
+  }
+
+  /** @throws forbidden when keys are not stored here, unsupported when the provider cannot hold them */
+  requireStorage(): void {
+    const { name, provider, policy } = this.store
+    if (!policy.storeVirtualKeys) throw new LatchkeyError('forbidden', `Virtual keys are not stored in "${name}": store_virtual_keys is false. A key that nobody holds is not made; set key_management_settings.store_virtual_keys to true.`, { applied: 'no' })
+    const missing = needed.filter((method) => provider[method] === undefined)
+    if (provider.traits.write === undefined || provider.traits.write.labels === 'none') missing.push('annotate')
+    if (missing.length > 0) throw new LatchkeyError('unsupported', `Virtual keys cannot be kept in "${name}": its provider cannot ${[...new Set(missing)].join(', ')}.`, { applied: 'no' })
+  }
+
+  get room(): { pairs: number; keyBytes: number; valueBytes: number; filter: boolean } {
+    const labels = this.store.provider.traits.write?.labels
+    return labels === undefined || labels === 'none' ? { pairs: 0, keyBytes: 0, valueBytes: 0, filter: false } : labels
+  }
+
+  /** How many stamps a key keeps. */
+  get slots(): number {
+    return this.room.pairs >= 24 ? 4 : 1
+  }
+
+  /** The name of a key's secret. @throws invalid_request */
+  nameOf(key: { alias?: string; teamId?: string; keyId: string }): SecretName {
+    const { prefix } = this.store.policy
+    if (key.alias === undefined) return createdName(joinPrefix(prefix, `virtual-key-${key.keyId}`))
+    if (!/[A-Za-z0-9]/.test(key.alias)) throw refused('key_alias', 'must hold a letter or a digit')
+    return createdName(joinPrefix(prefix, this.#teamSegment(key.teamId) + key.alias), 'key_alias')
+  }
+
+  #teamSegment(teamId: string | undefined): string {
+    if (!this.#template.includes('{team}')) return ''
+    if (teamId === undefined) throw refused('team_id', 'is required, because latchkey.key_name has {team} in it')
+    return `${encodeSegment(teamId, 'team_id')}/`
+  }
+
+  teamOf(record: KeyRecord): string | undefined {
+    const segment = record.facts.labels[keyLabels.team]
+    return segment === undefined ? undefined : decodeSegment(segment)
+  }
+
+  aliasOf(record: KeyRecord): string | undefined {
+    const prefix = joinPrefix(this.store.policy.prefix, '')
+    const rest = record.name.text.startsWith(prefix) ? record.name.text.slice(prefix.length) : record.name.text
+    if (rest === `virtual-key-${record.keyId}`) return undefined
+    return this.#template.includes('{team}') ? rest.slice(rest.indexOf('/') + 1) : rest
+  }
+
+  /** The labels of LiteLLM's other fields, cut to the room there is. @throws too_large naming the limit */
+  dataLabels(data: Readonly<Record<string, unknown>> | undefined, others: Labels): Labels {
+    const { pairs, valueBytes } = this.room
+    const text = data === undefined || Object.keys(data).length === 0 ? '' : Buffer.from(JSON.stringify(data)).toString('base64url')
+    const reserved = new Set([...Object.keys(others), ...Object.values(keyLabels).filter((key) => !key.endsWith('-')), 'latchkey-seen', ...[0, 1, 2, 3].map((epoch) => stampLabel(epoch, this.slots))])
+    const free = Math.max(0, pairs - reserved.size)
+    if (text.length > free * valueBytes) throw new LatchkeyError('too_large', `The key's other fields take ${text.length} characters as labels; the store "${this.store.name}" has room for ${free * valueBytes} (${free} pairs of ${valueBytes}).`, { param: 'metadata', applied: 'no' })
+    return Object.fromEntries(Array.from({ length: Math.ceil(text.length / valueBytes) }, (_, index) => [`${keyLabels.data}${index + 1}`, text.slice(index * valueBytes, (index + 1) * valueBytes)]))
+  }
+
+  dataOf(record: KeyRecord): Readonly<Record<string, unknown>> {
+    let text = ''
+    for (let index = 1; record.facts.labels[`${keyLabels.data}${index}`] !== undefined; index += 1) text += record.facts.labels[`${keyLabels.data}${index}`]
+    try {
+      return text === '' ? {} : (JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Record<string, unknown>)
+    } catch {
+      return {}
+    }
+  }
+
+  /** One provider call: never sent after the deadline, and whatever it changed is forgotten by the cache. */
+  async send<M extends Method>(method: M, name: SecretName | undefined, call: Call, ...given: Arguments<M> extends [...infer Rest, Call] ? Rest : never): Promise<Result<M>> {
+    if (call.signal.aborted || this.#clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this request ran out before the next call to the secret manager; nothing more was sent.')
+    const provider = this.store.provider
+    const send = provider[method] as ((...all: unknown[]) => Promise<Result<M>>) | undefined
+    if (send === undefined) throw new LatchkeyError('unsupported', `The provider of "${this.store.name}" cannot ${method}.`)
+    try {
+      return await send.call(provider, ...given, call)
+    } catch (error) {
+      if (call.signal.aborted && !(error instanceof LatchkeyError)) throw new LatchkeyError('deadline_exceeded', 'The time for this request ran out while the secret manager was working.')
+      throw asLatchkeyError(error)
+    } finally {
+      if (name !== undefined && method !== 'describe' && method !== 'list') this.store.invalidate(name)
+    }
+  }
+
+  /** The value of one version. Callers have checked that values may be read. */
+  async read(name: SecretName, version: string, call: Call): Promise<SecretValue> {
+    if (call.signal.aborted || this.#clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this request ran out before the value was read.')
+    try {
+      return (await this.store.provider.read(name, version === '' ? {} : { version }, call)).value
+    } catch (error) {
+      throw asLatchkeyError(error)
+    }
+  }
+
+  /** The record under a name; nothing when it is confirmed absent. */
+  async describe(name: SecretName, call: Call): Promise<KeyRecord | undefined> {
+    try {
+      return readKeyRecord(name, await this.send('describe', name, call, name))
+    } catch (error) {
+      if (isCode(error, 'not_found')) return undefined
+      throw error
+    }
+  }
+
+  /** The key that a target names, deleted ones included; nothing when there is none, or when the secret is not ours. */
+  async find(target: KeyTarget, call: Call): Promise<KeyRecord | undefined> {
+    if ('alias' in target) {
+      const record = await this.describe(this.nameOf({ ...target, keyId: '' }), call)
+      return record?.ours === true ? record : undefined
+    }
+    const keyId = 'keyId' in target ? target.keyId : 'token' in target ? mintedKeyId(target.token) : undefined
+    if (keyId !== undefined) return /^[a-z0-9]{1,63}$/.test(keyId) ? this.#findBy(keyLabels.keyId, keyId, call) : undefined
+    const hash = 'sha256' in target ? target.sha256.toLowerCase() : 'token' in target ? tokenHash(target.token) : ''
+    if (!/^[0-9a-f]{64}$/.test(hash)) return undefined
+    return (await this.#findBy(keyLabels.token, hash, call)) ?? (this.room.filter ? this.#findBy(keyLabels.previousToken, hash, call) : undefined)
+  }
+
+  async #findBy(label: string, value: string, call: Call): Promise<KeyRecord | undefined> {
+    const names = this.room.filter ? await this.#listed(label, value, call) : await this.#indexed(value, call)
+    if (label === keyLabels.keyId) names.push(createdName(joinPrefix(this.store.policy.prefix, `virtual-key-${value}`)))
+    for (const name of new Map(names.map((each) => [each.text, each])).values()) {
+      const record = await this.describe(name, call)
+      const labels = record?.facts.labels
+      const says = label === keyLabels.keyId ? record?.keyId === value : labels?.[keyLabels.token] === value || labels?.[keyLabels.previousToken] === value
+      if (record?.ours === true && says) return record
+    }
+    return undefined
+  }
+
+  async #listed(label: string, value: string, call: Call): Promise<SecretName[]> {
+    let cursor: string | undefined
+    do {
+      const query = { prefix: joinPrefix(this.store.policy.prefix, ''), label: [label, value] as const, limit: 10, ...(cursor === undefined ? {} : { cursor }) }
+      const page = await this.send('list', undefined, call, query)
+      if (page.items.length > 0) return page.items.map(({ name }) => name)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return []
+  }
+
+  async #indexed(id: string, call: Call): Promise<SecretName[]> {
+    try {
+      return [createdName((await this.read(internalName(this.store.policy.prefix, 'index', id), '', call)).reveal())]
+    } catch (error) {
+      if (isCode(error, 'not_found', 'invalid_request')) return []
+      throw error
+    }
+  }
+
+  /** Makes a key findable by `id` where the store cannot filter a list. Its content follows from id and name alone, so it is written by anybody, any number of times. */
+  async writeIndex(id: string, name: SecretName, call: Call): Promise<void> {
+    if (this.room.filter) return
+    const index = internalName(this.store.policy.prefix, 'index', id)
+    const operation = `index-${createHash('sha256').update(`${id} ${name.text}`).digest('hex').slice(0, 32)}`
+    await this.send('write', index, call, { name: index, value: SecretValue.of(name.text), expect: 'any', operation, stage: 'current', labels: { [keyLabels.managedBy]: 'latchkey' } })
+  }
+
+  /** One page of keys, without deleted ones and without Latchkey's own records. */
+  async list(query: { teamId?: string; cursor?: string; limit: number }, call: Call): Promise<{ items: readonly KeyRecord[]; cursor?: string }> {
+    const team = query.teamId === undefined ? undefined : encodeSegment(query.teamId, 'team_id')
+    const label = team === undefined ? ([keyLabels.managedBy, 'latchkey'] as const) : ([keyLabels.team, team] as const)
+    const page = await this.send('list', undefined, call, { prefix: joinPrefix(this.store.policy.prefix, ''), limit: query.limit, ...(this.room.filter ? { label } : {}), ...(query.cursor === undefined ? {} : { cursor: query.cursor }) })
+    const items = page.items
+      .filter(({ name }) => !isInternal(name.text))
+      .map((facts: SecretFacts) => readKeyRecord(facts.name, facts))
+      .filter((record) => record.ours && record.complete && !record.revoked && (team === undefined || record.facts.labels[keyLabels.team] === team))
+    return { items, ...(page.cursor === undefined ? {} : { cursor: page.cursor }) }
+  }
+}
+
+const refused = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })

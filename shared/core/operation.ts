@@ -1,0 +1,122 @@
+// Operations: who is repeating what. An operation has an id that a repetition finds again, and a stamp in the key's labels that says how far it came.
+// The text given to the provider begins with epoch and verb, so that facts alone say who won an epoch and whether the current version is a tombstone.
+import { createHash, createHmac } from 'node:crypto'
+import { LatchkeyError } from './errors.ts'
+import type { Random } from './runtime.ts'
+import type { OperationContext } from './virtual-key.ts'
+
+export type Verb = 'create' | 'rotate' | 'delete'
+
+export interface Operation {
+  /** 32 hex digits: from caller, route, target name and `Idempotency-Key`, or random without one. */
+  readonly id: string
+  readonly verb: Verb
+  /** 16 hex digits of the SHA-256 of id and body; only with an `Idempotency-Key`. */
+  readonly digest?: string
+}
+
+/** How long a repetition of an `Idempotency-Key` is recognised. */
+export const rememberedMs = 24 * 3_600_000
+
+/** Below this age an unfinished operation of somebody else is left alone. Politeness: safety does not rest on it. */
+export const leaseMs = 60_000
+
+const withLength = (text: string): string => `${Buffer.byteLength(text)}:${text}`
+
+/** The operation that a request is: the same one when caller, route, target name and `Idempotency-Key` are the same. */
+export const beginOperation = (verb: Verb, context: OperationContext, target: string, random: Random): Operation => {
+  if (context.idempotencyKey === undefined) return { id: Buffer.from(random.bytes(16)).toString('hex'), verb }
+  const message = [context.caller, context.route, target].map(withLength).join('')
+  const id = createHmac('sha256', context.idempotencyKey).update(message).digest('hex').slice(0, 32)
+  return { id, verb, digest: createHash('sha256').update(id + context.body).digest('hex').slice(0, 16) }
+}
+
+/** The operation as a provider gets it: `<epoch>-<verb>-<id>`. */
+export const operationText = (epoch: number, operation: Pick<Operation, 'id' | 'verb'>): string => `${epoch}-${operation.verb}-${operation.id}`
+
+export interface WonEpoch {
+  readonly epoch: number
+  readonly verb: Verb
+  readonly id: string
+}
+
+/** The inverse of {@link operationText}; nothing for versions that no key operation wrote. */
+export const parseOperation = (text: string | undefined): WonEpoch | undefined => {
+  const match = /^(\d{1,9})-(create|rotate|delete)-([0-9a-f]{32})$/.exec(text ?? '')
+  return match === null ? undefined : { epoch: Number(match[1]), verb: match[2] as Verb, id: match[3] ?? '' }
+}
+
+/** What a key's labels remember of one operation. */
+export interface Stamp {
+  readonly id: string
+  readonly verb: Verb
+  readonly step: 'rotating' | 'revoking' | 'done'
+  readonly at: Date
+  /** The version that was current before. */
+  readonly before?: string
+  /** Until when that version is accepted. */
+  readonly until?: Date
+  /** Absent on operations without an `Idempotency-Key`. */
+  readonly digest?: string
+  /** On deletes: which key it was, because the alias may belong to another one later. */
+  readonly keyId?: string
+}
+
+const time = (date: Date | undefined): string => date?.toISOString() ?? '-'
+
+/** A stamp as one label value: its fields parted by spaces, `-` where there is nothing. At most 256 characters. */
+export const stampText = (stamp: Stamp): string =>
+  [stamp.id, stamp.verb, stamp.step, time(stamp.at), stamp.before ?? '-', time(stamp.until), stamp.digest ?? '-', ...(stamp.keyId === undefined ? [] : [stamp.keyId])].join(' ')
+
+/** The inverse of {@link stampText}; nothing for text that is no stamp. */
+export const parseStamp = (text: string | undefined): Stamp | undefined => {
+  const [id = '', verb = '', step = '', at = '', before = '-', until = '-', digest = '-', keyId] = (text ?? '').split(' ')
+  if (!/^[0-9a-f]{32}$/.test(id) || !/^(create|rotate|delete)$/.test(verb) || !/^(rotating|revoking|done)$/.test(step) || Number.isNaN(Date.parse(at))) return undefined
+  return {
+    id,
+    verb: verb as Verb,
+    step: step as Stamp['step'],
+    at: new Date(at),
+    ...(before === '-' ? {} : { before }),
+    ...(Number.isNaN(Date.parse(until)) ? {} : { until: new Date(until) }),
+    ...(digest === '-' ? {} : { digest }),
+    ...(keyId === undefined ? {} : { keyId }),
+  }
+}
+
+/** The label of an epoch's stamp. Slots are never shifted: shifting is read-modify-write and loses stamps. A store with little room has one slot. */
+export const stampLabel = (epoch: number, slots: number): string => `latchkey-op-${1 + (slots === 1 ? 0 : epoch % slots)}`
+
+/** @throws idempotency_mismatch when the stamp is this operation's and was made with another body */
+export const refuseOtherBody = (stamp: Stamp | undefined, operation: Operation): void => {
+  if (stamp?.digest === undefined || operation.digest === undefined || stamp.digest === operation.digest) return
+  throw new LatchkeyError('idempotency_mismatch', 'The Idempotency-Key was used before with another body; nothing was done. Use a new key for a new request.', { operationId: operation.id })
+}
+
+export const seenLabel = 'latchkey-seen'
+const seenCharacters = 12
+
+/** Whether the list of operations that lost their slot names this one. */
+export const wasSeen = (seen: string | undefined, id: string): boolean => (seen ?? '').split(' ').some((entry) => entry.startsWith(`${id.slice(0, seenCharacters)}.`))
+
+/**
+ * The list of seen operations once `evicted` (the stamp whose slot is needed) has lost its slot; nothing when the list stays as it is. Entries older than a
+ * day go, operations without an `Idempotency-Key` never enter.
+ * @throws throttled when there is no room: the caller must not have done anything yet. A delete is never refused: with `force` the oldest entry goes.
+ */
+export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undefined, epoch: number, how: { now: number; maxBytes: number; force: boolean }): string | undefined => {
+  if (evicted?.digest === undefined || how.now - evicted.at.getTime() >= rememberedMs) return undefined
+  const bornAt = (entry: string): number => Number.parseInt(entry.split('.')[2] ?? '', 36) * 60_000
+  const entries = (seen ?? '').split(' ').filter((entry) => entry !== '' && how.now - bornAt(entry) < rememberedMs)
+  if (wasSeen(entries.join(' '), evicted.id)) return undefined
+  entries.push(`${evicted.id.slice(0, seenCharacters)}.${epoch}.${Math.floor(evicted.at.getTime() / 60_000).toString(36)}`)
+  while (entries.join(' ').length > how.maxBytes) {
+    const oldest = entries.toSorted((a, b) => bornAt(a) - bornAt(b))[0] ?? ''
+    if (!how.force) {
+      const retryAfter = Math.max(1, Math.ceil((bornAt(oldest) + rememberedMs - how.now) / 1000))
+      throw new LatchkeyError('throttled', `This key has no room to remember another Idempotency-Key: ${entries.length - 1} were used within 24 hours. Nothing was done; wait for Retry-After.`, { retryAfter, applied: 'no' })
+    }
+    entries.splice(entries.indexOf(oldest), 1)
+  }
+  return entries.join(' ')
+}
