@@ -78,10 +78,19 @@ export const assertFailure = (error: unknown, codes: readonly ErrorCode[]): Latc
   return error
 }
 
-/** Looks for every canary in everything that a thing shows: message, stack, cause, JSON, hidden properties. */
+/** Every text and every byte that can be reached from a thing through its properties, hidden ones included. */
+const reachable = (thing: unknown, seen: Set<unknown> = new Set()): string[] => {
+  if (typeof thing === 'string') return [thing]
+  if (thing === null || (typeof thing !== 'object' && typeof thing !== 'function') || seen.has(thing) || seen.size > 5_000) return []
+  seen.add(thing)
+  if (ArrayBuffer.isView(thing)) return [Buffer.from(thing.buffer, thing.byteOffset, thing.byteLength).toString('latin1')]
+  const inside = thing instanceof Map || thing instanceof Set ? [...thing].flatMap((item: unknown) => reachable(item, seen)) : []
+  return [...inside, ...Reflect.ownKeys(thing).flatMap((key) => [String(key), ...reachable(Object.getOwnPropertyDescriptor(thing, key)?.value, seen)])]
+}
+
+/** Looks for every canary in everything that a thing shows or holds: message, stack, cause, JSON, hidden properties, buffers. */
 export const assertNothingSecret = (thing: unknown): void => {
-  const shown = [inspect(thing, { depth: Infinity, showHidden: true, compact: true, breakLength: Infinity }), String(thing), JSON.stringify(thing)]
-  for (let error: unknown = thing; error instanceof Error; error = error.cause) shown.push(error.message, error.stack ?? '', JSON.stringify({ ...error }))
+  const shown = [inspect(thing, { depth: Infinity, showHidden: true, compact: true, breakLength: Infinity }), String(thing), JSON.stringify(thing), ...reachable(thing)]
   const found = canariesIn(shown.join('\n'))
   assert.deepEqual(found.map(({ label, as }) => `${label} as ${as}`), [], 'a value is shown where none may be')
 }
@@ -276,11 +285,11 @@ export const examCase = <C extends Capability = never>(given: {
 
 /** Why a case does not apply to an opened provider; nothing when it does. In words of capability and trait, never of the case's title. */
 export const leftOut = (one: ExamCase, opened: ExamProvider, harness: Harness): string | undefined => {
-  const missing = one.can.filter((capability) => opened.provider[capability] === undefined)
-  if (missing.length > 0) return `needs the capability ${missing.join(', ')}`
+  const missing = one.can.find((capability) => opened.provider[capability] === undefined)
+  if (missing !== undefined) return `needs the capability ${missing}`
   const unmet = one.where.filter((condition) => !condition.holds(opened.provider.traits, opened, harness))
   if (unmet.length > 0) return `only where ${unmet.map((condition) => condition.says).join(' and ')}`
-  if (one.fault !== undefined && !harness.faults.includes(one.fault)) return `needs the fault ${one.fault}: ${harness.faultsReason ?? 'the harness cannot produce it'}`
+  if (one.fault !== undefined && !harness.faults.includes(one.fault)) return `needs a fault that it cannot have (${harness.faultsReason ?? 'the harness cannot produce it'})`
   return undefined
 }
 

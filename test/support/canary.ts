@@ -7,7 +7,8 @@ interface Form {
   readonly text: string
 }
 
-const forms: Form[] = []
+/** Every form of every canary, by its first eight characters: a text is looked through once, however many canaries there are. */
+const forms = new Map<string, Form[]>()
 const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789'
 const draw = (length: number): string => Array.from(randomBytes(length), (byte) => alphabet[byte % alphabet.length]).join('')
 
@@ -38,8 +39,9 @@ export const watch = (label: string, text: string): string => {
   ]
   const seen = new Set<string>()
   for (const [as, form] of found) {
-    if (!seen.has(form)) forms.push({ label, as, text: form })
+    if (seen.has(form)) continue
     seen.add(form)
+    forms.set(form.slice(0, 8), [...(forms.get(form.slice(0, 8)) ?? []), { label, as, text: form }])
   }
   return text
 }
@@ -51,5 +53,10 @@ export const canary = (label: string): string => watch(label, `${draw(12)}.${lab
 export const canaryToken = (label: string): string => watch(label, `sk-${draw(40)}`)
 
 /** Every canary in a text, and in which forms. Give it whatever a process printed. */
-export const canariesIn = (text: string): readonly { readonly label: string; readonly as: string }[] =>
-  forms.filter((form) => text.includes(form.text)).map(({ label, as }) => ({ label, as }))
+export const canariesIn = (text: string): readonly { readonly label: string; readonly as: string }[] => {
+  const found = new Set<Form>()
+  for (let start = 0; start + 8 <= text.length; start += 1) {
+    for (const form of forms.get(text.slice(start, start + 8)) ?? []) if (text.startsWith(form.text, start)) found.add(form)
+  }
+  return [...found].map(({ label, as }) => ({ label, as }))
+}

@@ -32,7 +32,7 @@ export const nameCases: readonly ExamCase[] = [
   nameCase('alias', "keeps LiteLLM's own names, prefix and alias with one slash", (label) => [`litellm/${label}`, `litellm/virtual-key-${label}`]),
   nameCase('every-character', 'keeps every character that the grammar allows', (label) => [`litellm/${label}/AZaz09_-.@=x`, `litellm/${label}/=x@`]),
   nameCase('deepest', 'keeps a name of eight segments', (label) => [['litellm', label, ...'abcdefgh'].slice(0, maxSegments).join('/')]),
-  nameCase('longest', 'keeps a name of 200 bytes', (label) => [longest(label)]),
+  nameCase('longest', 'keeps names of 200 bytes apart that differ in the last', (label) => [longest(label), `${longest(label).slice(0, -1)}y`]),
   nameCase('case', 'tells names apart that differ by case alone', (label) => [`litellm/${label}/alias`, `litellm/${label}/Alias`, `litellm/${label}/ALIAS`]),
   nameCase('separators', 'tells names apart that differ by a separator alone', (label) => ['/', '-', '_', '.', '=', '@', ''].map((separator) => `litellm/${label}/a${separator}b`)),
   nameCase('look-alike', 'tells a name from the one that looks like its encoded form', (label) => [`litellm/${label}/x`, `litellm/${label}-2fx`, `litellm/${label}=2Fx`, `litellm/${label}-2Fx`, `litellm-2f${label}-2fx`, `litellm-${label}-x`]),

@@ -1,0 +1,66 @@
+// The exam is examined: every wrong provider must fail the case that exists for it, which the right one passes.
+import { describe, expect, it } from 'vitest'
+import { runCase } from './exam.ts'
+import { memoryHarness } from './memory-harness.ts'
+import { caseNamed, examCases, examReport, runDeviation } from './provider-conformance.ts'
+import { wrongReaders } from './wrong-reading.ts'
+import { wrongWriters } from './wrong-writing.ts'
+
+const wrongProviders = [...wrongReaders, ...wrongWriters]
+const verdict = (id: string, harness = memoryHarness()): Promise<string> =>
+  runCase(caseNamed(id), harness).then(
+    () => 'passes',
+    () => 'fails',
+  )
+
+describe('a wrong provider that', () => {
+  it.each(wrongProviders)('$wrong fails $case', async ({ case: id, wrap }) => {
+    const right = await verdict(id)
+    const wrong = await verdict(id, memoryHarness({ wrap }))
+
+    expect({ right, wrong }).toEqual({ right: 'passes', wrong: 'fails' })
+  })
+})
+
+describe('the exam', () => {
+  it('is examined by at least 25 wrong providers, each wrong in its own way', ({ task }) => {
+    task.meta.report = `exam  ${wrongProviders.length} wrong providers, each caught by the case that exists for it (${new Set(wrongProviders.map(({ case: id }) => id)).size} cases)`
+
+    expect(wrongProviders.length).toBeGreaterThanOrEqual(25)
+    expect(new Set(wrongProviders.map(({ wrong }) => wrong)).size).toBe(wrongProviders.length)
+  })
+
+  it('has at least 70 cases, no two with one id, each with a title', () => {
+    const ids = examCases.map(({ id }) => id)
+
+    expect(ids.length).toBeGreaterThanOrEqual(70)
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(examCases.filter(({ id, title }) => !/^[a-z]+(\.[a-z0-9_-]+)+$/.test(id) || title === '')).toEqual([])
+  })
+
+  it('knows no case by a name it does not have', () => {
+    expect(() => caseNamed('read.everything')).toThrow('The exam has no case read.everything.')
+  })
+
+  it('fails a deviation that is cured', async () => {
+    await expect(runDeviation(caseNamed('read.missing'), memoryHarness())).rejects.toThrow('read.missing no longer deviates')
+  })
+
+  it('lets a deviation stand that still deviates', async () => {
+    const deviating = wrongReaders.filter((wrong) => wrong.case === 'read.missing')
+
+    await Promise.all(deviating.map(({ wrap }) => runDeviation(caseNamed('read.missing'), memoryHarness({ wrap }))))
+
+    expect(deviating).toHaveLength(1)
+  })
+
+  it('prints what was left out by reason and what deviates by id', () => {
+    const report = examReport('some', { healthy: [3, 3], faulted: [0, 0] }, new Map([['needs the capability list', ['list.pages', 'list.prefix']]]), [{ case: 'read.empty', reason: 'accepts it' }])
+
+    expect(report.split('\n')).toEqual([
+      'exam  some                     healthy 3/3      faulted 0/0      left out 2    deviating 1',
+      '        left out, needs the capability list: list.pages, list.prefix',
+      '        deviates in read.empty: accepts it',
+    ])
+  })
+})
