@@ -2,7 +2,7 @@
 // nothing; it reports every problem at once, because a person mends a file once, not ten times.
 import { builtInStore, readDefaultStore } from './configuration/default-store.ts'
 import { readSection, type AccessEntry, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
-import { gatewaySettings, liteLLMSections, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
+import { gatewaySettings, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
 import { collectReferences, lookUp, nameOfReference, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
 import { mappingOf, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/store-configuration.ts'
 import { readFurtherStores, readOrder } from './configuration/stores.ts'
@@ -77,18 +77,17 @@ export const parseConfiguration = (input: unknown, { env, loopback }: ParseOptio
 
 /** Keys that stand in the wrong place or are misspelt where LiteLLM's own unrelated keys are tolerated: they would be swallowed, and everything with them. */
 const checkPlaces = (file: Readonly<Record<string, unknown>>, general: Readonly<Record<string, unknown>>, findings: Findings): void => {
-  for (const key of ['key_management_system', 'key_management_settings']) {
+  const misplaced: readonly string[] = ['key_management_system', 'key_management_settings']
+  for (const key of misplaced) {
     if (Object.hasOwn(file, key)) findings.warnings.push({ path: key, message: `${key} stands at the top level, where nobody reads it; indent it below general_settings.` })
   }
-  const ours = ['general_settings', 'latchkey']
-  const tolerated: readonly string[] = [...ours, ...liteLLMSections, 'key_management_system', 'key_management_settings']
-  const known = [...Object.keys(systemChoice), ...Object.keys(gatewaySettings), 'key_management_settings']
-  for (const key of Object.keys(file)) if (!tolerated.includes(key)) noticeSlip('', key, ours, findings)
-  for (const key of Object.keys(general)) if (!known.includes(key)) noticeSlip('general_settings', key, known, findings)
+  const chosen = [...Object.keys(systemChoice), 'key_management_settings', 'master_key']
+  for (const key of Object.keys(file)) if (!misplaced.includes(key)) noticeSlip('', key, ['general_settings', 'latchkey'], findings)
+  for (const key of Object.keys(general)) noticeSlip('general_settings', key, chosen, findings)
 }
 
 const noticeSlip = (place: string, key: string, known: readonly string[], findings: Findings): void => {
-  const near = nearest(key, known)
+  const near = known.includes(key) ? undefined : nearest(key, known)
   if (near === undefined) return
   const { path } = unknownKey(place, key, known)
   findings.warnings.push({ path, message: `${path} is ignored; did you mean ${near}?` })

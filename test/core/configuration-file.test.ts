@@ -54,6 +54,7 @@ describe('a text that is not YAML', () => {
   it.each([
     ['a key indented too far behind a quoted value', 'a:\n  b: "hidden"\n    c:\n      d: 1\n', 'c.yaml:3:5', 'c must start in the same column as b (3, not 5): move lines 3 to 4 two columns to the left'],
     ['a key indented too far behind a bare value', 'a:\n  b: hidden\n   c: 1\n', 'c.yaml:3:4', 'c must start in the same column as b (3, not 4): move line 3 one column to the left'],
+    ['two keys indented too far', 'a:\n  b: hidden\n    c: 1\n    d: 2\n  e: 3\n', 'c.yaml:3:5', 'c must start in the same column as b (3, not 5): move lines 3 to 4 two columns to the left'],
     ['a key that stands between two columns', 'a:\n  b: hidden\n c: 1\n', 'c.yaml:3:2', 'c stands in column 2, where none of the lines above it starts: put it in column 3 beside b, or in column 1 beside a'],
     ['a key that may be a value', 'a:\n  sk-hidden: "x"\n    sk-hidden2: y\n', 'c.yaml:3:5', 'this key must start in the same column as the key above (3, not 5): move line 3 two columns to the left'],
     ['Windows line ends and a comment between', 'a:\r\n  b: "x"\r\n\r\n# hidden\r\n    c: 2\r\n', 'c.yaml:5:5', 'c must start in the same column as b (3, not 5): move line 5 two columns to the left'],

@@ -87,6 +87,7 @@ describe('the rest of latchkey:', () => {
     ['a name that would break a log line', { access: [entry({ name: 'a b' })] }, 'latchkey.access[0].name', /must be 1 to 64/],
     ['an entry without a hash', { access: [entry({ token_sha256: null })] }, 'latchkey.access[0].token_sha256', /is required/],
     ['a token in the place of its hash', { access: [entry({ token_sha256: 'tok-in-plain-text' })] }, 'latchkey.access[0].token_sha256', /64 hex digits/],
+    ['a hash that is too long', { access: [entry({ token_sha256: `${hash}00` })] }, 'latchkey.access[0].token_sha256', /64 hex digits/],
     ['two entries of one name', { access: [entry(), entry({ token_sha256: 'cd'.repeat(32) })] }, 'latchkey.access[1].name', /same as latchkey\.access\[0\]\.name/],
     ['two entries of one token', { access: [entry(), entry({ name: 'other', token_sha256: hash.toLowerCase() })] }, 'latchkey.access[1].token_sha256', /same as/],
     ['an entry without grants', { access: [entry({ grants: [] })] }, 'latchkey.access[0].grants', /is required/],
@@ -140,6 +141,18 @@ describe('references', () => {
     expect(Object.values(refused({ model_list: deep }))).toEqual(['is nested deeper than 64 levels'])
   })
 
+  it('stand for ciphertext only where a KMS decrypts the variable', () => {
+    const { references } = parse({
+      model_list: ['os.environ/HOSTED', 'os.environ/PLAIN', 'secret://corp/HOSTED'],
+      general_settings: { key_management_system: 'aws_kms', key_management_settings: { hosted_keys: ['HOSTED', 'REGION'], aws_region_name: 'os.environ/REGION' } },
+      latchkey: { stores: { corp: { system: 'memory' } } },
+    })
+
+    expect(references.map(({ reference, source, ciphertext }) => [reference, source, ciphertext])).toEqual([
+      ['os.environ/HOSTED', 'manager', true], ['os.environ/PLAIN', 'environment', undefined], ['secret://corp/HOSTED', 'manager', undefined], ['os.environ/REGION', 'environment', undefined],
+    ])
+  })
+
   it('follow the policies of the stores in the read order', () => {
     const plan = parse({ general_settings: { ...general_settings, key_management_settings: { hosted_keys: ['A'] } }, latchkey: { stores: { corp: { system: 'memory', hosted_keys: ['B'] }, aside: { system: 'memory' } }, read_order: ['default', 'corp', 'environment'] } })
 
@@ -152,6 +165,7 @@ describe('references', () => {
     ['A/b', { name: 'A/b' }],
     ['secret://corp/litellm/alias', { store: 'corp', name: 'litellm/alias' }],
     ['secret://corp/a%2Fb%3F?version=3&property=%2Fx%3Dy', { store: 'corp', name: 'a/b?', version: '3', property: '/x=y' }],
+    ['secret://corp/a?property=x=y', { store: 'corp', name: 'a', property: 'x=y' }],
     ['secret://default/arn:aws:secretsmanager:eu-west-1:100000000001:secret:x-AbCdEf', { store: 'default', name: 'arn:aws:secretsmanager:eu-west-1:100000000001:secret:x-AbCdEf' }],
   ])('are parsed: %s', (text, ref) => {
     expect(parseRef(text)).toEqual(ref)

@@ -63,7 +63,7 @@ describe('choosing the system', () => {
 
   it('refuses an unknown system in LiteLLM\'s words and names the nearest', () => {
     expect(refused(settings({}, 'aws_secrets_manger'))['general_settings.key_management_system']).toMatch(/Invalid Key Management System selected.*did you mean aws_secret_manager\?/)
-    expect(refused(settings({}, 'zzzzzzzzzzzz'))['general_settings.key_management_system']).toMatch(/known are aws_secret_manager, aws_kms/)
+    expect(refused(settings({}, 'constructor'))['general_settings.key_management_system']).toMatch(/known are aws_secret_manager, aws_kms/)
   })
 
   it('warns of a legacy flag beside the key that says the same', () => {
@@ -223,7 +223,8 @@ describe('the master key', () => {
 
 describe('the rest of the file', () => {
   it('tolerates what is LiteLLM\'s own', () => {
-    const { warnings } = parse({ model_list: [{ x: 1 }], router_settings: { a: {} }, litellm_settings: { cache: true }, general_settings: { alerting: ['slack'], database_connection_pool_limit: 10, store_model_in_db: true } })
+    const general = { alerting: ['slack'], database_connection_pool_limit: 10, database_type: 'dynamo_db', database_args: {}, disable_master_key_return: true, store_model_in_db: true, use_redis_transaction_buffer: true }
+    const { warnings } = parse({ model_list: [{ x: 1 }], router_settings: { a: {} }, litellm_settings: { cache: true }, files_settings: [], callback_settings: {}, mcp_servers: {}, credential_list: [], general_settings: general })
 
     expect(warnings).toEqual([])
   })

@@ -125,9 +125,3 @@ export const systems: Readonly<Record<string, SystemFacts>> = {
   environment: { inLiteLLM: false },
   memory: { inLiteLLM: false },
 }
-
-/** LiteLLM's top-level keys, so that only a real slip of the pen is taken for one of ours. */
-export const liteLLMSections = [
-  'model_list', 'litellm_settings', 'router_settings', 'environment_variables', 'callback_settings', 'mcp_servers', 'guardrails', 'credential_list', 'include',
-  'finetune_settings', 'files_settings', 'assistant_settings', 'vector_store_registry', 'prompts', 'search_tools', 'mcp_aliases', 'cache', 'policies',
-] as const
