@@ -41,12 +41,14 @@ export interface Configuration {
   readonly warnings: readonly Warning[]
 }
 
+/** What the meaning of a file depends on beside the file. */
 export interface ParseOptions {
   readonly env: Env
   /** Whether only this machine can reach us: a weak master key is then a warning, elsewhere an issue. */
   readonly loopback: boolean
 }
 
+/** A configuration, and its warnings once more for whoever prints them before anything is opened. */
 export interface Parsed {
   readonly configuration: Configuration
   readonly warnings: readonly Warning[]

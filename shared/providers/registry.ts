@@ -18,6 +18,7 @@ export interface AnyProvider {
 /** System → file. Tests and bundles may bring their own. */
 export type Registry = Readonly<Record<string, () => Promise<AnyProvider>>>
 
+/** The providers that are built. */
 export const registry: Registry = {
   memory: () => import('./memory.ts').then((file) => file.memory),
   environment: () => import('./environment.ts').then((file) => file.environment),

@@ -21,6 +21,7 @@ export interface AccessEntry {
   readonly grants: readonly Grant[]
 }
 
+/** How long a read is believed, and how much is kept. */
 export interface CacheConfiguration {
   /** Default: 300. 0 turns the cache off. */
   readonly ttlSeconds: number

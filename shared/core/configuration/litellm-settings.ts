@@ -1,8 +1,9 @@
 // LiteLLM's own settings, name by name, with LiteLLM's types and defaults. Provider settings (`aws_*` and the like) stand in this list because LiteLLM keeps
 // them here, but they are handed on as written: the provider's own table reads them when its store is opened.
+import type { AccessMode } from '../policy.ts'
 import type { SettingsTable } from '../settings.ts'
 
-export type AccessMode = 'read_only' | 'write_only' | 'read_and_write'
+export type { AccessMode } from '../policy.ts'
 
 /** What `general_settings.key_management_settings` says about every system alike. */
 export interface PolicySettings {
@@ -33,6 +34,7 @@ export interface SystemSettings {
 /** `general_settings.key_management_settings` by LiteLLM's names, defaults filled in; `null` is "not set". */
 export interface KeyManagementSettings extends PolicySettings, SystemSettings {}
 
+/** The values of `access_mode`. */
 export const accessModes = ['read_only', 'write_only', 'read_and_write'] as const satisfies readonly AccessMode[]
 
 /** The settings that Latchkey applies itself, for every system. */
@@ -81,6 +83,7 @@ export interface SystemChoice {
   readonly use_google_kms: boolean
 }
 
+/** Their table; with the environment, because a reference in one of them is resolved at once. */
 export const systemChoice: SettingsTable<SystemChoice> = {
   key_management_system: { type: 'string', text: 'The secret manager. Left out: the environment only.' },
   use_azure_key_vault: { type: 'boolean', default: false, text: 'The older form of `key_management_system: azure_key_vault`.' },
@@ -94,6 +97,7 @@ export interface GatewaySettings {
   readonly litellm_license?: string
 }
 
+/** Their table. */
 export const gatewaySettings: SettingsTable<GatewaySettings> = {
   master_key: { type: 'string', text: 'The token that may do everything, or a reference to it. Left out: the name LITELLM_MASTER_KEY is looked up.' },
   database_url: { type: 'string', text: "The gateway's database; only a reference in it is looked at." },
