@@ -108,3 +108,6 @@ export const mintedKeyId = (token: SecretValue): string | undefined => {
   const match = token.isText ? /^(sk-([a-z2-7]{16})-[0-9A-Za-z]{32})-([0-9A-Za-z]{6})$/.exec(token.reveal()) : null
   return match !== null && checksum(match[1] ?? '') === match[3] ? match[2] : undefined
 }
+
+/** Whether a caller's own token has the form that LiteLLM accepts: `sk-` and printable ASCII without spaces, at most 512 characters. */
+export const isSuppliedToken = (token: SecretValue): boolean => token.isText && /^sk-[\x21-\x7e]{1,509}$/.test(token.reveal())

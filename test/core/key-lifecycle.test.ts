@@ -8,7 +8,7 @@ const house = async () => {
   const runtime = testRuntime()
   const service = new CompareAndSetService(runtime.clock)
   const provider = await openCompareAndSet(service, runtime)
-  const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, mayReadValues: true }, invalidate: () => undefined }
+  const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
   const lifecycle = new KeyLifecycle(store, { clock: runtime.clock, random: runtime.random })
   const context = (key?: string, route = '/key/generate') => ({ call: callOf(runtime.clock), caller: 'tester', route, body: '{}', ...(key === undefined ? {} : { idempotencyKey: key }) })
   return { runtime, service, lifecycle, context, call: () => callOf(runtime.clock) }

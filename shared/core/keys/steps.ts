@@ -1,24 +1,13 @@
-// The steps that create, rotate and delete share: how an operation is driven over lost answers, how what others left is settled, and what is answered.
-import { isCode, LatchkeyError } from './errors.ts'
-import { keyLabels, stampOf, type KeyRecord, type Standing } from './key-record.ts'
-import { isUnanswered, type KeyRecords, type KeyStore } from './key-records.ts'
+// The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
+import { isCode, LatchkeyError } from '../errors.ts'
+import { keyLabels, stampOf, type KeyRecord, type Standing } from './record.ts'
+import { isUnanswered, type KeyRecords, type KeyStore } from './records.ts'
 import { leaseMs, rememberEvicted, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
-import type { Annotation } from './provider.ts'
-import type { Call, Clock, Random } from './runtime.ts'
-import { mintedKeyId, tokenHash, type KeyAnswer, type KeyInfo, type KeyTarget } from './virtual-key.ts'
-import type { SecretValue } from './secret.ts'
-
-export interface KeyLifecycleOptions {
-  readonly clock: Clock
-  readonly random: Random
-  /** LiteLLM's `description` and `tags` of key_management_settings. */
-  readonly description?: string
-  readonly tags?: Readonly<Record<string, string>>
-  /** Default: "{prefix}{alias}". */
-  readonly keyName?: string
-  /** How long a repetition is shown the token again. Default: 900,000. */
-  readonly revealWindowMs?: number
-}
+import type { Annotation } from '../provider.ts'
+import type { Call } from '../runtime.ts'
+import type { KeyTarget } from '../virtual-key.ts'
+import type { KeyAnswers, KeyLifecycleOptions } from './answers.ts'
+import type { SecretValue } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
 
@@ -35,12 +24,23 @@ export interface Progress {
   token?: SecretValue | undefined
 }
 
+/** What every operation is given. */
+export interface KeyHouse {
+  readonly store: KeyStore
+  readonly records: KeyRecords
+  readonly steps: KeySteps
+  readonly answers: KeyAnswers
+  readonly options: KeyLifecycleOptions
+}
+
 /** The labels changed between reading and annotating: the round starts again. */
 const stale = new LatchkeyError('conflict', 'Others keep changing this key; the operation gave up. Send it again.', { retryAfter: 1 })
 
+/** Failures without an answer, and rounds, after which an operation gives up. */
 const attempts = 4
 const rounds = 12
 
+/** The steps of one store's keys. */
 export class KeySteps {
   readonly #records: KeyRecords
   readonly #store: KeyStore
@@ -102,15 +102,6 @@ export class KeySteps {
 
   refuseDoubtful(standing: Standing): void {
     if (standing === 'doubtful') throw new LatchkeyError('conflict', 'This operation began, others followed, and the store no longer says whether it took effect. Look at the key before you send anything again.', { applied: 'unknown' })
-  }
-
-  /** @throws invalid_request, already_exists when a supplied token cannot be this key's */
-  async requireFreeToken(token: SecretValue, name: string, call: Call): Promise<void> {
-    const refuse = (message: string): LatchkeyError => new LatchkeyError('invalid_request', `key: ${message}`, { issues: [{ path: 'key', message }], param: 'key', applied: 'no' })
-    if (!token.isText || !/^sk-[\x21-\x7e]{1,509}$/.test(token.reveal())) throw refuse('must begin with "sk-" and be at most 512 printable ASCII characters without spaces')
-    if (mintedKeyId(token) !== undefined) throw refuse('is a token that Latchkey minted for a key of its own; leave it out or choose another')
-    const holder = await this.#records.find({ token }, call)
-    if (holder !== undefined && !holder.revoked && holder.name.text !== name) throw new LatchkeyError('already_exists', 'Another key has this token already.', { param: 'key', applied: 'no' })
   }
 
   stamp(operation: Operation, epoch: number, fields: Pick<Stamp, 'step' | 'before' | 'until' | 'keyId'>): Record<string, string> {
@@ -201,61 +192,5 @@ export class KeySteps {
   async discardOwn(record: KeyRecord, operation: Operation, call: Call): Promise<void> {
     const own = record.claims.find((claim) => claim.operation?.id === operation.id)
     if (own !== undefined) await this.#records.send('discard', record.name, call, record.name, own.version.id)
-  }
-
-  /** The labels by which supplied tokens are found: the new one's, and the one's that is about to become previous. */
-  async hashes(record: KeyRecord, token: SecretValue | undefined, call: Call): Promise<Labels> {
-    const { labels } = record.facts
-    if (token === undefined && labels[keyLabels.token] === undefined && labels[keyLabels.previousToken] === undefined) return {}
-    const current = this.#store.policy.mayReadValues && labels[keyLabels.token] !== undefined ? await this.#records.read(record.name, record.current?.id ?? '', call) : undefined
-    const before = current === undefined ? labels[keyLabels.token] : mintedKeyId(current) === undefined ? tokenHash(current) : undefined
-    if (token !== undefined) await this.#records.writeIndex(tokenHash(token), record.name, call)
-    return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? null }
-  }
-
-  /** The rotations whose version before is still accepted. */
-  graces(record: KeyRecord): readonly Stamp[] {
-    return record.stamps.filter((stamp) => stamp.verb === 'rotate' && (stamp.step === 'done' || stamp.id === record.operation?.id) && stamp.before !== undefined && (stamp.until?.getTime() ?? 0) > this.#now)
-  }
-
-  /** The token for an answer; `again`: the operation was done before this request. */
-  async reveal(record: KeyRecord, operation: Operation, progress: Progress, again: boolean, call: Call): Promise<Pick<KeyAnswer, 'key' | 'keyWithheld'>> {
-    if (progress.token !== undefined) return { key: progress.token }
-    if (!this.#store.policy.mayReadValues) return { keyWithheld: 'write_only' }
-    const at = stampOf(record, operation.id)?.at ?? record.current?.created
-    if (again && at !== undefined && this.#now - at.getTime() > (this.#options.revealWindowMs ?? 900_000)) return { keyWithheld: 'reveal_expired' }
-    return { key: await this.#records.read(record.name, record.current?.id ?? '', call) }
-  }
-
-  info(record: KeyRecord): KeyInfo {
-    const alias = this.#records.aliasOf(record)
-    const teamId = this.#records.teamOf(record)
-    const updated = record.stamps[0]?.at
-    const until = this.graces(record).map((stamp) => stamp.until?.getTime() ?? 0)
-    return {
-      keyId: record.keyId ?? '',
-      ...(alias === undefined ? {} : { alias }),
-      ...(teamId === undefined ? {} : { teamId }),
-      state: record.revoked ? 'revoked' : record.claims.some(({ live }) => live) ? 'rotating' : 'active',
-      epoch: record.epoch,
-      ...(record.facts.created === undefined ? {} : { created: record.facts.created }),
-      ...(updated === undefined ? {} : { updated }),
-      ...(record.notAfter === undefined ? {} : { expires: record.notAfter }),
-      stored: { store: this.#store.name, name: record.name.text, ...(record.current === undefined ? {} : { version: record.current.id }) },
-      data: this.#records.dataOf(record),
-      operations: record.stamps.map(({ id, verb, step, at, before, until: ends }) => ({ id, verb, step, at, ...(before === undefined ? {} : { before }), ...(ends === undefined ? {} : { until: ends }) })),
-      ...(until.length === 0 ? {} : { previousUntil: new Date(Math.max(...until)) }),
-      guarantee: this.#store.provider.traits.write?.guarantee ?? 'detected',
-    }
-  }
-
-  answer(record: KeyRecord, operation: Operation, more: Partial<KeyAnswer>): KeyAnswer {
-    return { ...this.info(record), ...more, operationId: operation.id, enforcedBy: this.#store.policy.mayReadValues ? ['verify'] : [] }
-  }
-
-  /** The answer to a repetition of an operation that took effect and was followed by another. */
-  superseded(record: KeyRecord, operation: Operation, keyId: string): KeyAnswer {
-    const gone = record.revoked || record.keyId !== keyId
-    return { ...this.answer(record, operation, { keyWithheld: 'superseded', superseded: gone ? 'deleted' : 'rotated' }), keyId, ...(gone ? { state: 'revoked' } : {}) }
   }
 }

@@ -1,24 +1,26 @@
 // What the key lifecycle sees of a store: keys under their names, found by id or hash, changed one provider call at a time. It knows no service: what
 // differs stands in the provider. The index below `__latchkey/index/` is a hint, never trusted without reading the secret that it names.
 import { createHash } from 'node:crypto'
-import { asLatchkeyError, isCode, LatchkeyError } from './errors.ts'
-import { keyLabels, readKeyRecord, type KeyRecord } from './key-record.ts'
-import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from './names.ts'
+import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
+import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
+import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
 import { stampLabel } from './operation.ts'
-import type { SecretProvider } from './provider.ts'
-import type { Call, Clock } from './runtime.ts'
-import { SecretValue, type SecretFacts, type SecretName } from './secret.ts'
-import { mintedKeyId, tokenHash, type KeyTarget } from './virtual-key.ts'
+import type { AccessPolicy } from '../policy.ts'
+import type { SecretProvider } from '../provider.ts'
+import type { Call, Clock } from '../runtime.ts'
+import { SecretValue, type SecretFacts, type SecretName } from '../secret.ts'
+import { mintedKeyId, tokenHash, type KeyTarget } from '../virtual-key.ts'
 
 /** What the records need of a store. */
 export interface KeyStore {
   readonly name: string
   readonly provider: SecretProvider
-  readonly policy: { readonly prefix: string; readonly storeVirtualKeys: boolean; readonly mayReadValues: boolean }
+  readonly policy: AccessPolicy
   invalidate(name: SecretName): void
 }
 
-type Labels = Readonly<Record<string, string>>
+const refused = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
+
 type Method = 'describe' | 'list' | 'write' | 'promote' | 'annotate' | 'discard' | 'recover'
 type Arguments<M extends Method> = Parameters<NonNullable<SecretProvider[M]>>
 type Result<M extends Method> = Awaited<ReturnType<NonNullable<SecretProvider[M]>>>
@@ -28,6 +30,7 @@ const needed = ['describe', 'list', 'write', 'promote', 'annotate', 'discard'] a
 /** Whether a failure leaves open if the call took effect: then the facts are read again and decide. */
 export const isUnanswered = (error: unknown): boolean => isCode(error, 'provider_unavailable', 'deadline_exceeded', 'provider_throttled', 'internal')
 
+/** The keys of one store. */
 export class KeyRecords {
   readonly store: KeyStore
   readonly #clock: Clock
@@ -87,7 +90,7 @@ export class KeyRecords {
   }
 
   /** The labels of LiteLLM's other fields, cut to the room there is. @throws too_large naming the limit */
-  dataLabels(data: Readonly<Record<string, unknown>> | undefined, others: Labels): Labels {
+  dataLabels(data: Readonly<Record<string, unknown>> | undefined, others: Readonly<Record<string, string>>): Record<string, string> {
     const { pairs, valueBytes } = this.room
     const text = data === undefined || Object.keys(data).length === 0 ? '' : Buffer.from(JSON.stringify(data)).toString('base64url')
     const reserved = new Set([...Object.keys(others), ...Object.values(keyLabels).filter((key) => !key.endsWith('-')), 'latchkey-seen', ...[0, 1, 2, 3].map((epoch) => stampLabel(epoch, this.slots))])
@@ -96,20 +99,10 @@ export class KeyRecords {
     return Object.fromEntries(Array.from({ length: Math.ceil(text.length / valueBytes) }, (_, index) => [`${keyLabels.data}${index + 1}`, text.slice(index * valueBytes, (index + 1) * valueBytes)]))
   }
 
-  dataOf(record: KeyRecord): Readonly<Record<string, unknown>> {
-    let text = ''
-    for (let index = 1; record.facts.labels[`${keyLabels.data}${index}`] !== undefined; index += 1) text += record.facts.labels[`${keyLabels.data}${index}`]
-    try {
-      return text === '' ? {} : (JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Record<string, unknown>)
-    } catch {
-      return {}
-    }
-  }
-
   /** One provider call: never sent after the deadline, and whatever it changed is forgotten by the cache. */
   async send<M extends Method>(method: M, name: SecretName | undefined, call: Call, ...given: Arguments<M> extends [...infer Rest, Call] ? Rest : never): Promise<Result<M>> {
     if (call.signal.aborted || this.#clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this request ran out before the next call to the secret manager; nothing more was sent.')
-    const provider = this.store.provider
+    const { provider } = this.store
     const send = provider[method] as ((...all: unknown[]) => Promise<Result<M>>) | undefined
     if (send === undefined) throw new LatchkeyError('unsupported', `The provider of "${this.store.name}" cannot ${method}.`)
     try {
@@ -207,5 +200,3 @@ export class KeyRecords {
     return { items, ...(page.cursor === undefined ? {} : { cursor: page.cursor }) }
   }
 }
-
-const refused = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })

@@ -1,12 +1,14 @@
 // Operations: who is repeating what. An operation has an id that a repetition finds again, and a stamp in the key's labels that says how far it came.
 // The text given to the provider begins with epoch and verb, so that facts alone say who won an epoch and whether the current version is a tombstone.
 import { createHash, createHmac } from 'node:crypto'
-import { LatchkeyError } from './errors.ts'
-import type { Random } from './runtime.ts'
-import type { OperationContext } from './virtual-key.ts'
+import { LatchkeyError } from '../errors.ts'
+import type { Random } from '../runtime.ts'
+import type { OperationContext } from '../virtual-key.ts'
 
+/** What an operation does to a key. */
 export type Verb = 'create' | 'rotate' | 'delete'
 
+/** One change that one caller asked for, however often. */
 export interface Operation {
   /** 32 hex digits: from caller, route, target name and `Idempotency-Key`, or random without one. */
   readonly id: string
@@ -34,6 +36,7 @@ export const beginOperation = (verb: Verb, context: OperationContext, target: st
 /** The operation as a provider gets it: `<epoch>-<verb>-<id>`. */
 export const operationText = (epoch: number, operation: Pick<Operation, 'id' | 'verb'>): string => `${epoch}-${operation.verb}-${operation.id}`
 
+/** Which operation wrote a version, and the epoch that it won or tried to win. */
 export interface WonEpoch {
   readonly epoch: number
   readonly verb: Verb
@@ -93,6 +96,7 @@ export const refuseOtherBody = (stamp: Stamp | undefined, operation: Operation):
   throw new LatchkeyError('idempotency_mismatch', 'The Idempotency-Key was used before with another body; nothing was done. Use a new key for a new request.', { operationId: operation.id })
 }
 
+/** The label that lists operations which lost their stamp within the last day. */
 export const seenLabel = 'latchkey-seen'
 const seenCharacters = 12
 

@@ -1,9 +1,10 @@
 // What a secret's facts say about the virtual key that it holds. Versions decide (who won the epoch, tombstone or not); labels are mirrors, and what a
 // label says is taken only where the current version agrees with it.
 import { parseOperation, parseStamp, seenLabel, wasSeen, type Stamp, type WonEpoch } from './operation.ts'
-import type { SecretFacts, SecretName, Version } from './secret.ts'
-import { keyIdOf } from './virtual-key.ts'
+import type { SecretFacts, SecretName, Version } from '../secret.ts'
+import { keyIdOf } from '../virtual-key.ts'
 
+/** A pending version. */
 export interface Claim {
   readonly version: Version
   readonly operation?: WonEpoch
@@ -11,6 +12,7 @@ export interface Claim {
   readonly live: boolean
 }
 
+/** One secret, read as a virtual key. */
 export interface KeyRecord {
   readonly name: SecretName
   readonly facts: SecretFacts
@@ -29,6 +31,7 @@ export interface KeyRecord {
   readonly notAfter?: Date
 }
 
+/** The names of the labels on a key's secret. */
 export const keyLabels = {
   managedBy: 'managed-by',
   keyId: 'latchkey-key-id',
@@ -72,6 +75,17 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
     claims,
     stamps: stamps.toSorted((a, b) => b.at.getTime() - a.at.getTime()),
     ...(Number.isNaN(notAfter) ? {} : { notAfter: new Date(notAfter) }),
+  }
+}
+
+/** LiteLLM's other fields, as the labels hold them; what is no JSON counts as nothing. */
+export const dataOf = (record: KeyRecord): Readonly<Record<string, unknown>> => {
+  let text = ''
+  for (let index = 1; record.facts.labels[`${keyLabels.data}${index}`] !== undefined; index += 1) text += record.facts.labels[`${keyLabels.data}${index}`]
+  try {
+    return text === '' ? {} : (JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Record<string, unknown>)
+  } catch {
+    return {}
   }
 }
 

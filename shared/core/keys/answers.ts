@@ -1,0 +1,94 @@
+// What is answered about a key: its facts, and the token where it may be shown. Nothing here changes anything.
+import { dataOf, stampOf, type KeyRecord } from './record.ts'
+import type { KeyRecords, KeyStore } from './records.ts'
+import type { Operation, Stamp } from './operation.ts'
+import { mayReadValues } from '../policy.ts'
+import type { Call, Clock, Random } from '../runtime.ts'
+import type { SecretValue } from '../secret.ts'
+import type { KeyAnswer, KeyInfo } from '../virtual-key.ts'
+
+/** What a key lifecycle is given beside its store. */
+export interface KeyLifecycleOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** LiteLLM's `description` and `tags` of key_management_settings. */
+  readonly description?: string
+  readonly tags?: Readonly<Record<string, string>>
+  /** Default: "{prefix}{alias}". */
+  readonly keyName?: string
+  /** How long a repetition is shown the token again. Default: 900,000. */
+  readonly revealWindowMs?: number
+}
+
+/** Turns records into answers. */
+export class KeyAnswers {
+  readonly #records: KeyRecords
+  readonly #store: KeyStore
+  readonly #options: KeyLifecycleOptions
+
+  constructor(records: KeyRecords, options: KeyLifecycleOptions) {
+    this.#records = records
+    this.#store = records.store
+    this.#options = options
+  }
+
+  get #now(): number {
+    return this.#options.clock.now()
+  }
+
+  /** The rotations whose version before is still accepted. */
+  graces(record: KeyRecord): readonly Stamp[] {
+    return record.revoked ? [] : record.stamps.filter((stamp) => stamp.verb === 'rotate' && (stamp.step === 'done' || stamp.id === record.operation?.id) && stamp.before !== undefined && (stamp.until?.getTime() ?? 0) > this.#now)
+  }
+
+  /** The token for an answer; `again`: the operation was done before this request. */
+  async reveal(record: KeyRecord, operation: Operation, proposed: SecretValue | undefined, again: boolean, call: Call): Promise<Pick<KeyAnswer, 'key' | 'keyWithheld'>> {
+    if (proposed !== undefined) return { key: proposed }
+    if (!mayReadValues(this.#store.policy)) return { keyWithheld: 'write_only' }
+    const at = stampOf(record, operation.id)?.at ?? record.current?.created
+    if (again && at !== undefined && this.#now - at.getTime() > (this.#options.revealWindowMs ?? 900_000)) return { keyWithheld: 'reveal_expired' }
+    return { key: await this.#records.read(record.name, record.current?.id ?? '', call) }
+  }
+
+  /** What `/key/info` shows. */
+  info(record: KeyRecord): KeyInfo {
+    const alias = this.#records.aliasOf(record)
+    const teamId = this.#records.teamOf(record)
+    const updated = record.stamps[0]?.at
+    const until = this.graces(record).map((stamp) => stamp.until?.getTime() ?? 0)
+    return {
+      keyId: record.keyId ?? '',
+      ...(alias === undefined ? {} : { alias }),
+      ...(teamId === undefined ? {} : { teamId }),
+      state: record.revoked ? 'revoked' : record.claims.some(({ live }) => live) ? 'rotating' : 'active',
+      epoch: record.epoch,
+      ...(record.facts.created === undefined ? {} : { created: record.facts.created }),
+      ...(updated === undefined ? {} : { updated }),
+      ...(record.notAfter === undefined ? {} : { expires: record.notAfter }),
+      stored: { store: this.#store.name, name: record.name.text, ...(record.current === undefined ? {} : { version: record.current.id }) },
+      data: dataOf(record),
+      operations: record.stamps.map(({ id, verb, step, at, before, until: ends }) => ({ id, verb, step, at, ...(before === undefined ? {} : { before }), ...(ends === undefined ? {} : { until: ends }) })),
+      ...(until.length === 0 ? {} : { previousUntil: new Date(Math.max(...until)) }),
+      guarantee: this.#store.provider.traits.write?.guarantee ?? 'detected',
+    }
+  }
+
+  /** The answer of an operation. */
+  answer(record: KeyRecord, operation: Operation, more: Partial<KeyAnswer>): KeyAnswer {
+    return { ...this.info(record), ...more, operationId: operation.id, enforcedBy: mayReadValues(this.#store.policy) ? ['verify'] : [] }
+  }
+
+  /** The answer to a repetition of an operation that took effect and was followed by another. Of a later key under the same name it says nothing. */
+  superseded(record: KeyRecord, operation: Operation, keyId: string): KeyAnswer {
+    const gone = record.revoked || record.keyId !== keyId
+    const said = this.answer(record, operation, { keyWithheld: 'superseded', superseded: gone ? 'deleted' : 'rotated', ...(gone ? { state: 'revoked' } : {}) })
+    return record.keyId === keyId ? said : this.former(said, keyId)
+  }
+
+  /** An answer about a key whose name another key has now. */
+  former(answer: KeyAnswer, keyId: string): KeyAnswer {
+    const { teamId: _team, expires: _expires, previousUntil: _until, created: _created, updated: _updated, ...rest } = answer
+    const { version: _version, ...stored } = answer.stored
+    return { ...rest, keyId, stored, data: {}, state: 'revoked', operations: answer.operations.filter(({ id }) => id === answer.operationId) }
+  }
+}

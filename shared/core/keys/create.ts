@@ -1,0 +1,94 @@
+// Create: one conditional write where nothing stands, or one on top of a tombstone. The labels travel with a first write; over a tombstone they
+// follow, and until they do the secret is no key: nobody accepts its token.
+import { isCode, LatchkeyError } from '../errors.ts'
+import { encodeSegment, joinPrefix } from '../names.ts'
+import type { Version } from '../secret.ts'
+import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
+import { beginOperation, operationText, refuseOtherBody } from './operation.ts'
+import { keyLabels, readKeyRecord, stampOf, standingOf } from './record.ts'
+import type { KeyHouse, Progress } from './steps.ts'
+import { requireFreeToken } from './supplied-token.ts'
+
+/** @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
+export const createKey = async ({ store, records, steps, answers, options }: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
+  records.requireStorage()
+  const { call } = context
+  const { alias, teamId, token } = request
+  const scope = alias === undefined ? joinPrefix(store.policy.prefix, 'virtual-key-') : records.nameOf({ ...request, keyId: '' }).text
+  const operation = beginOperation('create', context, scope, options.random)
+  const keyId = keyIdOf(operation.id)
+  const name = records.nameOf({ ...request, keyId })
+  const now = options.clock.now()
+  if (token !== undefined) await requireFreeToken(records, token, name.text, call)
+  const expires = request.durationMs === undefined ? undefined : new Date(now + request.durationMs)
+  const { description } = options
+  const extras = { ...(description === undefined ? {} : { description }), ...(expires === undefined ? {} : { expires }) }
+  const labelsOf = (epoch: number, before?: string): Record<string, string> => {
+    const plain = {
+      ...options.tags,
+      [keyLabels.managedBy]: 'latchkey',
+      [keyLabels.keyId]: keyId,
+      [keyLabels.epoch]: String(epoch),
+      ...(teamId === undefined ? {} : { [keyLabels.team]: encodeSegment(teamId, 'team_id') }),
+      ...(expires === undefined ? {} : { [keyLabels.notAfter]: expires.toISOString() }),
+      ...(token === undefined ? {} : { [keyLabels.token]: tokenHash(token) }),
+      ...steps.stamp(operation, epoch, { step: 'done', ...(before === undefined ? {} : { before }) }),
+    }
+    return { ...plain, ...records.dataLabels(request.data, plain) }
+  }
+  labelsOf(1)
+
+  const write = async (progress: Progress, epoch: number, before?: string): Promise<Version | undefined> => {
+    if (alias !== undefined) await records.writeIndex(keyId, name, call)
+    if (token !== undefined) await records.writeIndex(tokenHash(token), name, call)
+    const value = (progress.epoch === epoch ? progress.token : undefined) ?? token ?? mintToken(keyId, options.random)
+    const written = operationText(epoch, operation)
+    progress.applied = 'unknown'
+    try {
+      const outcome = await records.send('write', name, call, {
+        ...{ name, value, operation: written, epoch, stage: 'current', ...extras },
+        ...(before === undefined ? { expect: 'absent', labels: labelsOf(1) } : { expect: { version: before }, before }),
+      })
+      if (outcome.outcome === 'written' || operation.digest === undefined) Object.assign(progress, { epoch, token: value })
+      return outcome.outcome === 'written' ? (outcome.version ?? { id: '', stages: ['current'], enabled: true, operation: written }) : undefined
+    } catch (error) {
+      if (operation.digest === undefined) Object.assign(progress, { epoch, token: value })
+      if (!isCode(error, 'already_exists', 'soft_deleted', 'conflict', 'not_found')) throw error
+      return undefined
+    }
+  }
+
+  return steps.drive(operation, call, undefined, async (progress, count) => {
+    const record = count === 0 ? undefined : await records.describe(name, call)
+    if (record === undefined) {
+      const current = await write(progress, 1)
+      if (current === undefined) return 'again'
+      return answers.answer(readKeyRecord(name, { name, nativeName: name.text, current, labels: labelsOf(1), created: new Date(now) }), operation, { ...(progress.token === undefined ? {} : { key: progress.token }) })
+    }
+    const standing = standingOf(record, operation.id)
+    const stamp = stampOf(record, operation.id)
+    refuseOtherBody(stamp, operation)
+    if (standing === 'current') {
+      progress.applied = 'yes'
+      const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before)
+      const whole = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before), call)
+      return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, record.complete, call))
+    }
+    if (standing === 'past') return answers.superseded(record, operation, keyId)
+    steps.refuseDoubtful(standing)
+    progress.applied = 'no'
+    if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
+    if (record.current === undefined) {
+      const until = record.facts.recoverableUntil
+      if (!record.revoked) throw new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', ...(until === undefined ? {} : { recoverableUntil: until }) })
+      await records.send('recover', name, call, name)
+      return 'again'
+    }
+    if (!record.revoked && record.complete) throw new LatchkeyError('already_exists', `Key with alias '${alias ?? name.text}' already exists. Unique key aliases across all keys are required.`, { param: 'key_alias' })
+    if (!record.revoked) steps.refuseYoung(record.current.created)
+    steps.evicted(record, operation, record.epoch + 1, false)
+    progress.before = record.current.id
+    await write(progress, record.epoch + 1, record.current.id)
+    return 'again'
+  })
+}

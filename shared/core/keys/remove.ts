@@ -1,0 +1,47 @@
+// Delete: a tombstone becomes current, then what was before it and beside it is retired. The service's own delete is no part of this: memory of the
+// operation must outlive every late call.
+import { isCode } from '../errors.ts'
+import { SecretValue } from '../secret.ts'
+import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
+import { beginOperation, operationText, refuseOtherBody, rememberedMs } from './operation.ts'
+import { keyLabels, stampOf, standingOf } from './record.ts'
+import type { KeyHouse } from './steps.ts'
+
+/** @throws not_found, conflict, forbidden, unsupported */
+export const removeKey = async ({ records, steps, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
+  records.requireStorage()
+  const { call } = context
+  const found = await steps.found(target, call)
+  const { name, keyId = '' } = found
+  const operation = beginOperation('delete', context, name.text, options.random)
+
+  return steps.drive(operation, call, found, async (progress) => {
+    const record = await steps.record(progress, name, call)
+    const standing = standingOf(record, operation.id)
+    const stamp = stampOf(record, operation.id)
+    const now = options.clock.now()
+    refuseOtherBody(stamp, operation)
+    const purge = (at: Date | undefined) => ({ purgeAfter: new Date((at?.getTime() ?? now) + rememberedMs), state: 'revoked' as const })
+    if (standing === 'current') {
+      progress.applied = 'yes'
+      if (stamp?.step !== 'done') await steps.bury(record, operation, stamp?.keyId ?? keyId, call)
+      return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: stamp?.keyId ?? keyId })
+    }
+    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), stamp?.keyId ?? keyId)
+    if (record.revoked || record.keyId !== keyId || record.current === undefined) {
+      steps.refuseDoubtful(standing)
+      throw steps.missing('no')
+    }
+    const epoch = record.epoch + 1
+    const { id: before } = record.current
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
+    const value = SecretValue.of(`revoked ${new Date(now).toISOString()}`)
+    progress.applied = 'unknown'
+    try {
+      await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })
+    } catch (error) {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+    }
+    return 'again'
+  })
+}

@@ -1,0 +1,77 @@
+// Rotate: claim the next epoch with the new token, read again, stamp, make current, retire the version before. Each round takes one of these steps
+// from what the facts say, so whoever resumes does the same.
+import { isCode, LatchkeyError } from '../errors.ts'
+import { mayReadValues } from '../policy.ts'
+import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
+import { beginOperation, leaseMs, operationText, refuseOtherBody } from './operation.ts'
+import { keyLabels, stampOf, standingOf } from './record.ts'
+import type { KeyHouse } from './steps.ts'
+import { hashLabels, requireFreeToken } from './supplied-token.ts'
+
+/** @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
+export const rotateKey = async ({ store, records, steps, answers, options }: KeyHouse, target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> => {
+  records.requireStorage()
+  const { call } = context
+  const found = await steps.found(target, call)
+  const { name, keyId = '' } = found
+  const operation = beginOperation('rotate', context, name.text, options.random)
+  const graceMs = request.graceMs ?? 0
+  if (request.newToken !== undefined) await requireFreeToken(records, request.newToken, name.text, call)
+  const lost = (message: string): LatchkeyError => new LatchkeyError('conflict', `${message} Send it again with a new Idempotency-Key.`, { retryAfter: 1 })
+
+  return steps.drive(operation, call, found, async (progress) => {
+    const record = await steps.record(progress, name, call)
+    const standing = standingOf(record, operation.id, progress.epoch)
+    const stamp = stampOf(record, operation.id)
+    const now = options.clock.now()
+    refuseOtherBody(stamp, operation)
+    if (standing === 'current') {
+      progress.applied = 'yes'
+      const again = stamp?.step === 'done'
+      if (!again) await steps.retire(record, stamp ?? { ...operation, step: 'rotating', at: new Date(now) }, call)
+      const whole = again ? record : ((await records.describe(name, call)) ?? record)
+      return answers.answer(whole, operation, await answers.reveal(record, operation, progress.token, again, call))
+    }
+    if (standing === 'past') return answers.superseded(record, operation, keyId)
+    steps.refuseDoubtful(standing)
+    if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
+    if (standing === 'lost') await steps.discardOwn(record, operation, call)
+    if (record.keyId !== keyId || record.revoked || record.current === undefined || !record.complete) throw steps.missing()
+    if (standing === 'lost') throw lost('Another operation changed this key first; this one was not applied and never will be.')
+    const current = record.current
+    if (standing === 'claimed') {
+      const claim = record.claims.find((each) => each.operation?.id === operation.id)?.version
+      if (progress.token === undefined && !mayReadValues(store.policy)) {
+        steps.refuseYoung(claim?.created)
+        await steps.discardOwn(record, operation, call)
+        throw lost('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
+      }
+      progress.applied = 'unknown'
+      if (stamp === undefined) {
+        const hashes = await hashLabels(records, record, request.newToken, call)
+        const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(now + graceMs) })
+        await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
+      }
+      await steps.promote(record, claim?.id ?? '', call)
+      return 'again'
+    }
+    if (progress.epoch !== undefined) throw lost('The claim of this rotation was taken back.')
+    if (record.notAfter !== undefined && record.notAfter.getTime() <= now) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
+    if (await steps.settleOthers(record, call)) return 'again'
+    const epoch = record.epoch + 1
+    steps.evicted(record, operation, epoch, false)
+    const ends = records.slots === 1 && graceMs > 0 ? answers.graces(record)[0]?.until : undefined
+    if (ends !== undefined) throw new LatchkeyError('conflict', `This store remembers one grace at a time, and the token before this one is accepted until ${ends.toISOString()}. Wait, or rotate without a grace period, which ends it now.`, { retryAfter: Math.ceil((ends.getTime() - now) / 1000) })
+    const value = request.newToken ?? mintToken(keyId, options.random)
+    Object.assign(progress, { epoch, applied: 'unknown', ...(operation.digest === undefined ? { token: value } : {}) })
+    try {
+      const outcome = await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'pending' })
+      if (outcome.outcome === 'written') progress.token = value
+    } catch (error) {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      progress.applied = 'no'
+      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000 })
+    }
+    return 'again'
+  })
+}
