@@ -26,7 +26,7 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n')
 
 const code = (text: string): string => (text === '' ? '' : `\`${text}\``)
-const kilobytes = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} B`)
+const kilobytes = (bytes: number): string => (bytes % 1_048_576 === 0 ? `${bytes / 1_048_576} MiB` : bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} B`)
 
 const settingRows = (settings: Readonly<Record<string, Setting>>): readonly (readonly string[])[] =>
   Object.entries(settings).map(([name, { type, default: value, values, env, secret, required, min, max, text }]) => [
