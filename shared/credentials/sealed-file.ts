@@ -103,7 +103,7 @@ const failures: Readonly<Record<number, Failure>> = {
 const failureOf = (error: unknown): Failure | undefined => {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   if (error.code === 'ERR_INVALID_STATE') return { call: 'provider_unavailable', open: 'provider_unavailable', why: 'is closed' }
-  if (error.code === 'ERR_OUT_OF_RANGE') return failures[11]
+  if (error.code === 'ERR_OUT_OF_RANGE') return { call: 'integrity', open: 'misconfigured', why: 'holds a row that is not what Latchkey wrote; restore it from a backup' }
   if (error.code !== 'ERR_SQLITE_ERROR' || !('errcode' in error)) return undefined
   return failures[Number(error.errcode) & 0xff] ?? { call: 'provider_unavailable', open: 'misconfigured', why: 'cannot be used' }
 }
