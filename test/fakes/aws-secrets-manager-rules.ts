@@ -1,23 +1,13 @@
 // What AWS Secrets Manager does with a request, by its documentation and its API model: the state, the quotas and the refusals of one account in one region.
 // It knows no HTTP and nothing of Latchkey. The wire around it is in aws-secrets-manager.ts.
 
-/** A refusal under the service's own name for it. Client faults are 400 on this service. */
-export class ServiceFailure extends Error {
-  readonly status: number
+import { constraint, countOf, invalid, listOf, needed, notFound, quota, refused, ServiceFailure, tagsOf, textOf, valueOf, type HeldValue, type Input } from './aws-secrets-manager-input.ts'
 
-  constructor(name: string, message: string, status = 400) {
-    super(message)
-    this.name = name
-    this.status = status
-  }
-}
-
-export type Input = Readonly<Record<string, unknown>>
 type Output = Record<string, unknown>
 
 interface HeldVersion {
   readonly id: string
-  readonly value: { readonly SecretString: string } | { readonly SecretBinary: string }
+  readonly value: HeldValue
   readonly labels: Set<string>
   readonly created: number
   readonly kmsKeyId: string
@@ -39,76 +29,9 @@ export interface HeldSecret {
 }
 
 const dayMs = 86_400_000
-const quota = { versions: 100, labels: 20, tags: 50, valueBytes: 65_536, batch: 20 }
 const seconds = (ms: number): number => ms / 1000
 
-const invalid = (message: string): ServiceFailure => new ServiceFailure('InvalidParameterException', message)
-const constraint = (field: string, rule: string): ServiceFailure => new ServiceFailure('ValidationException', `1 validation error detected: Value at '${field}' failed to satisfy constraint: Member must ${rule}`)
-const notFound = (what = 'the specified secret.'): ServiceFailure => new ServiceFailure('ResourceNotFoundException', `Secrets Manager can't find ${what}`)
-const refused = (message: string): ServiceFailure => new ServiceFailure('InvalidRequestException', message)
-
-const textOf = (input: Input, field: string, least: number, most: number): string | undefined => {
-  const value = input[field]
-  if (value === undefined || value === null) return undefined
-  if (typeof value !== 'string') throw new ServiceFailure('SerializationException', `${field} must be a string`)
-  if (value.length < least) throw constraint(field, `have length greater than or equal to ${least}`)
-  if (value.length > most) throw constraint(field, `have length less than or equal to ${most}`)
-  return value
-}
-
-const needed = <T>(value: T | undefined, field: string): T => {
-  if (value === undefined) throw constraint(field, 'not be null')
-  return value
-}
-
-const countOf = (input: Input, field: string, least: number, most: number): number | undefined => {
-  const value = input[field]
-  if (value === undefined || value === null) return undefined
-  if (typeof value !== 'number' || !Number.isInteger(value)) throw new ServiceFailure('SerializationException', `${field} must be a number`)
-  if (value < least) throw constraint(field, `have value greater than or equal to ${least}`)
-  if (value > most) throw constraint(field, `have value less than or equal to ${most}`)
-  return value
-}
-
-const listOf = (input: Input, field: string): readonly unknown[] | undefined => {
-  const value = input[field]
-  if (value === undefined || value === null) return undefined
-  if (!Array.isArray(value)) throw new ServiceFailure('SerializationException', `${field} must be a list`)
-  return value
-}
-
-const tagsOf = (input: Input): Map<string, string> => {
-  const tags = new Map<string, string>()
-  for (const item of listOf(input, 'Tags') ?? []) {
-    const tag = item as Input
-    const key = needed(textOf(tag, 'Key', 1, 128), 'tags.member.key')
-    const value = textOf(tag, 'Value', 0, 256) ?? ''
-    if (/^aws:/i.test(key)) throw invalid('Tag keys that begin with aws: are reserved for AWS.')
-    if (!/^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$/u.test(key + value)) throw invalid('A tag holds a character that is not allowed.')
-    if (tags.has(key)) throw invalid(`The tag key ${key} is there twice.`)
-    tags.set(key, value)
-  }
-  return tags
-}
-
-const valueOf = (input: Input): HeldVersion['value'] | undefined => {
-  const { SecretString, SecretBinary } = input
-  if (typeof SecretString === 'string' && typeof SecretBinary === 'string') throw invalid("You can't specify both SecretString and SecretBinary.")
-  if (typeof SecretString === 'string') {
-    if (SecretString === '') throw constraint('secretString', 'have length greater than or equal to 1')
-    if (Buffer.byteLength(SecretString) > quota.valueBytes) throw constraint('secretString', `have length less than or equal to ${quota.valueBytes}`)
-    return { SecretString }
-  }
-  if (typeof SecretBinary === 'string') {
-    const { byteLength } = Buffer.from(SecretBinary, 'base64')
-    if (byteLength === 0) throw constraint('secretBinary', 'have length greater than or equal to 1')
-    if (byteLength > quota.valueBytes) throw constraint('secretBinary', `have length less than or equal to ${quota.valueBytes}`)
-    return { SecretBinary }
-  }
-  return undefined
-}
-
-const sameValue = (a: HeldVersion['value'], b: HeldVersion['value']): boolean => JSON.stringify(a) === JSON.stringify(b)
+const sameValue = (a: HeldValue, b: HeldValue): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 export interface RulesOptions {
   readonly region?: string
@@ -164,7 +87,7 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
     before.labels.add('AWSPREVIOUS')
   }
 
-  const addVersion = (secret: HeldSecret, token: string, value: HeldVersion['value'], labels: readonly string[]): HeldVersion => {
+  const addVersion = (secret: HeldSecret, token: string, value: HeldValue, labels: readonly string[]): HeldVersion => {
     const there = secret.versions.get(token)
     if (there !== undefined) {
       if (!sameValue(there.value, value)) throw new ServiceFailure('ResourceExistsException', `You can't use ClientRequestToken ${token} because that value is already in use for a version of secret ${secret.arn}.`)

@@ -3,7 +3,8 @@
 import { createHash, createHmac } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { secretsManagerRules, ServiceFailure, type HeldSecret, type Input, type RulesOptions } from './aws-secrets-manager-rules.ts'
+import { ServiceFailure, type Input } from './aws-secrets-manager-input.ts'
+import { secretsManagerRules, type HeldSecret, type RulesOptions } from './aws-secrets-manager-rules.ts'
 
 /** How one answer goes wrong. `unavailable_after`, `truncated`, `slow` and the nonsense come after the work is done, the rest before it is begun. */
 export type FakeFaultKind =
@@ -72,7 +73,11 @@ export interface SecretsManagerFake {
   readonly requests: FakeRequest[]
   /** How often an operation was asked for. */
   count(operation: string): number
+  /** Creates a secret, or gives it a new current version, as an operator would in the console. */
+  seed(name: string, value: string | Uint8Array): void
   fault(fault: FakeFault): void
+  /** Once an answer is being held back by a `slow` fault; at once when there is no such fault. */
+  held(): Promise<void>
   heal(): void
   close(): Promise<void>
 }
@@ -126,6 +131,11 @@ const send = (response: ServerResponse, status: number, body: string, type = 'ap
   response.end(body)
 }
 
+const refusalOf = (error: unknown): { readonly status: number; readonly body: string } => {
+  const failure = error instanceof ServiceFailure ? error : new ServiceFailure('InternalServiceError', 'The fake failed.', 500)
+  return { status: failure.status, body: JSON.stringify({ __type: failure.name, Message: failure.message }) }
+}
+
 const nonsense: Partial<Record<FakeFaultKind, (response: ServerResponse, answer: string, echo: string) => void>> = {
   malformed: (response, _, echo) => send(response, 200, `{"Name": "half an answer ${echo}", `),
   html: (response, _, echo) => send(response, 200, `<html><body>Sign in to the guest network ${echo}</body></html>`, 'text/html'),
@@ -146,6 +156,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
   const requests: FakeRequest[] = []
   let faults: ArmedFault[] = []
   let holding: (() => void)[] = []
+  const waiting: (() => void)[] = []
 
   const faultFor = (operation: string): ArmedFault | undefined =>
     faults.find((fault) => {
@@ -155,6 +166,18 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
       const first = fault.nth ?? 1
       return fault.met >= first && fault.met < first + (fault.times ?? Number.POSITIVE_INFINITY)
     })
+
+  const answerOf = (request: IncomingMessage, body: Buffer, operation: string, input: Input): { readonly status: number; readonly body: string } => {
+    try {
+      checkSignature(request, body, region, keys)
+      if (request.method !== 'POST' || !String(request.headers['content-type']).startsWith('application/x-amz-json-1.1')) throw new ServiceFailure('UnknownOperationException', 'Not an AWS JSON 1.1 request.', 404)
+      const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined
+      if (run === undefined) throw new ServiceFailure('UnknownOperationException', 'The operation is not known.', 404)
+      return { status: 200, body: JSON.stringify(run(input)) }
+    } catch (error) {
+      return refusalOf(error)
+    }
+  }
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bodyOf(request)
@@ -169,22 +192,23 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
     }
     const refusal = fault === undefined ? undefined : refusals[fault.kind]
     if (refusal !== undefined && fault?.kind !== 'unavailable_after') throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
-    checkSignature(request, body, region, keys)
-    if (request.method !== 'POST' || !String(request.headers['content-type']).startsWith('application/x-amz-json-1.1')) throw new ServiceFailure('UnknownOperationException', 'Not an AWS JSON 1.1 request.', 404)
-    const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined
-    if (run === undefined) throw new ServiceFailure('UnknownOperationException', 'The operation is not known.', 404)
-    const good = JSON.stringify(run(input))
+    const outcome = answerOf(request, body, operation, input)
     if (refusal !== undefined) throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
-    if (fault?.kind === 'slow') await new Promise<void>((resolve) => holding.push(resolve))
+    if (fault?.kind === 'slow') {
+      await new Promise<void>((resolve) => {
+        holding.push(resolve)
+        for (const noticed of waiting.splice(0)) noticed()
+      })
+    }
     const strange = fault === undefined ? undefined : nonsense[fault.kind]
-    if (strange === undefined) send(response, 200, good)
-    else strange(response, good, echo)
+    if (strange === undefined) send(response, outcome.status, outcome.body)
+    else strange(response, outcome.body, echo)
   }
 
   const server: Server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => {
-      const failure = error instanceof ServiceFailure ? error : new ServiceFailure('InternalServiceError', 'The fake failed.', 500)
-      if (!response.headersSent) send(response, failure.status, JSON.stringify({ __type: failure.name, Message: failure.message }))
+      const { status, body } = refusalOf(error)
+      if (!response.headersSent) send(response, status, body)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -198,7 +222,13 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
     secrets,
     requests,
     count: (operation) => requests.filter((request) => request.operation === operation).length,
+    seed: (name, value) => {
+      const body = typeof value === 'string' ? { SecretString: value } : { SecretBinary: Buffer.from(value).toString('base64') }
+      if (secrets.has(name)) operations['PutSecretValue']?.({ SecretId: name, ...body })
+      else operations['CreateSecret']?.({ Name: name, ...body })
+    },
     fault: (fault) => void faults.push({ ...fault, met: 0 }),
+    held: () => (holding.length > 0 || !faults.some(({ kind }) => kind === 'slow') ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
     heal: () => {
       faults = []
       letGo()

@@ -1,0 +1,53 @@
+// AWS Secrets Manager under examination: the provider over its real SDK, against the fake that speaks the wire protocol. Two attempts instead of three,
+// so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer.
+import { capabilities, type SecretProvider } from '../../shared/core/provider.ts'
+import { readSettings } from '../../shared/core/settings.ts'
+import { awsSecretsManager } from '../../shared/providers/aws-secrets-manager.ts'
+import { fakeKeys, startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
+import { testRuntime, type TestRuntime } from '../support/runtime.ts'
+import { faultKinds, passOn, type ExamProvider, type Harness } from './harness.ts'
+
+/** Opens the provider on an endpoint of this machine, as a configuration would. */
+export const openAws = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
+  const read = readSettings(awsSecretsManager.settings, { aws_region_name: 'us-east-1', aws_access_key_id: fakeKeys.accessKeyId, aws_secret_access_key: fakeKeys.secretAccessKey, ...given }, { path: 'aws' })
+  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
+  return awsSecretsManager.open(read.settings, runtime, { kind: 'operator' })
+}
+
+/** What the provider can do, of all that a provider may. */
+export const awsCapabilities = capabilities.filter((capability) => capability !== 'setEnabled')
+
+/** The provider on the fake, a fresh account each time. */
+export const awsHarness: Harness = {
+  mustHave: awsCapabilities,
+  faults: faultKinds,
+  open: async (): Promise<ExamProvider> => {
+    const runtime = testRuntime()
+    const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
+    const settings = { aws_secretsmanager_endpoint: fake.url, aws_max_attempts: 2 }
+    const opened: SecretProvider[] = []
+    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
+      const provider = await openAws(runtime, { ...settings, ...more })
+      opened.push(provider)
+      return provider
+    }
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: async (ms) => {
+        await fake.held()
+        await passOn(runtime.clock)(ms)
+      },
+      seed: async (name, value) => fake.seed(name.text, value),
+      fault: (fault) => fake.fault(fault),
+      heal: () => fake.heal(),
+      calls: () => fake.requests.length,
+      reopen: () => instance(),
+      misconfigured: () => instance({ aws_secret_access_key: 'a key that belongs to nobody' }),
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+        await fake.close()
+      },
+    }
+  },
+}
