@@ -1,12 +1,13 @@
 // The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, StoreConfiguration } from './core/configuration.ts'
-import { LatchkeyError, isCode, type ErrorCode } from './core/errors.ts'
+import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
 import { parseRef } from './core/configuration/references.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
 import type { SecretRef, SecretValue } from './core/secret.ts'
+import { refuseIssues } from './core/settings.ts'
 import { SecretStore } from './core/store.ts'
 import type { KeyLifecycle } from './core/key-lifecycle.ts'
 import { createApp } from './http/app.ts'
@@ -60,8 +61,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     new SecretStore({ name: store.name, system: store.system, provider: await openProvider(store, runtime), policy: policyOf(store), cache, clock, random })
 
   const configured = [...configuration.stores.values()]
-  const stores = new Map<string, SecretStore>()
-  for (const store of configured) stores.set(store.name, await open(fenced(store, configuration)))
+  const stores = await openAll(configured, (store) => open(fenced(store, configuration)))
   let unfenced: Promise<SecretStore> | undefined
   /** The environment as the configuration itself sees it: every name, and never over HTTP. Opened by the first who needs it. */
   const ownEnvironment = (): Promise<SecretStore> => (unfenced ??= open({ ...plainEnvironment, name: '(configuration)' }))
@@ -112,6 +112,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     auth: createAuthenticator({ access: configuration.access, masterKey }),
     runtime,
     version: latchkeyVersion,
+    ...(configuration.masterKey.kind === 'literal' ? {} : { masterKeyName: configuration.masterKey.kind === 'name' ? configuration.masterKey.name : configuration.masterKey.ref.name }),
   }
 
   return {
@@ -136,6 +137,23 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
       for (const store of stores.values()) await store.provider.close?.()
     },
   }
+}
+
+/** Opens every store before it complains, so that a person mends all of them at once. @throws misconfigured with the issues of all stores */
+const openAll = async (configured: readonly StoreConfiguration[], open: (store: StoreConfiguration) => Promise<SecretStore>): Promise<ReadonlyMap<string, SecretStore>> => {
+  const stores = new Map<string, SecretStore>()
+  const issues: Issue[] = []
+  for (const store of configured) {
+    try {
+      stores.set(store.name, await open(store))
+    } catch (error) {
+      if (!isCode(error, 'misconfigured')) throw error
+      issues.push(...(error.details.issues ?? [{ path: store.path, message: error.message }]))
+    }
+  }
+  if (issues.length > 0) for (const store of stores.values()) await store.provider.close?.()
+  refuseIssues(issues)
+  return stores
 }
 
 /** The environment where no configuration describes it. */
