@@ -1,10 +1,15 @@
-// The one build: split ESM bundles in dist/lambda/{read,keys}, each a folder that is deployed as it is, and the table of their sizes. It fails when a
-// bundle is over its budget or holds what it must not. Third-party `node:http` becomes process.getBuiltinModule: importing it would load undici.
+// The one build: split ESM bundles in dist/lambda/{read,keys}, each a folder that is deployed as it is (with `--config <file>` its configuration as JSON),
+// and the table of their sizes. It fails when a bundle is over its budget or holds what it must not. Third-party `node:http` becomes
+// process.getBuiltinModule: importing it would load undici.
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as esbuild from 'esbuild'
 import type { Metafile, Plugin } from 'esbuild'
+import { parseConfiguration } from '../shared/core/configuration.ts'
+import { LatchkeyError } from '../shared/core/errors.ts'
+import { nodeFiles, processEnv } from '../shared/telemetry/node-runtime.ts'
+import { loadConfigFile } from './local/config-file.ts'
 
 const root = join(import.meta.dirname, '..')
 const kilobyte = 1_024
@@ -111,13 +116,22 @@ export const complaints = (entry: string, parts: readonly Part[]): readonly stri
   return found
 }
 
+/** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows. */
+export const functionConfiguration = async (path: string): Promise<string> => {
+  const { input } = await loadConfigFile(path, processEnv, nodeFiles)
+  parseConfiguration(input, { env: processEnv, loopback: false })
+  return JSON.stringify(input)
+}
+
 const main = async (): Promise<void> => {
   const { values } = parseArgs({ options: { config: { type: 'string' }, out: { type: 'string', default: join(root, 'dist') } } })
+  const configuration = values.config === undefined ? undefined : await functionConfiguration(values.config)
   const wrong: string[] = []
   const rows: { function: string; part: string; bytes: number }[] = []
   for (const entry of ['read', 'keys'] as const) {
     const folder = join(values.out, 'lambda', entry)
     const parts = partsOf(await bundle(entry, folder))
+    if (configuration !== undefined) await writeFile(join(folder, 'latchkey.json'), configuration)
     rows.push(...parts.map((part) => ({ function: entry, part: part.name, bytes: part.bytes })))
     wrong.push(...complaints(entry, parts))
   }
@@ -129,4 +143,9 @@ const main = async (): Promise<void> => {
   process.exitCode = wrong.length === 0 ? 0 : 1
 }
 
-if (import.meta.main) await main()
+if (import.meta.main) {
+  await main().catch((error: unknown) => {
+    process.stderr.write(`The bundles cannot be built: ${error instanceof LatchkeyError ? error.message : String(error)}\n`)
+    process.exitCode = error instanceof LatchkeyError ? 78 : 1
+  })
+}
