@@ -333,15 +333,16 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     }
     const probe = async ([action, send]: [string, (patience: Patience) => Promise<unknown>]): Promise<Finding> => {
       const failure = await ask(action, createdName(SecretId), call, send).then(() => undefined, asLatchkeyError)
-      const ok = failure === undefined || failure.code === 'not_found' || (depth === 'reach' && /^AccessDenied/.test(failure.details.vendor?.name ?? ''))
+      const ok = failure === undefined || failure.code === 'not_found' || (depth === 'reach' && failure.details.vendor?.name?.startsWith('AccessDenied') === true)
       const setting = isCode(failure, 'provider_denied', 'misconfigured') ? 'aws_access_key_id' : 'aws_region_name'
       return { ok, subject: `secretsmanager:${action}`, message: ok ? 'Allowed.' : failure.message, ...(!ok && { setting }) }
     }
     return Promise.all(Object.entries(probes).map(probe))
   }
 
+  const parts = { read, readMany, list, write, remove, check }
   return {
-    ...{ read, readMany, list, write, remove, check },
+    ...parts,
     describe: (name, call) => found(name, call).then(async (seen) => factsOf(name, seen, await versionsOf(name, seen, call))),
     promote: async (name, { to, from }, call) => {
       const seen = await live(name, call)

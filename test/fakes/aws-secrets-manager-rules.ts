@@ -96,7 +96,7 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
     if (disabledKeys.has(secret.kmsKeyId ?? '')) throw new ServiceFailure('EncryptionFailure', 'Secrets Manager can\'t encrypt the protected secret text using the provided KMS key.')
     const wanted = holder(secret, 'AWSCURRENT') === undefined ? [...new Set([...labels, 'AWSCURRENT'])] : labels
     if (labelCount(secret) + wanted.filter((label) => holder(secret, label) === undefined).length > quota.labels) throw new ServiceFailure('LimitExceededException', 'The request failed because it would exceed the staging label quota.')
-    for (const old of [...secret.versions.values()]) if (secret.versions.size >= quota.versions && old.labels.size === 0 && now() - old.created > dayMs) secret.versions.delete(old.id)
+    for (const old of secret.versions.values()) if (secret.versions.size >= quota.versions && old.labels.size === 0 && now() - old.created > dayMs) secret.versions.delete(old.id)
     if (secret.versions.size >= 2 * quota.versions) throw new ServiceFailure('LimitExceededException', 'The request failed because it would exceed the version quota.')
     const version: HeldVersion = { id: token, value, labels: new Set(), created: now(), kmsKeyId: secret.kmsKeyId ?? 'DefaultEncryptionKey' }
     secret.versions.set(token, version)
