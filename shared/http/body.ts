@@ -16,8 +16,8 @@ const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const space = /[ \t\n\r]*/y
 const words: readonly (readonly [string, Json])[] = [['true', true], ['false', false], ['null', null]]
 
-/** A key as it may be shown: what does not look like a field name is not echoed. */
-export const shownKey = (key: string): string => (/^[\w.@-]{1,64}$/.test(key) ? key : '(a key that is no field name)')
+/** A key as it may be shown: what does not look like a field's name, but might be a token put in the wrong place, is not repeated. */
+export const shownKey = (key: string): string => (/^[A-Za-z_][A-Za-z_.-]{0,27}\d{0,3}$/.test(key) ? key : '(a key that is no field name)')
 
 /** The failure for one field, with what is wrong and what to do. */
 export const badField = (path: string, message: string, hint?: string): LatchkeyError =>
