@@ -139,14 +139,14 @@ const limits = (): string =>
 
 const settings = (): string =>
   [
-    ['`general_settings`', settingTable({ ...systemChoice, ...gatewaySettings })],
-    ['`general_settings.key_management_settings`', settingTable(policySettings)],
-    ['`latchkey`', settingTable(namingSettings)],
-    ['`latchkey.stores.<name>` and `latchkey.default_store`, beside the settings of the system', settingTable(storeEntrySettings)],
-    ['`latchkey.cache`', settingTable(cacheSettings)],
-    ['`latchkey.access[]`', settingTable(accessSettings)],
+    ['**`general_settings`**', settingTable({ ...systemChoice, ...gatewaySettings })],
+    ['**`general_settings.key_management_settings`**', settingTable(policySettings)],
+    ['**`latchkey`**', settingTable(namingSettings)],
+    ['**`latchkey.stores.<name>` and `latchkey.default_store`, beside the settings of the system**', settingTable(storeEntrySettings)],
+    ['**`latchkey.cache`**', settingTable(cacheSettings)],
+    ['**`latchkey.access[]`**', settingTable(accessSettings)],
   ]
-    .map(([title, text]) => `**${title}**\n\n${text}`)
+    .map((part) => part.join('\n\n'))
     .join('\n\n')
 
 /** Every generated part by name. */

@@ -5,6 +5,7 @@ import type { Call, Clock } from '../shared/core/runtime.ts'
 /** The longest any request may take, in milliseconds. */
 export const longestRequestMs = 25_000
 
+/** The patience of one request, and how it ends. */
 export interface TimeBudget extends Call {
   /** Ends the wait of this request only, with `reason` or none; afterwards no timer is left behind. */
   end(reason?: Error): void

@@ -1,7 +1,7 @@
 // API Gateway's HTTP API, payload 2.0 (a function URL has the same shape), as an ApiRequest. The body is decoded by its flag, never by its type.
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Clock } from '../../shared/core/runtime.ts'
-import type { App } from '../../shared/http/api.ts'
+import type { ApiResponse, App } from '../../shared/http/api.ts'
 import { timeBudget } from '../time-budget.ts'
 
 /** What Latchkey reads of an event. */
@@ -14,12 +14,8 @@ export interface HttpEvent {
   readonly requestContext: { readonly stage?: string; readonly http: { readonly method: string } }
 }
 
-export interface HttpAnswer {
-  readonly statusCode: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
-  readonly isBase64Encoded: false
-}
+/** What the platform takes back. */
+export type HttpAnswer = Pick<ApiResponse, 'headers' | 'body'> & { readonly statusCode: number; readonly isBase64Encoded: false }
 
 const isHttp = (event: unknown): event is HttpEvent =>
   typeof event === 'object' && event !== null && 'rawPath' in event && typeof (event as Partial<HttpEvent>).requestContext?.http?.method === 'string'

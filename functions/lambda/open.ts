@@ -9,12 +9,7 @@ import { openLatchkey } from '../../shared/latchkey.ts'
 import { hostRuntime } from '../host-runtime.ts'
 import { answerHttp, type HttpAnswer } from './http.ts'
 
-/** What Latchkey uses of the platform's context. */
-interface Context {
-  getRemainingTimeInMillis(): number
-}
-
-type Handler = (event: unknown, context: Context) => Promise<HttpAnswer>
+type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<HttpAnswer>
 
 const written = async ({ env, files }: Runtime): Promise<unknown> => {
   const text = env.get('LATCHKEY_CONFIG') ?? (await files.read(join(import.meta.dirname, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
@@ -35,8 +30,8 @@ export const openFunction = async (routes: readonly Route[]): Promise<Handler> =
     const { app } = await openLatchkey(configuration, runtime, { routes })
     return (event, context) => answerHttp(app, runtime.clock, event, context.getRemainingTimeInMillis())
   } catch (error) {
-    const { code, message } = asLatchkeyError(error)
-    runtime.log.log('error', `Latchkey cannot start: ${message}`, { code })
-    throw error
+    const known = asLatchkeyError(error)
+    runtime.log.log('error', `Latchkey cannot start: ${known.message}`, { code: known.code })
+    throw known
   }
 }

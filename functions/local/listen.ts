@@ -11,6 +11,7 @@ import { apiRequest, sendResponse } from './node-http.ts'
 
 const limits = { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeadersCount: 200 }
 
+/** A server that takes requests. */
 export interface Listening {
   /** `http://host:port`, with the port that was really taken. */
   readonly url: string

@@ -41,7 +41,8 @@ const unfinished = async (url: string, key: string): Promise<{ socket: Socket; f
 
 describe('npm start', () => {
   it('prints three lines that work when pasted, and again after the next start', async () => {
-    for (const _start of ['first', 'second']) {
+    const marks = new Set<string>()
+    for (let start = 1; start <= 2; start += 1) {
       const { curls, child } = await folder.start()
 
       const answers = [await paste(curls[0] ?? ''), await paste(curls[1] ?? ''), await paste(curls[2] ?? '')]
@@ -50,9 +51,12 @@ describe('npm start', () => {
       expect(answers[0]).toMatchObject({ name: 'your-test-key', store: 'default' })
       expect(answers[1]).toMatchObject({ name: 'your-test-key', value: 'hello from Latchkey', store: 'default' })
       expect(answers[2]).toMatchObject({ key: expect.stringMatching(/^sk-/), key_alias: expect.stringMatching(/^demo-/), stored: { store: 'default', name: expect.stringMatching(/^litellm\/demo-/) } })
+      marks.add(String(answers[2]?.['key_alias']))
       child.kill('SIGTERM')
       await once(child, 'exit')
     }
+
+    expect(marks.size).toBe(2)
   })
 
   it('prints lines that take a configured master key from the shell, and never the key', async () => {
