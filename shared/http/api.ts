@@ -4,7 +4,7 @@ import type { Grant } from '../core/configuration.ts'
 import type { actions } from '../core/configuration/latchkey-section.ts'
 import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
 import type { KeyLifecycle } from '../core/key-lifecycle.ts'
-import type { Reader } from '../core/reading.ts'
+import type { Reader } from '../core/stores/reading.ts'
 import type { SecretStore } from '../core/store.ts'
 
 /** What a host adapter makes of its event. */
@@ -69,6 +69,8 @@ export interface Answer extends ApiResponse {
 
 /** A value of a request's JSON body. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+
+/** A JSON body as a whole. */
 export type JsonObject = { readonly [key: string]: Json }
 
 /** One request on its way through a handler. */

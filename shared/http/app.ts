@@ -77,7 +77,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
 
   async function record(progress: Progress, event: Partial<AuditEvent> & Pick<AuditEvent, 'decision'>): Promise<AuditReceipt> {
     const route = progress.route
-    const action = route?.audit ?? (typeof route?.action === 'object' ? (route.action[0] ?? 'none') : `${route?.method} ${route?.path}`)
+    const action = route === undefined ? 'none' : (route.audit ?? (typeof route.action === 'string' ? `${route.method} ${route.path}` : (route.action[0] ?? 'none')))
     try {
       const receipt = await services.runtime.audit.record({ action, caller: progress.caller.name, requestId: progress.requestId, ...event })
       progress.lines += 1

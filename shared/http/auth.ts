@@ -13,6 +13,7 @@ export const masterKeyName = 'master-key'
 /** Nobody yet: what a public route sees, and what the audit line of a refused credential names. */
 export const anonymous: Caller = { name: 'anonymous', master: false, grants: [] }
 
+/** Whom an authenticator knows. */
 export interface AuthenticatorOptions {
   readonly access: readonly AccessEntry[]
   /** Asked only for a token that no entry has. Its failure is the caller's answer: an outage is no wrong key. */

@@ -165,5 +165,5 @@ export const parseBody = (bytes: Uint8Array): JsonObject => {
 export const canonicalText = (value: Json): string => {
   if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalText(item)).join(',')}]`
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  return `{${Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${JSON.stringify(key)}:${canonicalText(item as Json)}`).join(',')}}`
+  return `{${Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${JSON.stringify(key)}:${canonicalText(item)}`).join(',')}}`
 }

@@ -120,6 +120,7 @@ export const rotateRequest = (exchange: Exchange): { readonly target: KeyTarget;
   }
 }
 
+/** A key by its alias, which is unique per store, or per team where names hold the team. */
 export const aliasTarget = (given: string, teamId: string | undefined): KeyTarget => ({ alias: given, ...(teamId === undefined ? {} : { teamId }) })
 
 /** One key of a delete, and how the request named it; a token is never repeated. */

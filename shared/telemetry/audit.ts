@@ -4,6 +4,7 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { LatchkeyError } from '../core/errors.ts'
 import type { AuditEvent, AuditPort, AuditReceipt, Clock, Random } from '../core/runtime.ts'
 
+/** What a trail needs of its process. */
 export interface AuditOptions {
   readonly clock: Clock
   readonly random: Random
@@ -69,6 +70,7 @@ const fieldsOf = (event: AuditEvent): Readonly<Record<string, string | undefined
 
 const receiptOf = (sequence: number): AuditReceipt => ({ sequence }) as AuditReceipt
 
+/** What can be said about a trail, and what cannot. */
 export interface AuditVerdict {
   /** Whether no line is changed, missing or out of order, as far as can be known. */
   readonly ok: boolean

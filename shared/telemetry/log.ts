@@ -4,6 +4,7 @@ import type { Clock, LogLevel, LogPort } from '../core/runtime.ts'
 /** pino's numbers. */
 export const levelNumbers: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 }
 
+/** What the log needs of its host. */
 export interface LogOptions {
   readonly clock: Clock
   /** Takes one line without its line end; must write it before it returns. */
