@@ -36,8 +36,8 @@ export interface Loaded {
 export interface RecordPort {
   readonly traits: NonNullable<OpenedProvider['traits']>
   load(name: SecretName, call: Call): Promise<Loaded | undefined>
-  /** Makes `state` the record if `token` still holds (`undefined`: if there is none). `false`: somebody else was first. */
-  commit(name: SecretName, state: SecretState, token: string | undefined, call: Call): Promise<boolean>
+  /** Makes `state` the record if `token` still holds (`undefined`: if there is none). `false`: somebody else was first. `moved`: another version is current. */
+  commit(name: SecretName, state: SecretState, token: string | undefined, call: Call, moved: boolean): Promise<boolean>
   names(call: Call): Promise<readonly SecretName[]>
   remove?(name: SecretName, token: string, call: Call): Promise<void>
   /** The id of a version that the next commit makes. Default: its operation. */
@@ -154,7 +154,7 @@ export const recordProvider = (port: RecordPort, clock: Clock): OpenedProvider =
         ...(port.apart === undefined ? { value: request.value.bytes().toString('base64') } : {}),
         ...(place === undefined ? {} : { place }),
       }
-      if (!(await port.commit(name, add(loaded?.state, entry, request), loaded?.token, call))) continue
+      if (!(await port.commit(name, add(loaded?.state, entry, request), loaded?.token, call, request.stage === 'current'))) continue
       if (request.stage === 'pending') await port.apart?.stash(name, entry, request.value, call)
       else if (port.annotate !== undefined && (request.labels !== undefined || request.description !== undefined || request.expires !== undefined)) {
         await port.annotate(name, { labels: request.labels ?? {}, ...(request.description === undefined ? {} : { description: request.description }), ...(request.expires === undefined ? {} : { expires: request.expires }) }, call)
@@ -170,7 +170,7 @@ export const recordProvider = (port: RecordPort, clock: Clock): OpenedProvider =
       const loaded = await need(name, call)
       const state = await next(loaded)
       if (state === undefined) return undefined
-      if (await port.commit(name, state, loaded.token, call)) return loaded
+      if (await port.commit(name, state, loaded.token, call, byStage(state, 'current')?.id !== byStage(loaded.state, 'current')?.id)) return loaded
     }
     throw conflict('Others keep changing this secret.')
   }
