@@ -170,7 +170,7 @@ export const environment = defineProvider<EnvironmentSettings>({
   title: 'the process environment and .env',
   settings: {
     dotenv_path: { type: 'string', default: '.env', text: 'A file of assignments, read once at the start while LITELLM_MODE is DEV or unset; it may be missing, it is never written, and the environment wins over it.' },
-    readable: { type: 'string_list', text: 'Names that may be read beside those in the file. Default: every name, which is for the configuration\'s own references only.' },
+    readable: { type: 'string_list', text: 'Names that may be read beside those in the file. Default: every name of the environment, which is for the configuration\'s own references only.' },
     never: { type: 'string_list', text: 'Further names that are never readable, beside the credentials of Latchkey, the clouds and the managers.' },
   },
   open,
