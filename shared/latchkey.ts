@@ -4,7 +4,7 @@ import type { Configuration, StoreConfiguration } from './core/configuration.ts'
 import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
 import { parseRef } from './core/configuration/references.ts'
 import type { AccessPolicy } from './core/policy.ts'
-import { createReader, type Reader } from './core/reading.ts'
+import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
 import type { SecretRef, SecretValue } from './core/secret.ts'
 import { refuseIssues } from './core/settings.ts'
@@ -26,6 +26,7 @@ export interface ReferenceSource {
   readonly code?: ErrorCode
 }
 
+/** A running Latchkey: the application, its stores, and what a program that imports it may ask. */
 export interface Latchkey {
   /** Answers one request; never throws. Without routes there is none, and every request is `not_found`. */
   readonly app: App
@@ -46,6 +47,7 @@ export interface Latchkey {
   close(): Promise<void>
 }
 
+/** How to open. */
 export interface OpenOptions {
   /** What the application answers. Default: nothing. */
   readonly routes?: readonly Route[]

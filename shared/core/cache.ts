@@ -4,7 +4,9 @@ import { waitFor } from './call.ts'
 import { LatchkeyError, isCode } from './errors.ts'
 import type { Call, Clock } from './runtime.ts'
 import type { SecretRecord } from './secret.ts'
+import { Entries, type Entry } from './stores/entries.ts'
 
+/** How long and how much is kept. */
 export interface CacheLimits {
   /** How long a confirmed value is fresh. Default: 300 000. */
   readonly ttlMs: number
@@ -16,10 +18,11 @@ export interface CacheLimits {
   readonly maxBytes: number
 }
 
+/** The limits where the configuration says nothing. */
 export const defaultLimits: CacheLimits = { ttlMs: 300_000, maxStaleMs: 900_000, negativeTtlMs: 10_000, maxEntries: 1_000, maxBytes: 8 * 1024 * 1024 }
-const maxAbsences = 100
 const flightMs = 10_000
 
+/** What a read is answered with, and how sure it is. */
 export interface CacheAnswer {
   readonly record: SecretRecord
   readonly state: 'HIT' | 'MISS' | 'STALE'
@@ -35,39 +38,28 @@ export interface CacheKey {
   readonly variant: string
 }
 
-interface Entry {
-  readonly secret: string
-  readonly record: SecretRecord | LatchkeyError
-  readonly confirmedAt: number
-  readonly freshUntil: number
-  readonly softAt: number
-  readonly bytes: number
-  used: number
-  /** After a failed refresh: do not ask before. */
-  retryAt: number
-  failures: number
-}
-
 interface Flight {
   readonly promise: Promise<CacheAnswer>
   readonly generation: number
   readonly forced: boolean
 }
 
+/** One cache for all stores of a process; a secret is forgotten by {@link SecretCache.invalidate}. */
 export class SecretCache {
   readonly #limits: CacheLimits
   readonly #clock: Clock
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries: Entries
   readonly #flights = new Map<string, Flight>()
   /** Counts what invalidates a secret, so that an answer asked for before it never comes back in. */
   readonly #generations = new Map<string, number>()
-  #bytes = 0
-  #uses = 0
+  #changes = 0
+  /** The generation of every secret that is not listed, raised when the list is emptied. */
   #era = 0
 
   constructor(clock: Clock, limits: Partial<CacheLimits> = {}) {
     this.#clock = clock
     this.#limits = { ...defaultLimits, ...limits }
+    this.#entries = new Entries(this.#limits)
   }
 
   get size(): number {
@@ -75,7 +67,7 @@ export class SecretCache {
   }
 
   get byteSize(): number {
-    return this.#bytes
+    return this.#entries.bytes
   }
 
   /** A fresh answer, at once, or nothing. Starts no call, and answers nothing once a refresh is due. @throws not_found while an absence is remembered */
@@ -111,20 +103,20 @@ export class SecretCache {
 
   /** Forgets a secret in all its variants, and makes every answer that is still on its way too old to be kept or joined. */
   invalidate(secret: string): void {
-    this.#generations.set(secret, this.#generation(secret) + 1)
-    for (const [id, entry] of this.#entries) if (entry.secret === secret) this.#drop(id)
-    if (this.#generations.size > 10 * this.#limits.maxEntries) {
-      this.#generations.clear()
-      this.#era += 1_000_000
-    }
+    this.#changes += 1
+    this.#generations.set(secret, this.#changes)
+    this.#entries.dropSecret(secret)
+    if (this.#generations.size <= 10 * this.#limits.maxEntries) return
+    this.#generations.clear()
+    this.#era = this.#changes
   }
 
   #generation(secret: string): number {
-    return this.#era + (this.#generations.get(secret) ?? 0)
+    return this.#generations.get(secret) ?? this.#era
   }
 
   #hit(entry: Entry, state: 'HIT' | 'STALE'): CacheAnswer {
-    entry.used = this.#uses += 1
+    this.#entries.touch(entry)
     if (entry.record instanceof LatchkeyError) throw entry.record
     return { record: entry.record, state, confirmedAt: entry.confirmedAt }
   }
@@ -160,7 +152,7 @@ export class SecretCache {
       return
     }
     const entry = this.#entries.get(id)
-    if (isCode(error, 'provider_denied', 'version_disabled')) this.#drop(id)
+    if (isCode(error, 'provider_denied', 'version_disabled')) this.#entries.drop(id)
     else if (entry !== undefined) {
       entry.failures += 1
       entry.retryAt = this.#clock.now() + Math.min(30_000, 1_000 * 2 ** (entry.failures - 1))
@@ -168,39 +160,15 @@ export class SecretCache {
   }
 
   #keep(id: string, secret: string, record: SecretRecord | LatchkeyError, confirmedAt: number): void {
-    this.#drop(id)
+    // A slow flight may land after one that was begun later.
+    if ((this.#entries.get(id)?.confirmedAt ?? -Infinity) > confirmedAt) return
     const absent = record instanceof LatchkeyError
     const ttl = absent ? this.#limits.negativeTtlMs : this.#limits.ttlMs
-    const bytes = absent ? 0 : record.value.byteLength
     const rotation = absent ? undefined : record.nextRotation?.getTime()
     const freshUntil = Math.min(confirmedAt + ttl, rotation !== undefined && rotation > confirmedAt ? rotation : Infinity)
-    if (ttl === 0 || bytes > this.#limits.maxBytes) return
-    if (absent && this.#absences() >= maxAbsences) this.#evict((entry) => entry.record instanceof LatchkeyError)
     const softAt = absent ? freshUntil : confirmedAt + 0.75 * (freshUntil - confirmedAt)
-    this.#entries.set(id, { secret, record, confirmedAt, freshUntil, softAt, bytes, used: (this.#uses += 1), retryAt: 0, failures: 0 })
-    this.#bytes += bytes
-    while (this.#entries.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes) this.#evict(() => true)
-  }
-
-  #absences(): number {
-    return this.#entries.values().reduce((count, entry) => count + (entry.record instanceof LatchkeyError ? 1 : 0), 0)
-  }
-
-  #evict(among: (entry: Entry) => boolean): void {
-    let oldest: string | undefined
-    let used = Infinity
-    for (const [id, entry] of this.#entries) {
-      if (entry.used < used && among(entry)) {
-        oldest = id
-        used = entry.used
-      }
-    }
-    if (oldest !== undefined) this.#drop(oldest)
-  }
-
-  #drop(id: string): void {
-    this.#bytes -= this.#entries.get(id)?.bytes ?? 0
-    this.#entries.delete(id)
+    if (ttl === 0) this.#entries.drop(id)
+    else this.#entries.keep(id, { secret, record, confirmedAt, freshUntil, softAt, bytes: absent ? 0 : record.value.byteLength })
   }
 }
 

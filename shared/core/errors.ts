@@ -40,13 +40,16 @@ export const errorCodes = {
   internal: { status: 500, retryable: false, when: 'A bug in Latchkey; only the request id is shown.', fix: 'Report it with the request id.' },
 } as const satisfies Record<string, CodeFacts>
 
+/** One of the codes of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes
 
+/** One thing that is wrong, and where it stands. */
 export interface Issue {
   readonly path: string
   readonly message: string
 }
 
+/** What an error may carry beside its message; nothing of it is a value. */
 export interface ErrorDetails {
   /** What to do next, safe for every caller. */
   readonly hint?: string

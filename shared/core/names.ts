@@ -6,8 +6,11 @@ import type { SecretName } from './secret.ts'
 
 /** The segment below the prefix that holds Latchkey's own records. No caller can name it: segments that begin with `__` are reserved. */
 export const internalSegment = '__latchkey'
+/** The longest name that Latchkey creates, in bytes. */
 export const maxNameBytes = 200
+/** The longest segment of such a name, in bytes. */
 export const maxSegmentBytes = 64
+/** How many segments such a name may have. */
 export const maxSegments = 8
 const maxHostedBytes = 512
 

@@ -3,8 +3,10 @@ import { LatchkeyError } from './errors.ts'
 import { isBelow, isInternal, placeName } from './names.ts'
 import type { SecretName } from './secret.ts'
 
+/** LiteLLM's `access_mode`. */
 export type AccessMode = 'read_only' | 'write_only' | 'read_and_write'
 
+/** What one store may be asked. */
 export interface AccessPolicy {
   readonly accessMode: AccessMode
   /** `undefined`: every name. A list: only these, exact and case-sensitive. */

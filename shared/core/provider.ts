@@ -33,11 +33,13 @@ export interface WriteRequest {
   readonly expires?: Date
 }
 
+/** What became of a write: made now, or made before by the same operation. */
 export interface WriteOutcome {
   readonly outcome: 'written' | 'same_operation'
   readonly version?: Version
 }
 
+/** Which names to list. */
 export interface ListQuery {
   /** Of our names, not of the service's; by characters, as the caller wrote it. */
   readonly prefix: string
@@ -68,6 +70,7 @@ export interface Finding {
   readonly setting?: string
 }
 
+/** One opened service. `read` and `check` are required; every other method that is there is a capability. */
 export interface SecretProvider {
   /** Facts of this opened provider: settings may take methods away. */
   readonly traits: ProviderTraits
@@ -95,10 +98,13 @@ export interface SecretProvider {
   close?(): Promise<void>
 }
 
+/** The name of an optional method. */
 export type Capability = Exclude<keyof SecretProvider, 'traits' | 'read' | 'check'>
 
+/** Every optional method, in the order in which tables show them. */
 export const capabilities = ['describe', 'readMany', 'list', 'write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover', 'close'] as const satisfies readonly Capability[]
 
+/** Facts about an opened provider that are not methods; the store refuses early by them, and the exam adapts to them. */
 export interface ProviderTraits {
   readonly names: NameCodec
   /** How long after a write other readers, and lists, may still see what was before. */
@@ -118,6 +124,7 @@ export interface Origin {
   readonly kind: 'operator'
 }
 
+/** What a provider file exports: a name, a settings table, and how to open it. */
 export interface ProviderDefinition<S = Record<string, unknown>> {
   /** LiteLLM's `key_management_system`. */
   readonly name: string

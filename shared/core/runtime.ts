@@ -9,17 +9,20 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** Where all randomness comes from. */
 export interface Random {
   /** Cryptographically strong bytes. */
   bytes(count: number): Uint8Array
 }
 
+/** The environment of the process. */
 export interface Env {
   /** The variable exactly as set, the empty string included; `undefined` when it is not set. */
   get(name: string): string | undefined
   names(): readonly string[]
 }
 
+/** The few things the house does with files. */
 export interface Files {
   /** The file's bytes, or `undefined` when there is no such file. Other failures are thrown as LatchkeyError. */
   read(path: string): Promise<Uint8Array | undefined>
@@ -27,6 +30,7 @@ export interface Files {
   createPrivate(path: string, bytes: Uint8Array): Promise<boolean>
 }
 
+/** How grave a log line is. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** One JSON line each. Fields are an allow-list of plain facts: no error objects, no values, no headers. */
@@ -56,11 +60,13 @@ export interface AuditReceipt {
   readonly sequence: number
 }
 
+/** Where audit lines go. */
 export interface AuditPort {
   /** Resolves once the line is durable where the platform keeps its log. @throws audit_unavailable */
   record(event: AuditEvent): Promise<AuditReceipt>
 }
 
+/** Every port there is; a host makes one. */
 export interface Runtime {
   readonly clock: Clock
   readonly random: Random

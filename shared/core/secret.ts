@@ -84,6 +84,7 @@ export interface SecretName {
   readonly place: 'created' | 'hosted' | 'native'
 }
 
+/** A movable mark on a version. A stage is on one version, or on none. */
 export type Stage = 'current' | 'previous' | 'pending'
 
 /** Which secret is meant: a route's name and query, `os.environ/NAME`, or `secret://<store>/<name>?version=&property=`. */

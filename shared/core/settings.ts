@@ -24,6 +24,7 @@ export interface Setting {
   readonly text: string
 }
 
+/** The settings of one thing, by name. */
 export type SettingsTable<S> = { readonly [K in keyof S]-?: Setting }
 
 interface Reading<S> {
@@ -32,6 +33,7 @@ interface Reading<S> {
   readonly issues: readonly Issue[]
 }
 
+/** How to read an object by its table. */
 export interface ReadOptions {
   /** Where the object stands in the file, for the issues. */
   readonly path: string

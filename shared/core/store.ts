@@ -3,12 +3,13 @@ import { LatchkeyError, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, CacheKey, SecretCache } from './cache.ts'
 import { hostedName, nativeName } from './names.ts'
 import { checkRead, isKeyName, nameOf, type AccessPolicy } from './policy.ts'
-import { propertyOf } from './property.ts'
+import { propertyOf } from './stores/property.ts'
 import type { Capability, Page, ReadAt, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
-import { absentSecret, putSecret, recoverSecret, removeSecret, type PutOutcome, type PutRequest } from './store-write.ts'
+import { absentSecret, putSecret, recoverSecret, removeSecret, type PutOutcome, type PutRequest } from './stores/writing.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue } from './secret.ts'
 
+/** A value, and where and when it came from. */
 export interface StoreRead {
   readonly name: string
   readonly value: SecretValue
@@ -22,6 +23,7 @@ export interface StoreRead {
   readonly cache: CacheAnswer['state']
 }
 
+/** What a store is made of. */
 export interface StoreOptions {
   readonly name: string
   readonly system: string
@@ -36,10 +38,10 @@ interface Lookup {
   readonly key: CacheKey
   readonly native: SecretName
   readonly at: ReadAt
-  /** The property of the primary secret that holds the value. */
   readonly primary?: string
 }
 
+/** One configured store. Reading, listing and writing ordinary secrets pass through here; virtual keys use its provider through the key lifecycle. */
 export class SecretStore {
   readonly name: string
   readonly system: string
@@ -102,28 +104,25 @@ export class SecretStore {
             })
       return this.#answer({ name }, lookup, await this.#cache.read(lookup.key, load, call))
     })
-    const settled = Promise.allSettled(answers)
     if (batch !== undefined && waiting.length > 0) {
       const own = { signal: new AbortController().signal, deadline: this.#clock.now() + 10_000 }
-      await batch(waiting.map((item) => item.name), own).then(
+      void batch(waiting.map((item) => item.name), own).then(
         (records) => waiting.forEach((item, index) => item.settle(records[index] ?? new LatchkeyError('internal', 'The provider answered fewer secrets than it was asked for.'))),
         (error: unknown) => waiting.forEach((item) => item.settle(asLatchkeyError(error))),
       )
     }
-    return (await settled).map((result) => (result.status === 'fulfilled' ? result.value : asLatchkeyError(result.reason)))
+    return (await Promise.allSettled(answers)).map((result) => (result.status === 'fulfilled' ? result.value : asLatchkeyError(result.reason)))
   }
 
   /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */
   async list(query: { readonly prefix: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<SecretFacts>> {
-    if (this.provider.list === undefined) throw this.#unsupported('list names')
-    const page = await this.provider.list(query, call)
+    const page = await (this.provider.list?.(query, call) ?? this.#cannot('list names'))
     return { ...page, items: page.items.filter((facts) => !facts.name.text.split('/').some((segment) => segment.startsWith('__'))) }
   }
 
   /** Facts without the value, and without asking the cache. @throws not_found, unsupported */
   describe(name: SecretName, call: Call): Promise<SecretFacts> {
-    if (this.provider.describe === undefined) return Promise.reject(this.#unsupported('tell facts without the value'))
-    return this.provider.describe(name, call).catch((error: unknown) => this.#fail(name, {}, error))
+    return (this.provider.describe?.(name, call) ?? this.#cannot('tell facts without the value')).catch((error: unknown) => this.#fail(name, {}, error))
   }
 
   /**
@@ -189,8 +188,8 @@ export class SecretStore {
     }
   }
 
-  #unsupported(what: string): LatchkeyError {
-    return new LatchkeyError('unsupported', `Store "${this.name}" (${this.system}) cannot ${what}.`)
+  #cannot(what: string): Promise<never> {
+    return Promise.reject(new LatchkeyError('unsupported', `Store "${this.name}" (${this.system}) cannot ${what}.`))
   }
 
   /** The one place where a provider's failure gets the store's name; what a provider did not author becomes `internal`. */

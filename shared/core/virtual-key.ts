@@ -10,6 +10,7 @@ export type KeyTarget =
   | { readonly token: SecretValue }
   | { readonly sha256: string }
 
+/** What a key is at this moment. A key without a state label is active. */
 export type KeyState = 'active' | 'rotating' | 'blocked' | 'revoked'
 
 /** What stands beside an operation: who asks, by which route, and how a repetition is recognised. */
@@ -23,6 +24,7 @@ export interface OperationContext {
   readonly body: string
 }
 
+/** A key to be made. */
 export interface KeyRequest {
   readonly alias?: string
   readonly teamId?: string
@@ -34,12 +36,14 @@ export interface KeyRequest {
   readonly data?: Readonly<Record<string, unknown>>
 }
 
+/** How to rotate. */
 export interface RotateRequest {
   readonly newToken?: SecretValue
   /** How long the old token stays retained. Default: 0. */
   readonly graceMs?: number
 }
 
+/** What is known of a key; never its token. */
 export interface KeyInfo {
   readonly keyId: string
   readonly alias?: string
@@ -58,6 +62,7 @@ export interface KeyInfo {
   readonly guarantee: 'atomic' | 'cooperating' | 'detected'
 }
 
+/** What a change of a key is answered with. */
 export interface KeyAnswer extends KeyInfo {
   /** The token; only at creation and rotation, and in a replay within the reveal window. */
   readonly key?: SecretValue
@@ -71,6 +76,7 @@ export interface KeyAnswer extends KeyInfo {
   readonly purgeAfter?: Date
 }
 
+/** Whether a token is accepted now, and whose it is. */
 export interface VerifyAnswer {
   readonly valid: boolean
   readonly keyId?: string

@@ -181,6 +181,20 @@ describe('single flight', () => {
 
     expect(await text(second)).toBe('MISS one')
   })
+
+  it('keeps the answer that was asked for last, whichever lands last', async () => {
+    const { cache, clock, load, asked, call } = setUp()
+    const early = cache.read(key, load, call())
+    clock.advance(10)
+    const late = cache.read(key, load, call(), true)
+
+    asked[1]?.answer('new')
+    await late
+    asked[0]?.answer('old')
+    await early
+
+    expect(cache.peek(key)?.record.value.reveal()).toBe('new')
+  })
 })
 
 describe('absence', () => {

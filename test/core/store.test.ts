@@ -4,7 +4,7 @@ import { LatchkeyError } from '../../shared/core/errors.ts'
 import { createdName, hostedName } from '../../shared/core/names.ts'
 import type { AccessPolicy } from '../../shared/core/policy.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
-import { createReader } from '../../shared/core/reading.ts'
+import { createReader } from '../../shared/core/stores/reading.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { SecretStore } from '../../shared/core/store.ts'
 import { memory } from '../../shared/providers/memory.ts'
@@ -112,6 +112,29 @@ describe('reading', () => {
 
     expect(answers.map((answer) => (answer instanceof LatchkeyError ? answer.code : answer.value.reveal()))).toEqual(['c', 'not_found', 'a', 'forbidden'])
     expect(calls).toEqual(['read', 'readMany'])
+  })
+})
+
+describe('a caller who leaves', () => {
+  it('does not wait for the batch that others still want', async () => {
+    const { store, seed, clock, call, provider } = await open()
+    await seed('A', 'a')
+    let land = (): void => undefined
+    const held = new Promise<void>((resolve) => {
+      land = resolve
+    })
+    const slow = new SecretStore({ ...store, cache: new SecretCache(clock), clock, random: testRuntime().random, provider: { ...provider, readMany: (names, own) => held.then(() => provider.readMany?.(names, own) ?? []) } })
+    const leaving = new AbortController()
+    const first = slow.readMany(['A'], callOf(clock, { signal: leaving.signal }))
+    const second = slow.readMany(['A'], call())
+
+    leaving.abort()
+    const [gone] = await first
+    land()
+    const [kept] = await second
+
+    expect(gone).toMatchObject({ code: 'deadline_exceeded' })
+    expect(kept).toMatchObject({ name: 'A', cache: 'MISS' })
   })
 })
 

@@ -1,9 +1,10 @@
 // Reading across stores: the configured order, where only a confirmed absence moves on, and the one fallback that an operator may have written.
-import { LatchkeyError, asLatchkeyError, isCode } from './errors.ts'
-import type { Call } from './runtime.ts'
-import type { SecretRef } from './secret.ts'
-import type { SecretStore, StoreRead } from './store.ts'
+import { LatchkeyError, asLatchkeyError, isCode } from '../errors.ts'
+import type { Call } from '../runtime.ts'
+import type { SecretRef } from '../secret.ts'
+import type { SecretStore, StoreRead } from '../store.ts'
 
+/** Reads across the configured stores. */
 export interface Reader {
   /** An answer from memory, at once, or nothing. @throws as {@link SecretStore.peek} */
   peek(ref: SecretRef): StoreRead | undefined
@@ -14,6 +15,7 @@ export interface Reader {
   store(name?: string): SecretStore
 }
 
+/** What a {@link Reader} is made of. */
 export interface ReadingOptions {
   readonly stores: ReadonlyMap<string, SecretStore>
   readonly order: readonly string[]
@@ -25,6 +27,7 @@ export interface ReadingOptions {
 /** A failure, as opposed to an absence, a refusal by our own rules, or a request that is wrong. */
 const isFailure = (error: unknown): boolean => !isCode(error, 'not_found', 'forbidden', 'invalid_request', 'deadline_exceeded', 'unsupported')
 
+/** Makes the reader of a configuration. */
 export const createReader = (options: ReadingOptions): Reader => {
   const named = (name: string): SecretStore => {
     const found = options.stores.get(name)

@@ -1,6 +1,6 @@
 // One field of a JSON secret. Values are exact: text as it is, everything else as its own JSON text, numbers with the digits they were written with.
-import { LatchkeyError } from './errors.ts'
-import { SecretValue } from './secret.ts'
+import { LatchkeyError } from '../errors.ts'
+import { SecretValue } from '../secret.ts'
 
 /** Takes `property` out of a JSON secret: a top-level key, or a JSON pointer if it begins with `/`. @throws misconfigured (not JSON), not_found (no such property) */
 export const propertyOf = (value: SecretValue, property: string, named: string): SecretValue => {

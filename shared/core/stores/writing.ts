@@ -1,15 +1,16 @@
 // Changing ordinary secrets: who may, whether it is ours, whether anything changes. Virtual keys never pass through here.
-import { LatchkeyError, asLatchkeyError, isCode } from './errors.ts'
-import { checkWrite, mayReadValues, type AccessPolicy } from './policy.ts'
-import type { Capability, SecretProvider } from './provider.ts'
-import type { Call } from './runtime.ts'
-import type { SecretFacts, SecretName, SecretValue } from './secret.ts'
+import { LatchkeyError, asLatchkeyError, isCode } from '../errors.ts'
+import { checkWrite, mayReadValues, type AccessPolicy } from '../policy.ts'
+import type { Capability, SecretProvider } from '../provider.ts'
+import type { Call } from '../runtime.ts'
+import type { SecretFacts, SecretName, SecretValue } from '../secret.ts'
 
 /** The label that says a secret is ours. */
 export const ownershipMark = ['managed-by', 'latchkey'] as const
 /** The label that says a secret is a virtual key. */
 export const keyIdLabel = 'latchkey-key-id'
 
+/** One ordinary secret to be written. */
 export interface PutRequest {
   readonly name: string
   readonly value: SecretValue
@@ -21,6 +22,7 @@ export interface PutRequest {
   readonly adopt?: boolean
 }
 
+/** What a PUT did. */
 export interface PutOutcome {
   readonly name: string
   readonly changed: boolean
