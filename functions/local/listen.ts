@@ -21,7 +21,7 @@ export interface Listening {
 
 /** Serves `app` on one address. @throws misconfigured when the address cannot be taken */
 export const listen = async (app: App, at: { readonly host: string; readonly port: number }, clock: Clock): Promise<Listening> => {
-  const server: Server = process.getBuiltinModule('node:http').createServer({ ...limits, requireHostHeader: false }, (message, response) => void answer(server, app, clock, message, response))
+  const server: Server = process.getBuiltinModule('node:http').createServer(limits, (message, response) => void answer(server, app, clock, message, response))
   server.on('clientError', refuse)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(error.code, at)))

@@ -2,12 +2,18 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SecretsManager } from '@aws-sdk/client-secrets-manager'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { fakeKeys, startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { ServerFolder } from './server-process.ts'
 
 const run = promisify(execFile)
 const goodKey = 'sk-an-operators-own-master-key-0123456789'
+
+/** Processes start slowly on a busy machine. */
+vi.setConfig({ testTimeout: 60_000 })
 
 let folder: ServerFolder
 beforeEach(() => {
@@ -78,6 +84,23 @@ describe('npm start', () => {
     expect(answer).toMatchObject({ code: 'unauthenticated' })
   })
 
+  it('does the same on AWS Secrets Manager with examples/aws.yaml, and the service holds the token under its name, with the tags', async () => {
+    const aws = await startSecretsManagerFake()
+    const env = { LITELLM_MASTER_KEY: goodKey, AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: fakeKeys.accessKeyId, AWS_SECRET_ACCESS_KEY: fakeKeys.secretAccessKey, AWS_ENDPOINT_URL: aws.url }
+    const { curls, output } = await folder.start(env, ['--config', join(import.meta.dirname, '../../examples/aws.yaml')])
+
+    const answers = [await paste(curls[0] ?? '', env), await paste(curls[1] ?? '', env), await paste(curls[2] ?? '', env)]
+    const { name } = answers[2]?.['stored'] as { name: string }
+    const listed = await new SecretsManager({ region: 'us-east-1', endpoint: aws.url, credentials: fakeKeys }).describeSecret({ SecretId: name })
+    const held = await new SecretsManager({ region: 'us-east-1', endpoint: aws.url, credentials: fakeKeys }).getSecretValue({ SecretId: name })
+    await aws.close()
+
+    expect(answers[1]).toMatchObject({ value: 'hello from Latchkey', source: 'aws_secret_manager' })
+    expect(held.SecretString).toBe(answers[2]?.['key'])
+    expect(listed.Tags).toEqual(expect.arrayContaining([{ Key: 'team', Value: 'platform' }]))
+    expect(output()).toMatch(/os\.environ\/OPENAI_API_KEY +absent/)
+  })
+
   it('lists every reference of the configuration with its source', async () => {
     folder.write('config.yaml', 'model_list:\n  - model_name: a\n    litellm_params: { model: openai/a, api_key: os.environ/A_KEY }\n  - model_name: b\n    litellm_params: { model: openai/b, api_key: os.environ/B_KEY }\n')
 
@@ -94,7 +117,7 @@ describe('npm start', () => {
     const ended = once(child, 'exit')
 
     child.kill('SIGTERM')
-    await expect.poll(() => refusesConnections(url)).toBe(true)
+    await expect.poll(() => refusesConnections(url), { timeout: 15_000 }).toBe(true)
     const answer = await request.finish()
 
     expect(answer).toMatch(/HTTP\/1\.1 201 /)
@@ -107,7 +130,7 @@ describe('npm start', () => {
     const ended = once(child, 'exit')
 
     child.kill('SIGTERM')
-    await expect.poll(() => refusesConnections(url)).toBe(true)
+    await expect.poll(() => refusesConnections(url), { timeout: 15_000 }).toBe(true)
     child.kill('SIGTERM')
 
     expect(await ended).toEqual([1, null])
