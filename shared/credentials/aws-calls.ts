@@ -148,7 +148,7 @@ export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, actio
 
 const requestTimeoutMs = 3000
 
-/** No attempt begins after the deadline, none waits beyond it, and what does not call itself JSON is not an answer. */
+/** No attempt begins after the deadline, none waits beyond it, and what neither calls itself JSON nor has AWS's request id is somebody else's answer. */
 const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo): NodeHttpHandler => {
   const handle = handler.handle.bind(handler)
   handler.handle = async (request, options) => {
@@ -159,7 +159,7 @@ const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo):
     patience.sent = true
     const answer = await handle(request, { abortSignal: patience.abortSignal, requestTimeout: Math.min(requestTimeoutMs, left) })
     const { statusCode, headers, body } = answer.response
-    if (statusCode >= 500 || headers['content-type']?.includes('json') === true) return answer
+    if (statusCode >= 500 || headers['content-type']?.includes('json') === true || headers['x-amzn-requestid'] !== undefined) return answer
     ;(body as { destroy?(): void } | undefined)?.destroy?.()
     throw nonsense(service, 'the request')
   }

@@ -368,7 +368,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     },
     recover: async (name, call) => {
       await ask('RestoreSecret', name, call, (patience) => api.restoreSecret({ SecretId: codec.encode(name) }, patience)).catch(async (error: unknown) => {
-        if (!isCode(error, 'provider_denied') || error.details.vendor?.name !== 'InvalidRequestException' || (await found(name, call)).deleted !== undefined) throw error
+        if (!isCode(error, 'provider_denied', 'soft_deleted') || error.details.vendor?.name !== 'InvalidRequestException' || (await found(name, call)).deleted !== undefined) throw error
       })
     },
     close: async () => api.destroy(),

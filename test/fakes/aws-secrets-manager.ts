@@ -126,8 +126,14 @@ const parse = (body: Buffer): Input => {
   throw new ServiceFailure('SerializationException', 'The request body is not a JSON object.')
 }
 
-const send = (response: ServerResponse, status: number, body: string, type = 'application/x-amz-json-1.1'): void => {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'x-amzn-requestid': '00000000-fake-4000-8000-000000000000' })
+const send = (response: ServerResponse, status: number, body: string): void => {
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1', 'content-length': Buffer.byteLength(body), 'x-amzn-requestid': '00000000-fake-4000-8000-000000000000' })
+  response.end(body)
+}
+
+/** What a proxy or a guest network puts in place of an answer. */
+const sendForeign = (response: ServerResponse, body: string, type: string): void => {
+  response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
   response.end(body)
 }
 
@@ -138,9 +144,9 @@ const refusalOf = (error: unknown): { readonly status: number; readonly body: st
 
 const nonsense: Partial<Record<FakeFaultKind, (response: ServerResponse, answer: string, echo: string) => void>> = {
   malformed: (response, _, echo) => send(response, 200, `{"Name": "half an answer ${echo}", `),
-  html: (response, _, echo) => send(response, 200, `<html><body>Sign in to the guest network ${echo}</body></html>`, 'text/html'),
+  html: (response, _, echo) => sendForeign(response, `<html><body>Sign in to the guest network ${echo}</body></html>`, 'text/html'),
   empty: (response) => send(response, 200, ''),
-  not_json: (response, answer) => send(response, 200, answer, 'text/plain'),
+  not_json: (response, answer) => sendForeign(response, answer, 'text/plain'),
   no_fields: (response) => send(response, 200, '{}'),
   truncated: (response, answer, echo) => {
     const whole = answer + echo

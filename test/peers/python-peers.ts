@@ -1,0 +1,96 @@
+// The Python peers: one pinned virtual environment in a cache folder outside the checkout, made once, and servers started from it by path.
+// Every server gets a clean environment, a scratch folder and a free port of loopback, and ends with the process group it was started in.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** What the environment holds. ministack without cryptography answers wrongly; boto3 is the independent client. */
+const requirements = ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106']
+
+/** A server that runs, or why it does not. */
+export type Peer = { readonly url: string } | { readonly missing: string }
+
+const cleanEnv = (home: string, more: Record<string, string> = {}): NodeJS.ProcessEnv => ({ PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, TMPDIR: home, LANG: 'C.UTF-8', ...more })
+
+/** Runs a program to its end. @throws with the last line it printed */
+export const run = (file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const out: Buffer[] = []
+    const bad: Buffer[] = []
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => bad.push(chunk))
+    child.on('error', reject)
+    child.on('close', (code) => (code === 0 ? resolve(Buffer.concat(out).toString()) : reject(new Error(Buffer.concat(bad).toString().trim().split('\n').at(-1) ?? `${file} ended with ${code ?? 'a signal'}`))))
+  })
+
+/** The folder of the virtual environment, made when it is not there. @throws when there is no Python, or the registry cannot be reached */
+export const pythonEnvironment = async (): Promise<string> => {
+  const digest = createHash('sha256').update(requirements.join('\n')).digest('hex').slice(0, 12)
+  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'latchkey-peers', `aws-${digest}`)
+  const complete = join(folder, '.complete')
+  if (existsSync(complete)) return folder
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  // The registry's own settings (an index, a proxy, a certificate) belong to whoever runs this.
+  const env = { ...process.env }
+  await run('python3', ['-m', 'venv', folder], env)
+  await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...requirements], env)
+  writeFileSync(complete, `${requirements.join('\n')}\n`)
+  return folder
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.on('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+
+/** A started server and how it ends. */
+export interface Running {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** Starts one server and waits until it takes connections, 30 s at most. */
+export const startServer = async (name: string, command: (port: number) => { readonly file: string; readonly args: readonly string[]; readonly env?: Record<string, string> }): Promise<Running> => {
+  const scratch = mkdtempSync(join(tmpdir(), `latchkey-peer-${name}-`))
+  const port = await freePort()
+  const { file, args, env } = command(port)
+  const child: ChildProcess = spawn(file, args, { cwd: scratch, env: cleanEnv(scratch, env), stdio: 'ignore', detached: true })
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+    child.once('error', () => resolve())
+  })
+  const stop = async (): Promise<void> => {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM')
+    await ended
+    rmSync(scratch, { recursive: true, force: true })
+  }
+  for (let attempt = 0; attempt < 300 && child.exitCode === null && child.pid !== undefined; attempt += 1) {
+    if (await answers(port)) return { url: `http://127.0.0.1:${port}`, stop }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  await stop()
+  throw new Error('it did not take connections within 30 s')
+}
+
+/** A clean environment for a program that talks to a peer. */
+export const clientEnv = (url: string): NodeJS.ProcessEnv => cleanEnv(tmpdir(), { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_DEFAULT_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true' })
