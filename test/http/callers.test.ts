@@ -33,6 +33,19 @@ describe('who calls', () => {
     expect([got.status, got.headers['www-authenticate']]).toEqual([401, 'Bearer'])
   })
 
+  it('tells a wrong token from the master key also after the right one came, and follows a change of the key at once', async () => {
+    const keys = [SecretValue.of(masterKey), SecretValue.of('sk-the-next-master-key-0123456789-0123456789')]
+    let current = keys[0]
+    const { send } = await open({ masterKey: async () => current })
+    const as = async (token: string): Promise<number> => (await send('GET /whoami', { as: '', headers: { authorization: `Bearer ${token}` } })).status
+
+    const before = [await as(masterKey), await as(masterKey), await as(`${masterKey}x`)]
+    current = keys[1]
+    const after = [await as(masterKey), await as('sk-the-next-master-key-0123456789-0123456789')]
+
+    expect([before, after]).toEqual([[200, 200, 401], [401, 200]])
+  })
+
   it('asks for the master key only when no listed token matches', async () => {
     let asked = 0
     const { send } = await open({ callers: { app: [] }, masterKey: async () => SecretValue.of(masterKey + String((asked += 1)).slice(1)) })

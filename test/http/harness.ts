@@ -65,13 +65,14 @@ export const open = async (options: OpenOptions = {}) => {
     stores.set(name, new SecretStore({ name, system: 'memory', provider: options.wrap?.(provider) ?? provider, policy, cache, clock, random }))
   }
   const main = stores.get('default') as SecretStore
+  const master = SecretValue.of(masterKey)
   const lifecycle = new KeyLifecycle(main, { clock, random, keyName: '{prefix}{alias}' })
   const access = Object.entries(options.callers ?? {}).map(([name, grants]) => ({ name, tokenSha256: sha256(tokenOf(name)), grants }))
   const services: Services = {
     stores,
     reader: createReader({ stores, order: [...stores.keys()], fallback: new Set() }),
     keys: async () => lifecycle,
-    auth: createAuthenticator({ access, masterKey: options.masterKey ?? (async () => SecretValue.of(masterKey)) }),
+    auth: createAuthenticator({ access, masterKey: options.masterKey ?? (async () => master) }),
     runtime,
     version: '0.0.0-test',
   }
