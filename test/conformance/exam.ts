@@ -42,6 +42,7 @@ export const when = {
   labels: { says: 'secrets have labels (traits.write.labels)', holds: (traits) => labelsOf(traits) !== undefined },
   labelFilter: { says: 'a list can select by a label (traits.write.labels.filter)', holds: (traits) => labelsOf(traits)?.filter === true },
   labelsWithValue: { says: 'labels change in one step with the value (traits.write.labels.travel always)', holds: (traits) => labelsOf(traits)?.travel === 'always' },
+  labelsApart: { says: 'labels change apart from the value (traits.write.labels.travel apart)', holds: (traits) => labelsOf(traits)?.travel === 'apart' },
   guarded: { says: 'the service checks conditions (traits.write.guarantee atomic)', holds: (traits) => traits.write?.guarantee === 'atomic' },
   anyBytes: { says: 'values can be any bytes (traits.value.bytes)', holds: (traits) => traits.value.bytes === 'any' },
   untrimmed: { says: 'values are not trimmed (traits.value.bytes)', holds: (traits) => traits.value.bytes !== 'trimmed_text' },

@@ -135,6 +135,7 @@ describe('the codec of services that hold our names as they are', () => {
     const codec = verbatimCodec(/^[a-z]+$/, 5, 'small letters')
 
     expect(codec.encode(created('abc'))).toBe('abc')
+    expect(codec.encode(nativeName('arn:x'))).toBe('arn:x')
     expect(refusal(() => codec.encode(created('abcdef')))).toContain('is 6 bytes long; this service allows 5')
     expect(refusal(() => codec.encode(created('ABC')))).toContain('must be made of small letters')
   })

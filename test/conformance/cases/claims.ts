@@ -71,6 +71,7 @@ const claiming: readonly ExamCase[] = [
       const version = await exam.create(exam.name(), exam.value())
 
       await exam.fails(exam.provider.write(exam.claim(name, version, exam.value()), exam.call()), 'not_found')
+      await exam.fails(exam.provider.write(exam.claim(name, version, exam.value(), { expect: 'any' }), exam.call()), 'not_found')
       await exam.settle()
 
       await exam.fails(exam.provider.read(name, {}, exam.call()), 'not_found')

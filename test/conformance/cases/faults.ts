@@ -174,12 +174,19 @@ const changes: readonly Operation[] = [
   },
 ]
 
-/** A remove that is repeated may find that it has happened already. */
-const again = async (operation: Operation, act: Act): Promise<unknown> =>
-  act().catch((error: unknown) => {
+/**
+ * The same call once more. A remove may find that it has happened already. Where labels travel apart from the value, a create that was cut off may have left
+ * them out, and must not write them later over newer ones: whoever repeats it annotates.
+ */
+const again = async (exam: Full, operation: Operation, { name, act }: Scene): Promise<unknown> => {
+  const outcome = await act().catch((error: unknown) => {
     if (operation.id !== 'remove') throw error
     return assertFailure(error, ['not_found'])
   })
+  if (operation.id === 'create' && when.labelsApart.holds(exam.traits)) await exam.provider.annotate(name, described(exam), exam.call())
+  await exam.settle()
+  return outcome
+}
 
 interface Scene {
   readonly name: SecretName
@@ -243,7 +250,8 @@ const changeUnderFault = (operation: Operation, fault: Fault, id: string = fault
     fault: fault.kind,
     run: async (given) => {
       const exam = given as unknown as Full
-      const { name, act, twin } = await prepare(exam, operation)
+      const scene = await prepare(exam, operation)
+      const { name, act, twin } = scene
       const before = await exam.state(name)
       await exam.break({ ...fault, echo: exam.value('echo') })
 
@@ -251,8 +259,7 @@ const changeUnderFault = (operation: Operation, fault: Fault, id: string = fault
 
       await exam.heal()
       const after = await exam.state(name)
-      const repeated = await again(operation, act)
-      await exam.settle()
+      const repeated = await again(exam, operation, scene)
       assert.deepEqual(await exam.state(name), await twin())
       if (!afterCommit.has(fault.kind)) assert.deepEqual(after, before)
       else assertSaysItsOwn(repeated, after, before)
@@ -275,7 +282,8 @@ const halfway = (operation: Operation, kind: 'unavailable_before' | 'unavailable
     fault: kind,
     run: async (given) => {
       const exam = given as unknown as Full
-      const { name, act, twin } = await prepare(exam, operation)
+      const scene = await prepare(exam, operation)
+      const { name, act, twin } = scene
       const before = await exam.state(name)
       await exam.break({ kind, on: 'change', nth, echo: exam.value('echo') })
 
@@ -283,8 +291,7 @@ const halfway = (operation: Operation, kind: 'unavailable_before' | 'unavailable
 
       await exam.heal()
       const after = await exam.state(name)
-      await again(operation, act)
-      await exam.settle()
+      await again(exam, operation, scene)
       const end = await twin()
       assert.deepEqual(await exam.state(name), end)
       if (!(outcome instanceof LatchkeyError)) assert.deepEqual(after, end)
@@ -301,14 +308,14 @@ const once = (operation: Operation, kind: FaultKind): ExamCase =>
     fault: kind,
     run: async (given) => {
       const exam = given as unknown as Full
-      const { name, act, twin } = await prepare(exam, operation)
+      const scene = await prepare(exam, operation)
+      const { name, act, twin } = scene
       await exam.break({ kind, on: 'change', times: 1, echo: exam.value('echo') })
 
       await act().catch((error: unknown) => assertFailure(error, [faultCodes[kind]]))
 
       await exam.heal()
-      await again(operation, act)
-      await exam.settle()
+      await again(exam, operation, scene)
       assert.deepEqual(await exam.state(name), await twin())
     },
   })
@@ -322,7 +329,8 @@ const slow = (operation: Operation, changing: boolean): ExamCase =>
     fault: 'slow',
     run: async (given) => {
       const exam = given as unknown as Full
-      const { name, act, twin } = await prepare(exam, operation)
+      const scene = await prepare(exam, operation)
+      const { name, act, twin } = scene
       const controller = new AbortController()
       const reason = new LatchkeyError('deadline_exceeded', 'The time of this request ran out.')
       await exam.break({ kind: 'slow' })
@@ -335,8 +343,7 @@ const slow = (operation: Operation, changing: boolean): ExamCase =>
       assert.ok('error' in outcome && outcome.error === reason, "the call must end with the signal's own reason")
       await exam.sendsNothing(() => exam.opened.pass(50))
       await exam.heal()
-      await again(operation, act)
-      await exam.settle()
+      await again(exam, operation, scene)
       if (changing) assert.deepEqual(await exam.state(name), await twin())
     },
   })

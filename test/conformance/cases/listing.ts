@@ -41,7 +41,7 @@ const lists: readonly ExamCase[] = [
     where: [when.createdNames],
     run: async (exam) => {
       const { prefix, put } = below(exam)
-      await exam.put(createdName(`litellm/other/${prefix.replaceAll('/', '-')}x`), exam.value())
+      await exam.put(createdName(`other/${prefix}x`), exam.value())
       const wanted = await put('x')
 
       const listed = await exam.listed(prefix)
