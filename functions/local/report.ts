@@ -30,6 +30,8 @@ export interface Start {
   readonly references: readonly ReferenceSource[]
   /** The master key made for this run; nothing when one is configured. */
   readonly minted: string | undefined
+  /** The master key was found, and is so short that it can be guessed. The configuration itself warns of one that stands in it. */
+  readonly weak: boolean
   /** Makes the alias in the printed line new with every start. */
   readonly mark: string
 }
@@ -54,7 +56,7 @@ export const pasteLines = ({ url, stores, minted, mark }: Pick<Start, 'url' | 's
 
 /** Everything that is printed once the server listens. */
 export const startText = (start: Start): string => {
-  const { configuration, stores, references, path, minted } = start
+  const { configuration, stores, references, path, minted, weak } = start
   const policies = [...stores.values()].map(({ name, system, policy }) => `  ${name.padEnd(14)}${system}, ${policy.accessMode}${policy.storeVirtualKeys ? `, keeps virtual keys below ${policy.prefix === '' ? '(no prefix)' : `${policy.prefix}/`}` : ''}`)
   return [
     `Latchkey ${start.version} on ${start.url}`,
@@ -62,10 +64,11 @@ export const startText = (start: Start): string => {
     `Stores, reads go ${configuration.readOrder.join(', then ')}:`,
     ...policies,
     ...configuration.warnings.map((warning) => `Warning: ${warning.path} ${warning.message}`),
+    ...(weak ? ['Warning: the master key has fewer than 32 characters and can be guessed; make one with: echo "sk-$(openssl rand -hex 32)"'] : []),
     ...(references.length === 0 ? [] : ['References:', ...references.map((found) => `  ${found.reference.padEnd(40)} ${found.source}${found.code === undefined ? '' : ` (${found.code})`}   ${found.path}`)]),
     ...(minted === undefined ? [] : [`Master key of this run (none is configured): ${minted}`]),
     '',
-    'Paste these three, in this order:',
+    minted === undefined ? 'Paste these three, in this order, in a shell whose LITELLM_MASTER_KEY is your master key:' : 'Paste these three, in this order:',
     '',
     ...pasteLines(start),
     '',

@@ -27,13 +27,13 @@ const portOf = (text: string | undefined): number => {
 }
 
 /** Opens with the configured master key, or with one made for this run where loopback allows that. */
-const openWithKey = async (configuration: Configuration, runtime: Runtime, host: string): Promise<{ latchkey: Latchkey; minted?: string }> => {
+const openWithKey = async (configuration: Configuration, runtime: Runtime, host: string): Promise<{ latchkey: Latchkey; minted?: string; weak?: true }> => {
   const latchkey = await openLatchkey(configuration, runtime, { routes })
   const found = await within(runtime.clock, (call) => latchkey.masterKey(call))
   const fix = 'Set LITELLM_MASTER_KEY, or general_settings.master_key, to at least 32 random characters, or leave HOST out.'
   if (!isLoopback(host) && found === undefined) throw new LatchkeyError('misconfigured', `HOST=${host} can be reached from other machines, and no master key is configured. ${fix}`)
   if (!isLoopback(host) && found !== undefined && found.byteLength < weakBelow) throw new LatchkeyError('misconfigured', `HOST=${host} can be reached from other machines, and the master key has fewer than ${weakBelow} characters. ${fix}`)
-  if (found !== undefined) return { latchkey }
+  if (found !== undefined) return { latchkey, ...(found.byteLength < weakBelow && configuration.masterKey.kind !== 'literal' ? { weak: true } : {}) }
   await latchkey.close()
   const minted = `sk-${Buffer.from(runtime.random.bytes(32)).toString('base64url')}`
   const masterKey = { kind: 'literal', from: 'general_settings.master_key', value: SecretValue.of(minted), weak: false } as const
@@ -45,9 +45,9 @@ const start = async (runtime: Runtime, config: string | undefined): Promise<void
   const [host, port] = [env.get('HOST') || '127.0.0.1', portOf(env.get('PORT'))]
   const file = await loadConfigFile(config, env, runtime.files)
   const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host) })
-  const { latchkey, minted } = await openWithKey(configuration, runtime, host)
+  const { latchkey, minted, weak = false } = await openWithKey(configuration, runtime, host)
   const server = await listen(latchkey.app, { host, port }, clock)
-  const facts = { configuration, minted, path: file.path, url: server.url, version: latchkeyVersion, stores: latchkey.stores, mark: Buffer.from(random.bytes(3)).toString('hex') }
+  const facts = { configuration, minted, weak, path: file.path, url: server.url, version: latchkeyVersion, stores: latchkey.stores, mark: Buffer.from(random.bytes(3)).toString('hex') }
   process.stdout.write(startText({ ...facts, references: await within(clock, (call) => latchkey.references(call)) }))
 
   const stop = async (): Promise<void> => {

@@ -74,6 +74,13 @@ describe('npm start', () => {
     expect(output()).not.toContain(goodKey)
   })
 
+  it('warns of a weak master key without showing it', async () => {
+    const { output } = await folder.start({ LITELLM_MASTER_KEY: 'sk-1234' })
+
+    expect(output()).toMatch(/Warning: .*fewer than 32 characters/)
+    expect(output()).not.toContain('sk-1234')
+  })
+
   it('makes another master key for every run and takes no other token', async () => {
     const first = await folder.start()
     const second = await folder.start({ LATCHKEY_DATA_DIR: 'elsewhere' })
