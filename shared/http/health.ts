@@ -1,5 +1,6 @@
 // What every bundle serves: is it alive, is it ready, who am I, what can the stores do. `/health` asks nobody; `/ready` asks each store at most
 // every ten seconds, whoever asks.
+import { waitFor } from '../core/call.ts'
 import type { Call } from '../core/runtime.ts'
 import type { Finding } from '../core/provider.ts'
 import type { SecretStore } from '../core/store.ts'
@@ -44,7 +45,7 @@ const ready = async (exchange: Exchange): Promise<Answer> => {
   const { services, headers } = exchange
   const credential = headers['authorization'] !== undefined || headers['x-litellm-api-key'] !== undefined
   const caller = credential ? await services.auth.authenticate(headers, exchange.call) : exchange.caller
-  const states = await stateOf(services)
+  const states = await waitFor(stateOf(services), exchange.call, services.runtime.clock)
   const fine = states.every(isReady)
   const body = { status: fine ? 'ready' : 'not_ready' }
   const [status, more] = fine ? [200, {}] : [503, { 'retry-after': String(readyForMs / 1000) }]

@@ -16,6 +16,9 @@ export const answer = (_receipt: AuditReceipt, status: number, body: Body, heade
 export const textAnswer = (_receipt: AuditReceipt, body: string, headers: Readonly<Record<string, string>>): Answer =>
   mayLeave({ status: 200, headers: { ...headers, 'content-type': 'text/plain; charset=utf-8' }, body })
 
+/** The `ETag` of a version; a service's own id that no header can carry gives none. */
+export const etagOf = (version: string | undefined): Readonly<Record<string, string>> => (version !== undefined && /^[\x21\x23-\x7e]{1,256}$/.test(version) ? { etag: `"${version}"` } : {})
+
 /** An answer without a decision: health and readiness, which anybody may ask for. */
 export const openAnswer = (status: number, body: Body, headers: Readonly<Record<string, string>> = {}): Answer =>
   mayLeave({ status, headers: { ...headers, ...json }, body: JSON.stringify(body) })

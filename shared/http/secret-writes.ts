@@ -4,7 +4,7 @@ import { SecretValue } from '../core/secret.ts'
 import type { SecretStore } from '../core/store.ts'
 import type { Answer, Exchange, Route } from './api.ts'
 import { badField } from './body.ts'
-import { answer } from './problem.ts'
+import { answer, etagOf } from './problem.ts'
 import { checkReserved, storeOf } from './secrets.ts'
 import { strictly } from './validation.ts'
 
@@ -54,8 +54,7 @@ const putSecret = async (exchange: Exchange): Promise<Answer> => {
   const outcome = await store.put({ name: nameIn(exchange, store), value: valueOf(value, encoding), ...ifMatchOf(exchange), ...given }, exchange.call)
   const version = outcome.version === undefined ? {} : { version: outcome.version }
   const receipt = await exchange.record({ decision: 'allowed', name: outcome.name, store: store.name, ...version })
-  const etag = outcome.version === undefined ? {} : { etag: `"${outcome.version}"` }
-  return answer(receipt, outcome.created ? 201 : 200, { name: outcome.name, store: store.name, version: outcome.version ?? null, changed: outcome.changed }, etag)
+  return answer(receipt, outcome.created ? 201 : 200, { name: outcome.name, store: store.name, version: outcome.version ?? null, changed: outcome.changed }, etagOf(outcome.version))
 }
 
 const deleteSecret = async (exchange: Exchange): Promise<Answer> => {

@@ -6,7 +6,7 @@ import type { SecretStore, StoreRead } from '../core/store.ts'
 import type { Action, Answer, Exchange, Json, Route } from './api.ts'
 import { allows, demand, seesDetail } from './auth.ts'
 import { badField, shownKey } from './body.ts'
-import { answer, problemBody, textAnswer, type Body } from './problem.ts'
+import { answer, etagOf, problemBody, textAnswer, type Body } from './problem.ts'
 import { checkName, integerOf } from './routing.ts'
 
 const maxNames = 100
@@ -80,7 +80,7 @@ const readSecret = async (exchange: Exchange): Promise<Answer> => {
   const headers = {
     'x-cache': read.cache,
     age: String(Math.max(0, Math.floor((exchange.services.runtime.clock.now() - read.confirmedAt) / 1000))),
-    ...(read.version === undefined ? {} : { etag: `"${read.version}"` }),
+    ...etagOf(read.version),
   }
   return wantsText(exchange.headers['accept']) ? textAnswer(receipt, read.value.reveal(), headers) : answer(receipt, 200, readBody(read), headers)
 }

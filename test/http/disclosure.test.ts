@@ -145,7 +145,7 @@ describe('the audit gate', () => {
     expect(runtime.audited).toEqual([])
   })
 
-  it('keeps a value out of a trail even when it is the name that was asked for by mistake of a key', async () => {
+  it('keeps the token that names a key, in path, query or body, out of the trail', async () => {
     const { send, runtime } = await open()
     const token = canaryToken('pasted')
 

@@ -38,6 +38,22 @@ describe('health and readiness', () => {
     expect(runtime.audited.map((event) => [event.action, event.caller])).toEqual([['ops:read', 'ops']])
   })
 
+  it('lets a caller leave while a check hangs, and asks again ten seconds later', async () => {
+    let asked = 0
+    const hanging = (provider: SecretProvider): SecretProvider => ({ ...provider, check: () => ((asked += 1) === 1 ? new Promise(() => undefined) : provider.check('reach', { signal: new AbortController().signal, deadline: Number.MAX_SAFE_INTEGER })) })
+    const { send, clock } = await open({ wrap: hanging })
+    const leaving = new AbortController()
+
+    const first = send('GET /ready', { as: '', signal: leaving.signal })
+    await Promise.resolve()
+    leaving.abort()
+    const left = await first
+    clock.advance(10_000)
+    const later = await send('GET /ready', { as: '' })
+
+    expect([left.status, later.status]).toEqual([504, 200])
+  })
+
   it('is not ready when a check fails altogether', async () => {
     const broken = (provider: SecretProvider): SecretProvider => ({ ...provider, check: () => Promise.reject(new Error('vendor words')) })
     const { send } = await open({ wrap: broken })
