@@ -7,7 +7,7 @@ import { verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Annotation, type ReadAt, type SecretProvider } from '../core/provider.ts'
 import type { Call, Clock, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue, Stage, Version } from '../core/secret.ts'
-import { openSealedFile, type Connect, type Rows, type SealedFile, type StoredRow, type StoredSecret, type StoredVersion } from '../credentials/sealed-file.ts'
+import { openSealedFile, type Rows, type SealedFile, type StoredRow, type StoredSecret, type StoredVersion } from '../credentials/sealed-file.ts'
 
 interface EmbeddedSettings {
   readonly path: string
@@ -221,7 +221,7 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
 }
 
 /** Opens the store; `connect` is for tests that need a database which fails. */
-export const openEmbedded = async (settings: EmbeddedSettings, io: ProviderIo, connect?: Connect): Promise<SecretProvider> => {
+export const openEmbedded = async (settings: EmbeddedSettings, io: ProviderIo, connect?: Parameters<typeof openSealedFile>[2]): Promise<SecretProvider> => {
   const windowMs = settings.recovery_window_days * 86_400_000
   const place = { folder: resolve(settings.path.replace(/^~(?=\/|$)/, homedir())), lockWaitMs: settings.lock_wait_ms, ...(settings.key !== undefined && { key: settings.key }) }
   return {

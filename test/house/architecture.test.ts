@@ -66,11 +66,11 @@ describe('the ways out', () => {
   it('for a secret are these files, and no other opens a SecretValue', () => {
     expect(running.filter(opensSecrets).map(({ path }) => path).toSorted()).toEqual([
       'shared/core/keys/records.ts',
-      'shared/core/stores/property.ts',
       'shared/core/secret.ts',
+      'shared/core/stores/property.ts',
       'shared/core/virtual-key.ts',
       'shared/credentials/aws.ts',
-      'shared/credentials/sealed-file.ts',
+      'shared/credentials/sealing.ts',
       'shared/http/key-answers.ts',
       'shared/http/secrets.ts',
       'shared/providers/aws-secrets-manager.ts',

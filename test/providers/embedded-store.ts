@@ -8,7 +8,7 @@ import type { SecretProvider, WriteRequest } from '../../shared/core/provider.ts
 import { createdName } from '../../shared/core/names.ts'
 import type { Clock } from '../../shared/core/runtime.ts'
 import { SecretValue, type Version } from '../../shared/core/secret.ts'
-import type { Connect } from '../../shared/credentials/sealed-file.ts'
+import type { Connect } from '../../shared/credentials/sqlite.ts'
 import { openEmbedded } from '../../shared/providers/embedded.ts'
 import { nodeFiles, systemRandom } from '../../shared/telemetry/node-runtime.ts'
 import { callOf, envOf, ManualClock } from '../support/runtime.ts'
