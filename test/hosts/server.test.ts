@@ -97,9 +97,9 @@ describe('npm start', () => {
     const { curls, output } = await folder.start(env, ['--config', join(import.meta.dirname, '../../examples/aws.yaml')])
 
     const answers = [await paste(curls[0] ?? '', env), await paste(curls[1] ?? '', env), await paste(curls[2] ?? '', env)]
-    const { name } = answers[2]?.['stored'] as { name: string }
-    const listed = await new SecretsManager({ region: 'us-east-1', endpoint: aws.url, credentials: fakeKeys }).describeSecret({ SecretId: name })
-    const held = await new SecretsManager({ region: 'us-east-1', endpoint: aws.url, credentials: fakeKeys }).getSecretValue({ SecretId: name })
+    const SecretId = `litellm/${String(answers[2]?.['key_alias'])}`
+    const listed = await new SecretsManager({ region: 'us-east-1', endpoint: aws.url, credentials: fakeKeys }).describeSecret({ SecretId })
+    const held = await new SecretsManager({ region: 'us-east-1', endpoint: aws.url, credentials: fakeKeys }).getSecretValue({ SecretId })
     await aws.close()
 
     expect(answers[1]).toMatchObject({ value: 'hello from Latchkey', source: 'aws_secret_manager' })

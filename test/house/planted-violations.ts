@@ -81,9 +81,11 @@ try {
     mkdirSync(dirname(join(folder, plant.file)), { recursive: true })
     writeFileSync(join(folder, plant.file), plant.code)
   }
+  // What an npm around this one was told (npm exec -c) is no business of the one inside.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_config_(?:call|package)$/i.test(name)))
   let printed: string
   try {
-    printed = execFileSync('npm', ['run', '--silent', 'lint', '--', '--format=json'], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    printed = execFileSync('npm', ['run', '--silent', 'lint', '--', '--format=json'], { cwd: folder, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   } catch (error) {
     printed = (error as { stdout: string }).stdout
   }
