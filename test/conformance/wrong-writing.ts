@@ -1,6 +1,7 @@
 // Providers that are wrong on purpose, second half: writing, claims, labels, removing, and failures that say too much.
 import { isCode, LatchkeyError } from '../../shared/core/errors.ts'
 import type { SecretProvider, WriteRequest } from '../../shared/core/provider.ts'
+import { SecretValue } from '../../shared/core/secret.ts'
 import type { Wrap } from './memory-harness.ts'
 import { spoil, type Whole, type WrongProvider } from './wrong-reading.ts'
 
@@ -79,7 +80,21 @@ export const wrongWriters: readonly WrongProvider[] = [
       return right.write(request, call)
     },
   })) },
-  { wrong: 'takes half of the value when it is too large', case: 'write.too-large', wrap: (provider) => ({ ...provider, write: (request, call) => (provider as Whole).write({ ...request, value: request.value.byteLength > 65_536 ? (request.value.constructor as typeof import('../../shared/core/secret.ts').SecretValue).ofBytes(request.value.bytes().subarray(0, 65_536)) : request.value }, call) }) },
+  { wrong: 'writes the labels after the value, and not when the write is repeated', case: 'fault.unavailable_before.create.call-2', wrap: spoil((right) => ({
+    write: async (request, call) => {
+      const outcome = await right.write(without(request, 'labels'), call)
+      if (outcome.outcome === 'written' && request.stage === 'current' && request.labels !== undefined) await right.annotate(request.name, { labels: request.labels }, call)
+      return outcome
+    },
+  })) },
+  { wrong: 'replaces by deleting and making anew', case: 'fault.unavailable_before.replace.call-2', wrap: spoil((right) => ({
+    write: async (request, call) => {
+      if (typeof request.expect !== 'object' || request.stage === 'pending') return right.write(request, call)
+      await right.remove(request.name, { expect: request.expect, final: true }, call)
+      return right.write({ ...request, expect: 'absent' }, call)
+    },
+  })) },
+  { wrong: 'takes half of the value when it is too large', case: 'write.too-large', wrap: onWrite((request) => ({ ...request, value: SecretValue.ofBytes(request.value.bytes().subarray(0, 65_536)) })) },
   { wrong: 'loses the version before', case: 'version.previous', wrap: spoil((right) => ({
     write: async (request, call) => {
       const outcome = await right.write(request, call)

@@ -1,4 +1,5 @@
 // The one type that carries a value: every way in which things get printed, cloned or sent shows nothing, and comparing says nothing but yes or no.
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { Console } from 'node:console'
 import crypto from 'node:crypto'
@@ -78,6 +79,8 @@ const waysOut: readonly (readonly [string, () => unknown])[] = [
   ['the TypeError of calling it', () => inspect(thrown(() => (value as unknown as () => void)()), everything)],
   ['the TypeError of a wrong receiver', () => inspect(thrown(() => SecretValue.prototype.reveal.call({ value })), everything)],
   ['an unhandled "error" event', () => inspect(thrown(() => new EventEmitter().emit('error', value)), everything)],
+  ['an assertion that fails', () => inspect(thrown(() => assert.deepEqual({ value }, { value: 'x' })), { ...everything, customInspect: false })],
+  ['an expectation that fails', () => String(thrown(() => expect({ value }).toEqual({ value: 'x' })))],
   ['Object.keys', () => Object.keys(value)],
   ['Object.entries', () => inspect(Object.entries(value))],
   ['Reflect.ownKeys', () => inspect(Reflect.ownKeys(value))],

@@ -23,6 +23,7 @@ describe('the guards of the test run', () => {
 
     expect(code).toBe(1)
     expect(output).toContain('this one tried to reach 192.0.2.1:443')
+    expect(output).toContain('this one tried to reach 192.0.2.2:80')
     expect(output).toContain('holds the canary "talkative", as base64')
     expect(output).toMatch(/FAIL {2}abroad\.fixture\.ts > reaches out and says nothing/)
   })

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { Capability } from '../../../shared/core/provider.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
-import { assertFailure, examCase, when, type Condition, type Exam, type ExamCase } from '../exam.ts'
+import { assertFailure, examCase, when, type Condition, type Exam, type ExamCase, type State } from '../exam.ts'
 import { afterCommit, faultCodes, type Fault, type FaultKind } from '../harness.ts'
 
 type Full = Exam<'write' | 'describe' | 'readMany' | 'list' | 'promote' | 'annotate' | 'discard' | 'setEnabled' | 'remove' | 'recover'>
@@ -192,7 +192,7 @@ interface Scene {
   readonly name: SecretName
   readonly act: Act
   /** What an undisturbed secret with the same history looks like afterwards. */
-  twin(): Promise<unknown>
+  twin(): Promise<State>
 }
 
 const prepare = async (exam: Full, operation: Operation): Promise<Scene> => {
@@ -260,16 +260,26 @@ const changeUnderFault = (operation: Operation, fault: Fault, id: string = fault
       await exam.heal()
       const after = await exam.state(name)
       const repeated = await again(exam, operation, scene)
-      assert.deepEqual(await exam.state(name), await twin())
+      const end = await twin()
+      assert.deepEqual(await exam.state(name), end)
       if (!afterCommit.has(fault.kind)) assert.deepEqual(after, before)
-      else assertSaysItsOwn(repeated, after, before)
+      assertBetween(after, before, end)
+      assertSaysItsOwn(repeated, after, before)
     },
   })
 
 /** A repeated write whose first sending took effect, and whose version the service shows, is `same_operation`. */
-const assertSaysItsOwn = (repeated: unknown, after: { versions: number | undefined; value: string }, before: { versions: number | undefined; value: string }): void => {
+const assertSaysItsOwn = (repeated: unknown, after: State, before: State): void => {
   const took = after.value !== before.value && after.versions !== undefined && after.versions !== before.versions
   if (took && typeof repeated === 'object' && repeated !== null && 'outcome' in repeated) assert.equal(repeated.outcome, 'same_operation')
+}
+
+/** Every single thing that can be seen is the old one or the new one: value, number of versions, each label, description. */
+const assertBetween = (after: State, before: State, end: State): void => {
+  const parts = (state: State): Record<string, unknown> => ({ ...state.labels, ' value': state.value, ' versions': state.versions ?? 0, ' description': state.description })
+  const [is, was, willBe] = [parts(after), parts(before), parts(end)]
+  const strange = [...new Set([...Object.keys(is), ...Object.keys(was), ...Object.keys(willBe)])].filter((key) => is[key] !== was[key] && is[key] !== willBe[key])
+  assert.deepEqual(strange, [], 'something is neither what it was nor what it becomes')
 }
 
 /** A change that needs several calls and is cut in the middle: old or new, never in between, and the same call again finishes it. */
@@ -294,8 +304,8 @@ const halfway = (operation: Operation, kind: 'unavailable_before' | 'unavailable
       await again(exam, operation, scene)
       const end = await twin()
       assert.deepEqual(await exam.state(name), end)
+      assertBetween(after, before, end)
       if (!(outcome instanceof LatchkeyError)) assert.deepEqual(after, end)
-      else assert.ok([before.value, (end as { value: string }).value].includes(after.value), 'the value is neither the old nor the new one')
     },
   })
 
