@@ -56,6 +56,30 @@ describe('a full disk', () => {
   })
 })
 
+describe('a disk that fails while it commits', () => {
+  it('leaves open whether the write was made, and the same operation again says so', async () => {
+    const disk = { fails: false }
+    const failing = async (path: string): Promise<DatabaseSync> => {
+      const database = new DatabaseSync(path)
+      const exec = database.exec.bind(database)
+      database.exec = (sql) => {
+        exec(sql)
+        if (sql === 'COMMIT' && disk.fails) throw Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode: 1034 })
+      }
+      return database
+    }
+    const store = await storeIn(await temporaryFolder(), { connect: failing })
+    const write = () => store.write({ name: nameOf('a'), value: SecretValue.of('value'), expect: 'absent', operation: 'put-once', stage: 'current' }, call())
+    disk.fails = true
+
+    await expect(write()).rejects.toMatchObject({ code: 'provider_unavailable', details: { applied: 'unknown' } })
+    await expect(textOf(store, clock, 'a')).rejects.toMatchObject({ code: 'provider_unavailable', details: { applied: 'no' } })
+    disk.fails = false
+
+    expect(await write()).toMatchObject({ outcome: 'same_operation' })
+  })
+})
+
 describe('a folder without the rights', () => {
   it('to make the store in is misconfigured and names the path', async () => {
     const folder = await temporaryFolder()

@@ -130,9 +130,9 @@ describe('the key of the embedded store', () => {
   it('seals two stores differently', async () => {
     const key = bytes.toString('base64')
     const [one, other] = [await temporaryFolder(), await temporaryFolder()]
-    await put(await storeIn(one, { key }), clock, 'a', 'value')
+    await put(await storeIn(one, { key }), clock, 'a', 'value', { operation: 'put-same' })
     const second = await storeIn(other, { key })
-    await put(second, clock, 'a', 'other')
+    await put(second, clock, 'a', 'other', { operation: 'put-same' })
     const taken = databaseIn(one).prepare('SELECT sealed FROM versions').get()
 
     databaseIn(other).prepare('UPDATE versions SET sealed = ?').run(taken?.['sealed'] as Uint8Array)
