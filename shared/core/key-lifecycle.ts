@@ -4,7 +4,7 @@ import { isCode, LatchkeyError } from './errors.ts'
 import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
 import { createKey } from './keys/create.ts'
 import { keyLabels } from './keys/record.ts'
-import { KeyRecords, type KeyStore } from './keys/records.ts'
+import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { removeKey } from './keys/remove.ts'
 import { rotateKey } from './keys/rotate.ts'
 import { KeySteps, type KeyHouse } from './keys/steps.ts'
@@ -22,22 +22,23 @@ export class KeyLifecycle {
     const taken = Object.keys(options.tags ?? {}).find((tag) => tag === keyLabels.managedBy || tag.startsWith('latchkey-'))
     if (taken !== undefined) throw new LatchkeyError('misconfigured', `key_management_settings.tags: "${taken}" is Latchkey's own mark; choose another tag.`)
     const records = new KeyRecords(store, options.clock, options.keyName)
-    this.#house = { store, records, options, steps: new KeySteps(records, options), answers: new KeyAnswers(records, options) }
+    const answers = new KeyAnswers(records, options)
+    this.#house = { store, records, options, answers, steps: new KeySteps(records, answers, options) }
   }
 
   /** Makes a key: one write where nothing stands, or one on top of a tombstone. @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
   async create(request: KeyRequest, context: OperationContext): Promise<KeyAnswer> {
-    return createKey(this.#house, request, context)
+    return saying(context, createKey(this.#house, request, context))
   }
 
   /** Gives a key a new token under the same name and key id. @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
   async rotate(target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> {
-    return rotateKey(this.#house, target, request, context)
+    return saying(context, rotateKey(this.#house, target, request, context))
   }
 
   /** Ends a key by a tombstone. The service's own delete may follow after `purgeAfter`. @throws not_found, conflict, forbidden, unsupported */
   async remove(target: KeyTarget, context: OperationContext): Promise<KeyAnswer> {
-    return removeKey(this.#house, target, context)
+    return saying(context, removeKey(this.#house, target, context))
   }
 
   /** What is known of a key, never its token. Expired keys are shown, deleted ones are not. @throws not_found */
@@ -69,7 +70,7 @@ export class KeyLifecycle {
     const record = await this.#house.records.find({ token }, call)
     const now = this.#house.options.clock.now()
     const live = record?.complete === true && !record.revoked && record.current !== undefined && (record.notAfter === undefined || record.notAfter.getTime() > now)
-    const accepted = live ? [{ id: record.current?.id ?? '', until: record.notAfter }, ...this.#house.answers.graces(record).map(({ before, until }) => ({ id: before ?? '', until }))] : []
+    const accepted = live ? [{ id: record.current?.id ?? '', until: record.notAfter }, ...this.#house.answers.graces(record).map(({ before, until }) => ({ id: before, until }))] : []
     for (const { id, until } of accepted) {
       const value = await this.#house.records.read(record?.name ?? { text: '', place: 'created' }, id, call).catch((error: unknown) => {
         if (isCode(error, 'not_found', 'version_disabled')) return unknownToken
@@ -86,3 +87,10 @@ export class KeyLifecycle {
 }
 
 const unknownToken = SecretValue.of('revoked')
+
+/** A failure before the first step of an operation: nothing was applied now, but an earlier sending with the same key may have been. */
+const saying = (context: OperationContext, answer: Promise<KeyAnswer>): Promise<KeyAnswer> =>
+  answer.catch((error: unknown) => {
+    if (!(error instanceof LatchkeyError) || error.details.applied !== undefined) throw error
+    throw error.with({ applied: isUnanswered(error) && context.idempotencyKey !== undefined ? 'unknown' : 'no' })
+  })

@@ -153,7 +153,7 @@ export const etag = (service: EtagService) =>
             },
             stash: async (name, entry, value, call) => {
               await quietly(call, () => service.createSecret(pending(name, entry)), 'ALREADY_EXISTS')
-              if ((await line(call, () => service.countVersions(pending(name, entry)))) === 0) await line(call, () => service.addVersion(pending(name, entry), value.bytes()))
+              return (await line(call, () => service.countVersions(pending(name, entry)))) === 0 && (await line(call, () => service.addVersion(pending(name, entry), value.bytes()))) === 1
             },
             stashed: async (name, entry, call) => SecretValue.ofBytes(await found(call, () => service.access(pending(name, entry), 1))),
             read: async (name, entry, call) => SecretValue.ofBytes(await found(call, () => service.access(native(name), entry.place ?? 0))),

@@ -45,7 +45,8 @@ export interface RecordPort {
   /** Where values stand apart from the record. `store` runs before the commit that makes the value current, `stash` after the commit of a claim. */
   readonly apart?: {
     store(name: SecretName, value: SecretValue, call: Call): Promise<number>
-    stash(name: SecretName, entry: Entry, value: SecretValue, call: Call): Promise<void>
+    /** Whether this value is the one that counts. */
+    stash(name: SecretName, entry: Entry, value: SecretValue, call: Call): Promise<boolean>
     stashed(name: SecretName, entry: Entry, call: Call): Promise<SecretValue>
     read(name: SecretName, entry: Entry, call: Call): Promise<SecretValue>
     drop(name: SecretName, entry: Entry, call: Call): Promise<void>
@@ -155,8 +156,9 @@ export const recordProvider = (port: RecordPort, clock: Clock): OpenedProvider =
         ...(place === undefined ? {} : { place }),
       }
       if (!(await port.commit(name, add(loaded?.state, entry, request), loaded?.token, call, request.stage === 'current'))) continue
-      if (request.stage === 'pending') await port.apart?.stash(name, entry, request.value, call)
-      else if (port.annotate !== undefined && (request.labels !== undefined || request.description !== undefined || request.expires !== undefined)) {
+      if (request.stage === 'pending') {
+        if ((await port.apart?.stash(name, entry, request.value, call)) === false) return { outcome: 'same_operation', version: versionOf(entry) }
+      } else if (port.annotate !== undefined && (request.labels !== undefined || request.description !== undefined || request.expires !== undefined)) {
         await port.annotate(name, { labels: request.labels ?? {}, ...(request.description === undefined ? {} : { description: request.description }), ...(request.expires === undefined ? {} : { expires: request.expires }) }, call)
       }
       return { outcome: 'written', version: versionOf(entry) }

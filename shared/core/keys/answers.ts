@@ -20,6 +20,9 @@ export interface KeyLifecycleOptions {
   readonly revealWindowMs?: number
 }
 
+/** A version that is accepted for a while longer. */
+export type Grace = NonNullable<Stamp['kept']>
+
 /** Turns records into answers. */
 export class KeyAnswers {
   readonly #records: KeyRecords
@@ -36,9 +39,14 @@ export class KeyAnswers {
     return this.#options.clock.now()
   }
 
-  /** The rotations whose version before is still accepted. */
-  graces(record: KeyRecord): readonly Stamp[] {
-    return record.revoked ? [] : record.stamps.filter((stamp) => stamp.verb === 'rotate' && (stamp.step === 'done' || stamp.id === record.operation?.id) && stamp.before !== undefined && (stamp.until?.getTime() ?? 0) > this.#now)
+  /** The versions before the current one that are still accepted, each with its end. */
+  graces(record: KeyRecord): readonly Grace[] {
+    if (record.revoked) return []
+    const announced = record.stamps.flatMap(({ verb, step, id, before, until, kept }): Grace[] => {
+      const effective = verb === 'rotate' && (step === 'done' || id === record.operation?.id) && before !== undefined && until !== undefined
+      return [...(effective ? [{ before, until }] : []), ...(kept === undefined ? [] : [kept])]
+    })
+    return announced.filter(({ until }) => until.getTime() > this.#now)
   }
 
   /** The token for an answer; `again`: the operation was done before this request. */
@@ -55,7 +63,7 @@ export class KeyAnswers {
     const alias = this.#records.aliasOf(record)
     const teamId = this.#records.teamOf(record)
     const updated = record.stamps[0]?.at
-    const until = this.graces(record).map((stamp) => stamp.until?.getTime() ?? 0)
+    const until = this.graces(record).map((grace) => grace.until.getTime())
     return {
       keyId: record.keyId ?? '',
       ...(alias === undefined ? {} : { alias }),

@@ -61,6 +61,8 @@ export interface Stamp {
   readonly until?: Date
   /** Absent on operations without an `Idempotency-Key`. */
   readonly digest?: string
+  /** An earlier rotation's grace whose own stamp had to go while it lasts. */
+  readonly kept?: { readonly before: string; readonly until: Date }
   /** On deletes: which key it was, because the alias may belong to another one later. */
   readonly keyId?: string
 }
@@ -69,12 +71,14 @@ const time = (date: Date | undefined): string => date?.toISOString() ?? '-'
 
 /** A stamp as one label value: its fields parted by spaces, `-` where there is nothing. At most 256 characters. */
 export const stampText = (stamp: Stamp): string =>
-  [stamp.id, stamp.verb, stamp.step, time(stamp.at), stamp.before ?? '-', time(stamp.until), stamp.digest ?? '-', ...(stamp.keyId === undefined ? [] : [stamp.keyId])].join(' ')
+  [stamp.id, stamp.verb, stamp.step, time(stamp.at), stamp.before ?? '-', time(stamp.until), stamp.digest ?? '-', ...(stamp.keyId === undefined ? [] : [`key=${stamp.keyId}`]), ...(stamp.kept === undefined ? [] : [`kept=${stamp.kept.before}=${time(stamp.kept.until)}`])].join(' ')
 
 /** The inverse of {@link stampText}; nothing for text that is no stamp. */
 export const parseStamp = (text: string | undefined): Stamp | undefined => {
-  const [id = '', verb = '', step = '', at = '', before = '-', until = '-', digest = '-', keyId] = (text ?? '').split(' ')
+  const [id = '', verb = '', step = '', at = '', before = '-', until = '-', digest = '-', ...more] = (text ?? '').split(' ')
   if (!/^[0-9a-f]{32}$/.test(id) || !/^(create|rotate|delete)$/.test(verb) || !/^(rotating|revoking|done)$/.test(step) || Number.isNaN(Date.parse(at))) return undefined
+  const keyId = more.find((field) => field.startsWith('key='))?.slice('key='.length)
+  const [, keptBefore, keptUntil] = /^kept=(.+)=([^=]+)$/.exec(more.find((field) => field.startsWith('kept=')) ?? '') ?? []
   return {
     id,
     verb: verb as Verb,
@@ -84,6 +88,7 @@ export const parseStamp = (text: string | undefined): Stamp | undefined => {
     ...(Number.isNaN(Date.parse(until)) ? {} : { until: new Date(until) }),
     ...(digest === '-' ? {} : { digest }),
     ...(keyId === undefined ? {} : { keyId }),
+    ...(keptBefore === undefined || Number.isNaN(Date.parse(keptUntil ?? '')) ? {} : { kept: { before: keptBefore, until: new Date(keptUntil ?? '') } }),
   }
 }
 
@@ -109,7 +114,7 @@ export const wasSeen = (seen: string | undefined, id: string): boolean => (seen 
  * @throws throttled when there is no room: the caller must not have done anything yet. A delete is never refused: with `force` the oldest entry goes.
  */
 export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undefined, epoch: number, how: { now: number; maxBytes: number; force: boolean }): string | undefined => {
-  if (evicted?.digest === undefined || how.now - evicted.at.getTime() >= rememberedMs) return undefined
+  if (evicted?.digest === undefined || evicted.step === 'rotating' || how.now - evicted.at.getTime() >= rememberedMs) return undefined
   const bornAt = (entry: string): number => Number.parseInt(entry.split('.')[2] ?? '', 36) * 60_000
   const entries = (seen ?? '').split(' ').filter((entry) => entry !== '' && how.now - bornAt(entry) < rememberedMs)
   if (wasSeen(entries.join(' '), evicted.id)) return undefined

@@ -5,7 +5,7 @@ import { mayReadValues } from '../policy.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
 import { beginOperation, leaseMs, operationText, refuseOtherBody } from './operation.ts'
 import { keyLabels, stampOf, standingOf } from './record.ts'
-import type { KeyHouse } from './steps.ts'
+import type { KeyHouse, Progress } from './steps.ts'
 import { hashLabels, requireFreeToken } from './supplied-token.ts'
 
 /** @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
@@ -19,6 +19,21 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
   if (request.newToken !== undefined) await requireFreeToken(records, request.newToken, name.text, call)
   const lost = (message: string): LatchkeyError => new LatchkeyError('conflict', `${message} Send it again with a new Idempotency-Key.`, { retryAfter: 1 })
 
+  /** Sends the claim; sent again it finds its own version. `false`: another operation holds the epoch. */
+  const claim = async (progress: Progress, before: string, epoch: number): Promise<boolean> => {
+    const value = progress.token ?? request.newToken ?? mintToken(keyId, options.random)
+    if (operation.digest === undefined) progress.token = value
+    try {
+      const outcome = await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' })
+      if (outcome.outcome === 'written') progress.token = value
+      progress.claimed = true
+      return true
+    } catch (error) {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      return false
+    }
+  }
+
   return steps.drive(operation, call, found, async (progress) => {
     const record = await steps.record(progress, name, call)
     const standing = standingOf(record, operation.id, progress.epoch)
@@ -27,8 +42,8 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     refuseOtherBody(stamp, operation)
     if (standing === 'current') {
       progress.applied = 'yes'
-      const again = stamp?.step === 'done'
-      if (!again) await steps.retire(record, stamp ?? { ...operation, step: 'rotating', at: new Date(now) }, call)
+      const again = stamp?.step !== 'rotating'
+      if (!again) await steps.retire(record, stamp, call)
       const whole = again ? record : ((await records.describe(name, call)) ?? record)
       return answers.answer(whole, operation, await answers.reveal(record, operation, progress.token, again, call))
     }
@@ -40,19 +55,23 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     if (standing === 'lost') throw lost('Another operation changed this key first; this one was not applied and never will be.')
     const current = record.current
     if (standing === 'claimed') {
-      const claim = record.claims.find((each) => each.operation?.id === operation.id)?.version
+      const own = record.claims.find((each) => each.operation?.id === operation.id)?.version
       if (progress.token === undefined && !mayReadValues(store.policy)) {
-        steps.refuseYoung(claim?.created)
+        steps.refuseYoung(own?.created)
         await steps.discardOwn(record, operation, call)
         throw lost('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
       }
       progress.applied = 'unknown'
+      if (stamp === undefined && progress.claimed !== true) {
+        if (!(await claim(progress, current.id, record.epoch + 1))) return 'again'
+      }
       if (stamp === undefined) {
+        const kept = steps.displaced(record, operation, record.epoch + 1)[0]
         const hashes = await hashLabels(records, record, request.newToken, call)
-        const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(now + graceMs) })
+        const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(now + graceMs), ...(kept === undefined ? {} : { kept }) })
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
-      await steps.promote(record, claim?.id ?? '', call)
+      await steps.promote(record, own?.id ?? '', call)
       return 'again'
     }
     if (progress.epoch !== undefined) throw lost('The claim of this rotation was taken back.')
@@ -60,15 +79,11 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     if (await steps.settleOthers(record, call)) return 'again'
     const epoch = record.epoch + 1
     steps.evicted(record, operation, epoch, false)
-    const ends = records.slots === 1 && graceMs > 0 ? answers.graces(record)[0]?.until : undefined
-    if (ends !== undefined) throw new LatchkeyError('conflict', `This store remembers one grace at a time, and the token before this one is accepted until ${ends.toISOString()}. Wait, or rotate without a grace period, which ends it now.`, { retryAfter: Math.ceil((ends.getTime() - now) / 1000) })
-    const value = request.newToken ?? mintToken(keyId, options.random)
-    Object.assign(progress, { epoch, applied: 'unknown', ...(operation.digest === undefined ? { token: value } : {}) })
-    try {
-      const outcome = await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'pending' })
-      if (outcome.outcome === 'written') progress.token = value
-    } catch (error) {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
+    const ends = graceMs > 0 ? steps.displaced(record, operation, epoch)[1]?.until : undefined
+    if (ends !== undefined) throw new LatchkeyError('conflict', `This store has no room to remember one more grace before ${ends.toISOString()}. Wait, or rotate without a grace period, which ends an earlier one now.`, { retryAfter: Math.ceil((ends.getTime() - now) / 1000) })
+    progress.applied = 'unknown'
+    progress.epoch = epoch
+    if (!(await claim(progress, current.id, epoch))) {
       progress.applied = 'no'
       throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000 })
     }

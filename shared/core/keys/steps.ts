@@ -6,7 +6,7 @@ import { leaseMs, rememberEvicted, seenLabel, stampLabel, stampText, parseStamp,
 import type { Annotation } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
-import type { KeyAnswers, KeyLifecycleOptions } from './answers.ts'
+import type { Grace, KeyAnswers, KeyLifecycleOptions } from './answers.ts'
 import type { SecretValue } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
@@ -20,6 +20,8 @@ export interface Progress {
   before?: string
   /** The epoch that this instance last tried to win. */
   epoch?: number
+  /** The claim was answered to this instance, so its token is stored. */
+  claimed?: boolean
   /** The token that this instance proposed; gone where another instance may have stored another one for the same operation. */
   token?: SecretValue | undefined
 }
@@ -44,11 +46,13 @@ const rounds = 12
 export class KeySteps {
   readonly #records: KeyRecords
   readonly #store: KeyStore
+  readonly #answers: KeyAnswers
   readonly #options: KeyLifecycleOptions
 
-  constructor(records: KeyRecords, options: KeyLifecycleOptions) {
+  constructor(records: KeyRecords, answers: KeyAnswers, options: KeyLifecycleOptions) {
     this.#records = records
     this.#store = records.store
+    this.#answers = answers
     this.#options = options
   }
 
@@ -104,7 +108,7 @@ export class KeySteps {
     if (standing === 'doubtful') throw new LatchkeyError('conflict', 'This operation began, others followed, and the store no longer says whether it took effect. Look at the key before you send anything again.', { applied: 'unknown' })
   }
 
-  stamp(operation: Operation, epoch: number, fields: Pick<Stamp, 'step' | 'before' | 'until' | 'keyId'>): Record<string, string> {
+  stamp(operation: Operation, epoch: number, fields: Pick<Stamp, 'step' | 'before' | 'until' | 'keyId' | 'kept'>): Record<string, string> {
     const stamp: Stamp = { id: operation.id, verb: operation.verb, at: new Date(this.#now), ...(operation.digest === undefined ? {} : { digest: operation.digest }), ...fields }
     return { [stampLabel(epoch, this.#records.slots)]: stampText(stamp) }
   }
@@ -116,6 +120,12 @@ export class KeySteps {
     if (stamp?.id === operation.id) return {}
     const seen = rememberEvicted(labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force })
     return seen === undefined ? {} : { [seenLabel]: seen }
+  }
+
+  /** The graces that stand in the stamp whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */
+  displaced(record: KeyRecord, operation: Operation, epoch: number): readonly Grace[] {
+    const stamp = parseStamp(record.facts.labels[stampLabel(epoch, this.#records.slots)])
+    return stamp === undefined || stamp.id === operation.id ? [] : this.#answers.graces({ ...record, stamps: [stamp] })
   }
 
   async annotate(record: KeyRecord, labels: Labels, call: Call): Promise<void> {
@@ -135,7 +145,7 @@ export class KeySteps {
   async relabel(record: KeyRecord, operation: Operation, labels: Readonly<Record<string, string>>, call: Call): Promise<KeyRecord> {
     const kept = Object.entries(record.facts.labels).map(([key, text]): [string, string | null] => {
       if (key === seenLabel || !key.startsWith('latchkey-')) return [key, text]
-      const { until: _ended, ...stamp } = parseStamp(text) ?? {}
+      const { until: _ended, kept: _kept, ...stamp } = parseStamp(text) ?? {}
       return [key, 'id' in stamp ? stampText(stamp as Stamp) : null]
     })
     const { description } = this.#options

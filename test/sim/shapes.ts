@@ -1,0 +1,33 @@
+// The five shapes as the simulator drives them, and which of their calls may land however late: conditional steps and new objects. Label writes have no
+// condition; they land within the deadline of their request, which every sender checks before each send.
+import type { SecretProvider } from '../../shared/core/provider.ts'
+import type { Clock, Runtime } from '../../shared/core/runtime.ts'
+import { CompareAndSetService, openCompareAndSet } from '../shapes/compare-and-set.ts'
+import { EtagService, openEtag } from '../shapes/etag.ts'
+import { openPlain, PlainService } from '../shapes/plain.ts'
+import type { Hook } from '../shapes/service.ts'
+import { openStaged, StagedService } from '../shapes/staged.ts'
+import { openUpsert, UpsertService } from '../shapes/upsert.ts'
+
+/** A service seen through one instance's hook. */
+export interface Shape<S = unknown> {
+  readonly name: string
+  readonly guarantee: 'atomic' | 'cooperating' | 'detected'
+  make(clock: Clock): { through(hook: Hook): S }
+  open(service: S, runtime: Runtime): Promise<SecretProvider>
+}
+
+const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open']): Shape => ({ name, guarantee, make, open: open as Shape['open'] })
+
+export const shapes: readonly Shape[] = [
+  shape('staged', 'atomic', (clock) => new StagedService(clock), openStaged),
+  shape('compare_and_set', 'atomic', (clock) => new CompareAndSetService(clock), openCompareAndSet),
+  shape('etag', 'cooperating', (clock) => new EtagService(clock), openEtag),
+  shape('upsert', 'detected', (clock) => new UpsertService(clock), openUpsert),
+  shape('plain', 'detected', (clock) => new PlainService(clock), openPlain),
+]
+
+const bounded: ReadonlySet<string> = new Set(['tag', 'untag', 'updateDescription', 'patchMetadata', 'patchTags', 'restoreSecret', 'recoverDeleted'])
+
+/** Whether a call may land after any time. */
+export const landsAnyTime = (call: string): boolean => !bounded.has(call)
