@@ -145,6 +145,9 @@ const factsBody = (facts: SecretFacts, store: SecretStore): Body => ({
   description: facts.description,
 })
 
+/** A deleted key's place until the purge: what stands there is no secret. */
+const isTombstone = (facts: SecretFacts): boolean => facts.labels['latchkey-state'] === 'revoked' || /^\d+-delete-/.test(facts.current?.operation ?? '')
+
 const listSecrets = async (exchange: Exchange): Promise<Answer> => {
   const { query, caller } = exchange
   const store = storeOf(exchange)
@@ -152,7 +155,7 @@ const listSecrets = async (exchange: Exchange): Promise<Answer> => {
   if (Buffer.byteLength(prefix) > maxPrefix) throw badField('query.prefix', `is ${Buffer.byteLength(prefix)} bytes long; the limit is ${maxPrefix}`)
   const cursor = query.get('cursor')
   const page = await store.list({ prefix, limit: integerOf(query, 'limit', 50, 1, 100), ...(cursor === undefined ? {} : { cursor }) }, exchange.call)
-  const items = page.items.filter((facts) => allows(caller, 'secrets:list', { name: facts.name.text }))
+  const items = page.items.filter((facts) => !isTombstone(facts) && allows(caller, 'secrets:list', { name: facts.name.text }))
   const receipt = await exchange.record({ decision: 'allowed', store: store.name, ...(prefix === '' ? {} : { name: prefix }) })
   return answer(receipt, 200, { items: items.map((facts) => factsBody(facts, store)), next_cursor: page.cursor ?? null })
 }

@@ -136,6 +136,17 @@ describe('a key\'s life', () => {
     expect(got.body).not.toContain(b.json['key'])
   })
 
+  it('shows a deleted key in no list, while its tombstone still holds the name', async () => {
+    const { send } = await open()
+    for (const alias of ['a', 'b']) await send('POST /key/generate', { body: { key_alias: alias } })
+    await send('POST /key/delete', { body: { key_aliases: ['a'] } })
+
+    const [secrets, keys] = [await send('GET /secrets'), await send('GET /key/list')]
+
+    expect(secrets.json['items']).toMatchObject([{ name: 'litellm/b' }])
+    expect(keys.json['keys']).toMatchObject([{ key_alias: 'b' }])
+  })
+
   it('answers 404 with every item when a batch finds none', async () => {
     const { send } = await open()
 

@@ -161,7 +161,7 @@ describe('reading one secret', () => {
 
   it('answers what nobody foresaw with the request id alone, and logs where, not what', async () => {
     const value = canary('thrown')
-    const broken = (provider: SecretProvider): SecretProvider => ({ ...provider, list: () => Promise.reject(new TypeError(`cannot use ${value}`)) })
+    const broken = (provider: SecretProvider): SecretProvider => ({ ...provider, list: () => Promise.reject(new TypeError(`cannot use (${value}:12:5)`)) })
     const { send, runtime } = await open({ wrap: broken })
 
     const got = await send('GET /secrets', { headers: { 'x-request-id': 'r-1' } })
