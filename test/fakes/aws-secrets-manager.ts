@@ -22,6 +22,7 @@ export type FakeFaultKind =
   | 'empty'
   | 'not_json'
   | 'no_fields'
+  | 'named'
 
 export interface FakeFault {
   readonly kind: FakeFaultKind
@@ -30,6 +31,9 @@ export interface FakeFault {
   readonly operations?: readonly string[]
   readonly nth?: number
   readonly times?: number
+  /** For `named`: the refusal as the service would name it. */
+  readonly name?: string
+  readonly status?: number
   /** Text that stands in the failure, where a careless client would repeat it. */
   readonly echo?: string
 }
@@ -196,6 +200,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
       request.socket.destroy()
       return
     }
+    if (fault?.kind === 'named') throw new ServiceFailure(fault.name ?? 'UnknownException', `It was refused. ${echo}`, fault.status)
     const refusal = fault === undefined ? undefined : refusals[fault.kind]
     if (refusal !== undefined && fault?.kind !== 'unavailable_after') throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
     const outcome = answerOf(request, body, operation, input)
