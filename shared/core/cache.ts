@@ -30,13 +30,15 @@ export interface CacheAnswer {
   readonly confirmedAt: number
 }
 
-/** What is cached: one version or stage of one secret of one store. */
+/** What is cached: one version or stage of one secret of one store. Made once by {@link cacheKey}, because a hit has no time to join texts. */
 export interface CacheKey {
   /** The store, its settings and the secret: what a write invalidates. */
   readonly secret: string
-  /** Version, stage, whole: what of it. */
-  readonly variant: string
+  readonly id: string
 }
+
+/** The key of one variant (version, stage, whole) of a secret. */
+export const cacheKey = (secret: string, variant: string): CacheKey => ({ secret, id: `${secret}\u0000${variant}` })
 
 interface Flight {
   readonly promise: Promise<CacheAnswer>
@@ -72,7 +74,7 @@ export class SecretCache {
 
   /** A fresh answer, at once, or nothing. Starts no call, and answers nothing once a refresh is due. @throws not_found while an absence is remembered */
   peek(key: CacheKey): CacheAnswer | undefined {
-    const entry = this.#entries.get(idOf(key))
+    const entry = this.#entries.get(key.id)
     const now = this.#clock.now()
     if (entry === undefined || !(entry.confirmedAt <= now && now < entry.freshUntil && now < Math.max(entry.softAt, entry.retryAt))) return undefined
     return this.#hit(entry, 'HIT')
@@ -84,7 +86,7 @@ export class SecretCache {
    * `refresh` asks the service in any case and fails if that fails.
    */
   read(key: CacheKey, load: (call: Call) => Promise<SecretRecord>, call: Call, refresh = false): Promise<CacheAnswer> {
-    const id = idOf(key)
+    const { id } = key
     const entry = this.#entries.get(id)
     const now = this.#clock.now()
     if (refresh || entry === undefined || entry.confirmedAt > now) return waitFor(this.#fly(key, id, load, refresh), call, this.#clock)
@@ -171,5 +173,3 @@ export class SecretCache {
     else this.#entries.keep(id, { secret, record, confirmedAt, freshUntil, softAt, bytes: absent ? 0 : record.value.byteLength })
   }
 }
-
-const idOf = (key: CacheKey): string => `${key.secret}\u0000${key.variant}`

@@ -94,6 +94,10 @@ export class LatchkeyError extends Error {
   }
 }
 
+/** The answer for a secret that is confirmed absent from a store. */
+export const absentSecret = (store: { readonly name: string; readonly system: string }, name: string): LatchkeyError =>
+  new LatchkeyError('not_found', `No secret "${name}" in store "${store.name}" (${store.system}).`)
+
 /** Whether a caught thing is a failure with this code. */
 export const isCode = (error: unknown, ...codes: readonly ErrorCode[]): error is LatchkeyError =>
   error instanceof LatchkeyError && codes.includes(error.code)

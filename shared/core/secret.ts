@@ -1,9 +1,6 @@
 // What is asked for (SecretRef), what comes back (SecretRecord, SecretFacts) and the one type that carries a value.
 // SecretValue is a class, not a plain object: only private fields survive printing, cloning and enumeration without showing anything.
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-
-const pepper = randomBytes(32)
-const digest = (bytes: Uint8Array): Buffer => createHmac('sha256', pepper).update(bytes).digest()
+import { hash, timingSafeEqual } from 'node:crypto'
 
 /**
  * The bytes of a secret. Printing, templates, JSON, inspection and cloning give `[secret]` or nothing, never the bytes.
@@ -52,9 +49,9 @@ export class SecretValue {
     return Buffer.from(this.#bytes)
   }
 
-  /** Compares in constant time, whatever the lengths. */
+  /** Compares in constant time, whatever the lengths: digests of one length are compared, not the bytes. */
   equals(other: SecretValue): boolean {
-    return timingSafeEqual(digest(this.#bytes), digest(other.#bytes))
+    return timingSafeEqual(hash('sha256', this.#bytes, 'buffer'), hash('sha256', other.#bytes, 'buffer'))
   }
 
   toString(): string {

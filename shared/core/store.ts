@@ -1,12 +1,12 @@
 // A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
-import { LatchkeyError, asLatchkeyError, isCode } from './errors.ts'
-import type { CacheAnswer, CacheKey, SecretCache } from './cache.ts'
-import { hostedName, nativeName } from './names.ts'
-import { checkRead, isKeyName, nameOf, type AccessPolicy } from './policy.ts'
+import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
+import type { CacheAnswer, SecretCache } from './cache.ts'
+import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
+import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
 import { propertyOf } from './stores/property.ts'
 import type { Capability, Page, ReadAt, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
-import { absentSecret, putSecret, recoverSecret, removeSecret, type PutOutcome, type PutRequest } from './stores/writing.ts'
+import type { PutOutcome, PutRequest } from './stores/writing.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue } from './secret.ts'
 
 /** A value, and where and when it came from. */
@@ -34,12 +34,8 @@ export interface StoreOptions {
   readonly random: Random
 }
 
-interface Lookup {
-  readonly key: CacheKey
-  readonly native: SecretName
-  readonly at: ReadAt
-  readonly primary?: string
-}
+/** Loaded by the first write, so that a function that only reads never carries it. */
+const writing = (): Promise<typeof import('./stores/writing.ts')> => import('./stores/writing.ts')
 
 /** One configured store. Reading, listing and writing ordinary secrets pass through here; virtual keys use its provider through the key lifecycle. */
 export class SecretStore {
@@ -50,6 +46,7 @@ export class SecretStore {
   readonly #cache: SecretCache
   readonly #clock: Clock
   readonly #random: Random
+  readonly #lookup: (ref: SecretRef) => Lookup
 
   constructor(options: StoreOptions) {
     this.name = options.name
@@ -59,6 +56,7 @@ export class SecretStore {
     this.#cache = options.cache
     this.#clock = options.clock
     this.#random = options.random
+    this.#lookup = createLookup(options.name, options.policy)
   }
 
   /** Whether the service can do this at all, and the provider says that it may be written. */
@@ -130,37 +128,22 @@ export class SecretStore {
    * `adopt` is set; a virtual key always is. @throws already_exists, soft_deleted, precondition_failed, forbidden, too_large, invalid_request, unsupported
    */
   put(request: PutRequest, call: Call): Promise<PutOutcome> {
-    return putSecret(this, request, `put-${Buffer.from(this.#random.bytes(16)).toString('hex')}`, call)
+    return writing().then(({ putSecret }) => putSecret(this, request, `put-${Buffer.from(this.#random.bytes(16)).toString('hex')}`, call))
   }
 
   /** The service's own delete of an ordinary secret that is ours. @throws not_found, already_exists (not ours), precondition_failed, forbidden, unsupported */
   remove(name: string, how: { readonly ifMatch?: string }, call: Call): Promise<{ readonly recoverableUntil?: Date }> {
-    return removeSecret(this, name, how, call)
+    return writing().then(({ removeSecret }) => removeSecret(this, name, how, call))
   }
 
   /** Takes a delete back while the service still can. @throws not_found, already_exists (not ours), unsupported */
   recover(name: string, call: Call): Promise<void> {
-    return recoverSecret(this, name, call)
+    return writing().then(({ recoverSecret }) => recoverSecret(this, name, call))
   }
 
   /** Forgets what is cached of a secret, and whatever of it is still on its way. */
   invalidate(name: SecretName): void {
-    this.#cache.invalidate(this.#secretKey(name))
-  }
-
-  #secretKey(name: SecretName): string {
-    return `${this.name}\u0000${name.place}\u0000${name.text}`
-  }
-
-  #lookup(ref: SecretRef): Lookup {
-    const name = this.nameOf(ref.name)
-    const primary = this.policy.primarySecretName
-    const among = primary !== undefined && !this.isKeyName(ref.name)
-    checkRead(this.policy, this.name, ref.name)
-    const native = among ? (primary.startsWith('arn:') ? nativeName(primary) : hostedName(primary, 'primary_secret_name')) : name
-    const at: ReadAt = { ...(ref.version === undefined ? {} : { version: ref.version }), ...(ref.stage === undefined || ref.stage === 'current' ? {} : { stage: ref.stage }), ...(among ? { whole: true } : {}) }
-    const variant = `${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`
-    return { key: { secret: this.#secretKey(native), variant }, native, at, ...(among ? { primary: ref.name } : {}) }
+    this.#cache.invalidate(secretKey(this.name, name))
   }
 
   #answer(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): StoreRead {

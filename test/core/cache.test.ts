@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SecretCache, type CacheAnswer, type CacheLimits } from '../../shared/core/cache.ts'
+import { SecretCache, cacheKey, type CacheAnswer, type CacheLimits } from '../../shared/core/cache.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { SecretValue, type SecretRecord } from '../../shared/core/secret.ts'
 import { ManualClock, callOf } from '../support/runtime.ts'
 
-const key = { secret: 'store\u0000name', variant: '' }
+const key = cacheKey('store\u0000name', '')
 const recordOf = (text: string, more: Partial<SecretRecord> = {}): SecretRecord => ({ name: { text: 'name', place: 'hosted' }, value: SecretValue.of(text), ...more })
 const absent = (): LatchkeyError => new LatchkeyError('not_found', 'No such secret.')
 const down = (): LatchkeyError => new LatchkeyError('provider_unavailable', 'Unreachable.')
@@ -212,7 +212,7 @@ describe('absence', () => {
   it('fills at most a hundred places', async () => {
     const { cache, call } = setUp()
 
-    for (let index = 0; index < 150; index += 1) await cache.read({ secret: `s${index}`, variant: '' }, () => Promise.reject(absent()), call()).catch(() => undefined)
+    for (let index = 0; index < 150; index += 1) await cache.read(cacheKey(`s${index}`, ''), () => Promise.reject(absent()), call()).catch(() => undefined)
 
     expect(cache.size).toBe(100)
   })
@@ -296,8 +296,8 @@ describe('invalidation', () => {
 
   it('takes every version and stage of a secret, and no other secret', async () => {
     const { cache, call } = setUp()
-    const neighbour = { secret: 'store\u0000other', variant: '' }
-    for (const each of [key, { ...key, variant: 'v1' }, neighbour]) await cache.read(each, () => Promise.resolve(recordOf('x')), call())
+    const neighbour = cacheKey('store\u0000other', '')
+    for (const each of [key, cacheKey(key.secret, 'v1'), neighbour]) await cache.read(each, () => Promise.resolve(recordOf('x')), call())
 
     cache.invalidate(key.secret)
 
@@ -341,7 +341,7 @@ describe('invalidation', () => {
 describe('bounds', () => {
   it('holds at most so many entries, and gives up the one used longest ago', async () => {
     const { cache, call } = setUp({ maxEntries: 2 })
-    const keys = ['a', 'b', 'c'].map((secret) => ({ secret, variant: '' }))
+    const keys = ['a', 'b', 'c'].map((secret) => (cacheKey(secret, '')))
     for (const each of keys.slice(0, 2)) await cache.read(each, () => Promise.resolve(recordOf('x')), call())
     cache.peek(keys[0] ?? key)
 
@@ -353,10 +353,10 @@ describe('bounds', () => {
   it('holds at most so many bytes, and never a value that is larger alone', async () => {
     const { cache, call } = setUp({ maxBytes: 10 })
     for (const [secret, value] of [['a', '123456'], ['b', '123456'], ['c', '12345678901']] as const) {
-      await cache.read({ secret, variant: '' }, () => Promise.resolve(recordOf(value)), call())
+      await cache.read(cacheKey(secret, ''), () => Promise.resolve(recordOf(value)), call())
     }
 
     expect(cache.byteSize).toBe(6)
-    expect(cache.peek({ secret: 'b', variant: '' })?.state).toBe('HIT')
+    expect(cache.peek(cacheKey('b', ''))?.state).toBe('HIT')
   })
 })

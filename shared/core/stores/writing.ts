@@ -1,5 +1,5 @@
 // Changing ordinary secrets: who may, whether it is ours, whether anything changes. Virtual keys never pass through here.
-import { LatchkeyError, asLatchkeyError, isCode } from '../errors.ts'
+import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from '../errors.ts'
 import { checkWrite, mayReadValues, type AccessPolicy } from '../policy.ts'
 import type { Capability, SecretProvider } from '../provider.ts'
 import type { Call } from '../runtime.ts'
@@ -41,10 +41,6 @@ interface Writable {
   describe(name: SecretName, call: Call): Promise<SecretFacts>
   invalidate(name: SecretName): void
 }
-
-/** The answer for a secret that is confirmed absent. */
-export const absentSecret = (store: { readonly name: string; readonly system: string }, name: string): LatchkeyError =>
-  new LatchkeyError('not_found', `No secret "${name}" in store "${store.name}" (${store.system}).`)
 
 const cannot = (store: Writable, what: string): LatchkeyError => new LatchkeyError('unsupported', `Store "${store.name}" (${store.system}) cannot ${what}.`)
 
