@@ -188,6 +188,7 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
     discard: (name, id, call) =>
       change(name, call, ({ secret }) => {
         if (staged(secret, 'current')?.id === id) throw changed(`That version of ${name.text} is current; only others can be discarded.`)
+        if (!secret.versions.some((version) => version.id === id && version.stage !== undefined)) return undefined
         secret.versions = secret.versions.map((version) => (version.id === id ? { ...version, stage: undefined } : version))
         return secret
       }),
