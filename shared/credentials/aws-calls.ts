@@ -147,6 +147,8 @@ export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, actio
 }
 
 const requestTimeoutMs = 3000
+/** Providers do not log: neither does what they bring. */
+const silent = { trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** No attempt begins after the deadline, none waits beyond it, and what neither calls itself JSON nor has AWS's request id is somebody else's answer. */
 const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo): NodeHttpHandler => {
@@ -181,7 +183,8 @@ export const awsClient = async (settings: AwsClientSettings, endpoint: { readonl
     useDualstackEndpoint: settings.aws_use_dualstack_endpoint,
     maxAttempts: settings.aws_max_attempts,
     retryMode: 'standard',
-    requestHandler: guarded(new NodeHttpHandler({ connectionTimeout: 2000, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true }), service, io),
+    logger: silent,
+    requestHandler: guarded(new NodeHttpHandler({ connectionTimeout: 2000, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true, logger: silent }), service, io),
   }
 }
 
