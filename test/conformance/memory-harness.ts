@@ -6,54 +6,13 @@ import type { Call, Clock } from '../../shared/core/runtime.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { memory } from '../../shared/providers/memory.ts'
 import { testRuntime } from '../support/runtime.ts'
-import { afterCommit, faultCodes, faultKinds, passOn, type ExamProvider, type Fault, type Harness } from './harness.ts'
+import { faultKinds, passOn, type ExamProvider, type Harness } from './harness.ts'
+import { Striker } from './striker.ts'
 
 const changing: ReadonlySet<string> = new Set<keyof SecretProvider>(['write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover'])
 
-/** Decides which call is struck, and keeps count. */
-export class Gate {
-  calls = 0
-  #fault: Fault | undefined
-  #matched = 0
-  #held: (() => void)[] = []
-
-  fault(fault: Fault): void {
-    this.#fault = fault
-    this.#matched = 0
-  }
-
-  heal(): void {
-    this.#fault = undefined
-    for (const letGo of this.#held.splice(0)) letGo()
-  }
-
-  /** One call to the service. `act` is what the service does. */
-  async pass<T>(change: boolean, call: Call, act: () => Promise<T>): Promise<T> {
-    this.calls += 1
-    const fault = this.#strikes(change)
-    if (fault === undefined) return act()
-    if (fault.kind === 'slow') {
-      await new Promise<void>((letGo, reject) => {
-        this.#held.push(letGo)
-        call.signal.addEventListener('abort', () => reject(call.signal.reason as Error), { once: true })
-      })
-      return act()
-    }
-    if (afterCommit.has(fault.kind) && change) await act()
-    throw new LatchkeyError(faultCodes[fault.kind], 'The service did not do what was asked of it.', { retryAfter: 1 })
-  }
-
-  #strikes(change: boolean): Fault | undefined {
-    const fault = this.#fault
-    if (fault === undefined || (fault.on !== undefined && (fault.on === 'change') !== change)) return undefined
-    this.#matched += 1
-    const first = fault.nth ?? 1
-    return this.#matched >= first && this.#matched < first + (fault.times ?? Infinity) ? fault : undefined
-  }
-}
-
 /** Puts the gate before a provider's every call. What it refuses by itself (a call that is over, a name, a size) does not reach the gate. */
-export const gated = (provider: SecretProvider, gate: Gate, clock: Clock): SecretProvider => {
+export const gated = (provider: SecretProvider, gate: Striker, clock: Clock): SecretProvider => {
   const behind: Record<string, unknown> = { ...provider }
   for (const key of ['read', ...capabilities.filter((capability) => capability !== 'close')] as const) {
     const method = provider[key] as ((...given: unknown[]) => Promise<unknown>) | undefined
@@ -65,12 +24,12 @@ export const gated = (provider: SecretProvider, gate: Gate, clock: Clock): Secre
       const nothing = key === 'readMany' && (given[0] as readonly unknown[]).length === 0
       const asked = key === 'read' || key === 'describe' ? [given[0] as Parameters<SecretProvider['read']>[0]] : []
       for (const name of asked) provider.traits.names.encode(name)
-      return over || large || nothing ? method(...given) : gate.pass(changing.has(key), call, () => method(...given))
+      return over || large || nothing ? method(...given) : gate.pass(changing.has(key), () => method(...given), call.signal)
     }
   }
   const check: SecretProvider['check'] = async (depth, call) => {
     try {
-      return await gate.pass(false, call, () => provider.check(depth, call))
+      return await gate.pass(false, () => provider.check(depth, call), call.signal)
     } catch (error) {
       return [{ ok: false, subject: 'the service', message: error instanceof LatchkeyError ? error.message : 'It could not be reached.' }]
     }
@@ -89,7 +48,7 @@ export const memoryHarness = (given: { wrap?: Wrap; recoveryWindowSeconds?: numb
   faults: faultKinds,
   open: async (): Promise<ExamProvider> => {
     const runtime = testRuntime()
-    const gate = new Gate()
+    const gate = new Striker()
     const space = `exam-${(spaces += 1)}`
     const open = (): Promise<SecretProvider> => memory.open({ space, recovery_window_seconds: given.recoveryWindowSeconds ?? 604_800 }, runtime, { kind: 'operator' })
     const instance = async (): Promise<SecretProvider> => (given.wrap ?? ((provider) => provider))(gated(await open(), gate, runtime.clock), runtime.clock)

@@ -1,0 +1,45 @@
+// Which call is struck: the bookkeeping that every harness without a wire of its own shares.
+import { LatchkeyError } from '../../shared/core/errors.ts'
+import { afterCommit, faultCodes, type Fault } from './harness.ts'
+
+/** Counts calls, strikes those that the fault of the hour means, and holds back those that are slow. */
+export class Striker {
+  calls = 0
+  #fault: Fault | undefined
+  #matched = 0
+  #held: (() => void)[] = []
+
+  fault(fault: Fault): void {
+    this.#fault = fault
+    this.#matched = 0
+  }
+
+  heal(): void {
+    this.#fault = undefined
+    for (const letGo of this.#held.splice(0)) letGo()
+  }
+
+  /** One call. `act` is what the service does; what is thrown is what a provider must make of the fault. A held call may end by `signal`. */
+  async pass<T>(change: boolean, act: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.calls += 1
+    const fault = this.#strikes(change)
+    if (fault === undefined) return act()
+    if (fault.kind === 'slow') {
+      await new Promise<void>((letGo, reject) => {
+        this.#held.push(letGo)
+        signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      })
+      return act()
+    }
+    if (afterCommit.has(fault.kind) && change) await act()
+    throw new LatchkeyError(faultCodes[fault.kind], 'The service did not do what was asked of it.', { retryAfter: 1 })
+  }
+
+  #strikes(change: boolean): Fault | undefined {
+    const fault = this.#fault
+    if (fault === undefined || (fault.on !== undefined && (fault.on === 'change') !== change)) return undefined
+    this.#matched += 1
+    const first = fault.nth ?? 1
+    return this.#matched >= first && this.#matched < first + (fault.times ?? Infinity) ? fault : undefined
+  }
+}
