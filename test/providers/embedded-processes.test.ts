@@ -1,4 +1,5 @@
-// Real processes on one store: several at once, and 200 that are killed in the middle of their work.
+// Real processes on one store: several at once, and 200 that are killed in the middle of their work. Their files lie in memory where that is possible:
+// a kill is no power cut, so what a process has handed to the system stays, on a disk or not.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -10,7 +11,7 @@ import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { systemClock } from '../../shared/telemetry/node-runtime.ts'
 import { callOf } from '../support/runtime.ts'
-import { nameOf, storeIn, temporaryFolder, textOf, type Store } from './embedded-store.ts'
+import { inMemory, nameOf, storeIn, temporaryFolder, textOf, type Store } from './embedded-store.ts'
 
 const program = fileURLToPath(new URL('embedded-child.ts', import.meta.url))
 
@@ -69,7 +70,7 @@ const start = (order: string, folder: string, id: string): Child => {
 describe('two processes on one embedded store', () => {
   it('agree on one key when they make the store at the same moment', { timeout: 60_000 }, async () => {
     for (let round = 0; round < 4; round += 1) {
-      const folder = await temporaryFolder()
+      const folder = await temporaryFolder(inMemory)
       const children = ['one', 'two', 'three'].map((id) => start('race', folder, id))
 
       for (const child of children) expect(await child.next()).toBe('open')
@@ -86,7 +87,7 @@ describe('two processes on one embedded store', () => {
     ['create', 'already_exists'],
     ['replace', 'conflict'],
   ])('have one winner for each of 200 secrets that both %s', { timeout: 60_000 }, async (verb, refusal) => {
-    const folder = await temporaryFolder()
+    const folder = await temporaryFolder(inMemory)
     const store = await storeIn(folder, { clock: systemClock })
     const children = ['one', 'two'].map((id) => start('race', folder, id))
     for (const child of children) await child.next()
@@ -149,7 +150,7 @@ const killAgainAndAgain = async (lane: number, kills: number): Promise<{ readonl
   let folder = ''
   let acknowledged = new Map<string, Map<string, string>>()
   for (let kill = 0; kill < kills; kill += 1) {
-    if (kill % 10 === 0) [folder, acknowledged] = [await temporaryFolder(), new Map()]
+    if (kill % 10 === 0) [folder, acknowledged] = [await temporaryFolder(inMemory), new Map()]
     const child = start('kill', folder, `${lane}-${kill}`)
     const lines = [0, 1, 1, 2, 3, 5, 8, 13][(kill * 5 + lane) % 8] ?? 1
     for (let line = 0; line < lines; line += 1) await child.next()
@@ -170,7 +171,7 @@ const killAgainAndAgain = async (lane: number, kills: number): Promise<{ readonl
 
 describe('a process that is killed', () => {
   it('loses no write that it acknowledged and leaves none half-written, 200 times', { timeout: 120_000 }, async ({ task }) => {
-    const first = start('race', await temporaryFolder(), 'first')
+    const first = start('race', await temporaryFolder(inMemory), 'first')
     await first.next()
     await first.end()
 

@@ -1,4 +1,5 @@
 // Embedded stores for the tests: each in a folder of its own, opened as often as a test likes, and closed with it.
+import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
@@ -15,9 +16,12 @@ import { callOf, envOf, ManualClock } from '../support/runtime.ts'
 
 export type Store = Required<Omit<SecretProvider, 'traits'>> & Pick<SecretProvider, 'traits'>
 
+/** Where the system keeps files in memory; elsewhere the disk. */
+export const inMemory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
 /** A folder that is taken away when the test ends. */
-export const temporaryFolder = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-embedded-'))
+export const temporaryFolder = async (below = tmpdir()): Promise<string> => {
+  const folder = await mkdtemp(join(below, 'latchkey-embedded-'))
   onTestFinished(async () => {
     await chmod(folder, 0o700)
     await rm(folder, { recursive: true, force: true })
