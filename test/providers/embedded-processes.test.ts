@@ -150,7 +150,7 @@ const killAgainAndAgain = async (lane: number, kills: number): Promise<{ readonl
   let folder = ''
   let acknowledged = new Map<string, Map<string, string>>()
   for (let kill = 0; kill < kills; kill += 1) {
-    if (kill % 10 === 0) [folder, acknowledged] = [await temporaryFolder(inMemory), new Map()]
+    if (kill % 5 === 0) [folder, acknowledged] = [await temporaryFolder(inMemory), new Map()]
     const child = start('kill', folder, `${lane}-${kill}`)
     const lines = [0, 1, 1, 2, 3, 5, 8, 13][(kill * 5 + lane) % 8] ?? 1
     for (let line = 0; line < lines; line += 1) await child.next()
@@ -170,7 +170,7 @@ const killAgainAndAgain = async (lane: number, kills: number): Promise<{ readonl
 }
 
 describe('a process that is killed', () => {
-  it('loses no write that it acknowledged and leaves none half-written, 200 times', { timeout: 120_000 }, async ({ task }) => {
+  it('loses no write that it acknowledged and leaves none half-written, 200 times', { timeout: 180_000 }, async ({ task }) => {
     const first = start('race', await temporaryFolder(inMemory), 'first')
     await first.next()
     await first.end()
