@@ -206,6 +206,16 @@ describe('requests', () => {
     expect(deleted.json['results']).toMatchObject([{ deleted: false, error: { type: 'not_found' } }, { deleted: true }])
   })
 
+  it('lists the keys of all of a caller\'s teams, and of no other', async () => {
+    const { send } = await open({ callers: { lead: [{ action: 'keys:read', team: 'a' }, { action: 'keys:*', team: 'b' }] } })
+    for (const team of ['a', 'b', 'c']) await send('POST /key/generate', { body: { key_alias: `of-${team}`, team_id: team } })
+    await send('POST /key/generate', { body: { key_alias: 'of-nobody' } })
+
+    const list = await send('GET /key/list', { as: 'lead' })
+
+    expect((list.json['keys'] as unknown as { key_alias: string }[]).map((key) => key.key_alias)).toEqual(['of-a', 'of-b'])
+  })
+
   it('tells a team\'s verifier nothing about other teams\' tokens', async () => {
     const { send } = await open({ callers: { gate: [{ action: 'keys:verify', team: 'payments' }] } })
     const theirs = await send('POST /key/generate', { body: { team_id: 'research' } })
