@@ -191,9 +191,8 @@ const connect = (space: Space, windowMs: number, clock: Clock): Omit<SecretProvi
     discard: async (name, version, call) => {
       const secret = live(name, call)
       if (secret.stages.get('current') === version) throw new LatchkeyError('conflict', `That version of ${name.text} is current; only others can be discarded.`)
-      const ended = [...secret.stages].filter(([, id]) => id === version)
-      for (const [stage] of ended) secret.stages.delete(stage)
-      if (ended.length > 0) secret.etag += 1
+      const stage = [...secret.stages.keys()].find((key) => secret.stages.get(key) === version)
+      if (stage !== undefined && secret.stages.delete(stage)) secret.etag += 1
     },
 
     setEnabled: async (name, version, enabled, call) => {

@@ -328,17 +328,20 @@ const ending: readonly ExamCase[] = [
   }),
   examCase({
     id: 'discard.repeated',
-    title: 'succeeds when there is nothing to discard',
+    title: 'succeeds when there is nothing to discard, and changes nothing, the etag included',
     can: ['write', 'promote', 'discard'],
     where: [when.versions],
     run: async (exam) => {
       const { name, first, to } = await claimed(exam)
       await exam.provider.discard(name, to, exam.call())
       await exam.settle()
+      const before = await exam.opened.provider.describe?.(name, exam.call())
 
       await exam.provider.discard(name, to, exam.call())
+      await exam.settle()
 
       assert.equal(await exam.text(name), first)
+      assert.deepEqual(await exam.opened.provider.describe?.(name, exam.call()), before)
     },
   }),
   examCase({
