@@ -16,9 +16,7 @@ interface EmbeddedSettings {
   readonly lock_wait_ms: number
 }
 
-const maxBytes = 65_536
-const unstagedKept = 100
-const scannedPerPage = 1000
+const [maxBytes, unstagedKept, scannedPerPage] = [65_536, 100, 1000]
 const codec = verbatimCodec()
 
 const absent = (name: SecretName, what = 'secret'): LatchkeyError => new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`)
