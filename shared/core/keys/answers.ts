@@ -1,5 +1,5 @@
 // What is answered about a key: its facts, and the token where it may be shown. Nothing here changes anything.
-import { dataOf, stampOf, type KeyRecord } from './record.ts'
+import { dataOf, stampOf, wasCurrent, type KeyRecord } from './record.ts'
 import type { KeyRecords, KeyStore } from './records.ts'
 import type { Operation, Stamp } from './operation.ts'
 import { mayReadValues } from '../policy.ts'
@@ -43,7 +43,7 @@ export class KeyAnswers {
   graces(record: KeyRecord): readonly Grace[] {
     if (record.revoked) return []
     const announced = record.stamps.flatMap(({ verb, step, id, before, until, kept }): Grace[] => {
-      const effective = verb === 'rotate' && (step === 'done' || id === record.operation?.id) && before !== undefined && until !== undefined
+      const effective = verb === 'rotate' && (step === 'done' || wasCurrent(record, id)) && before !== undefined && until !== undefined
       return [...(effective ? [{ before, until }] : []), ...(kept === undefined ? [] : [kept])]
     })
     return announced.filter(({ until }) => until.getTime() > this.#now)

@@ -72,6 +72,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
       progress.applied = 'yes'
       const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before)
       const whole = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before), call)
+      if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, record.complete, call))
     }
     if (standing === 'past') return answers.superseded(record, operation, keyId)

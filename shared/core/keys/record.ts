@@ -114,6 +114,9 @@ export const standingOf = (record: KeyRecord, id: string, epoch?: number): Stand
   return chain.some((link) => link.operation.epoch === tried || (stamp?.before !== undefined && link.before === stamp.before)) ? 'lost' : 'doubtful'
 }
 
+/** Whether an operation's version was ever current, as far as the record shows. */
+export const wasCurrent = (record: KeyRecord, id: string): boolean => chainOf(record).some((link) => link.operation.id === id)
+
 interface Link {
   readonly operation: WonEpoch
   readonly before?: string
@@ -126,7 +129,8 @@ const chainOf = (record: KeyRecord): readonly Link[] => {
   while (version !== undefined) {
     const operation: WonEpoch | undefined = parseOperation(version.operation ?? version.id)
     if (operation === undefined || chain.some((link) => link.operation.id === operation.id)) break
-    const before: string | undefined = version.before ?? stampOf(record, operation.id)?.before
+    const previous = version === record.current ? record.facts.versions?.find(({ stages }) => stages.includes('previous'))?.id : undefined
+    const before: string | undefined = version.before ?? stampOf(record, operation.id)?.before ?? previous
     chain.push({ operation, ...(before === undefined ? {} : { before }) })
     version = before === undefined ? undefined : (record.facts.versions?.find(({ id }) => id === before) ?? { id: before })
   }

@@ -45,7 +45,8 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       const again = stamp?.step !== 'rotating'
       if (!again) await steps.retire(record, stamp, call)
       const whole = again ? record : ((await records.describe(name, call)) ?? record)
-      return answers.answer(whole, operation, await answers.reveal(record, operation, progress.token, again, call))
+      if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
+      return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, again, call))
     }
     if (standing === 'past') return answers.superseded(record, operation, keyId)
     steps.refuseDoubtful(standing)
@@ -66,9 +67,11 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
         if (!(await claim(progress, current.id, record.epoch + 1))) return 'again'
       }
       if (stamp === undefined) {
+        // The claim's own time gives every instance of this operation the same end; one that is resumed much later gives the whole grace from now.
+        const from = own?.created !== undefined && now - own.created.getTime() < leaseMs ? own.created.getTime() : now
         const kept = steps.displaced(record, operation, record.epoch + 1)[0]
         const hashes = await hashLabels(records, record, request.newToken, call)
-        const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(now + graceMs), ...(kept === undefined ? {} : { kept }) })
+        const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
       await steps.promote(record, own?.id ?? '', call)

@@ -191,10 +191,9 @@ export class KeySteps {
 
   /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. */
   async bury(record: KeyRecord, operation: Operation, keyId: string, call: Call): Promise<void> {
-    for (const version of record.facts.versions ?? []) {
-      if (!version.stages.includes('current') && version.stages.length > 0) await this.#records.send('discard', record.name, call, record.name, version.id)
-    }
-    const before = stampOf(record, operation.id)?.before ?? record.current?.before
+    const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
+    for (const { id } of beside) await this.#records.send('discard', record.name, call, record.name, id)
+    const before = stampOf(record, operation.id)?.before ?? record.current?.before ?? beside.find(({ stages }) => stages.includes('previous'))?.id
     const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.keyId]: keyId, [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(record.epoch) }
     await this.annotate(record, { ...labels, ...this.evicted(record, operation, record.epoch, true), ...this.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
   }
