@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { LatchkeyError } from '../../shared/core/errors.ts'
+import type { SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { createAudit } from '../../shared/telemetry/audit.ts'
 import { createLog } from '../../shared/telemetry/log.ts'
@@ -76,6 +78,18 @@ describe('what is told', () => {
         expect(got.body.includes(text), `${line} ${body.length} ${got.body}`).toBe(false)
       }
     }
+  })
+})
+
+describe('native names and principals', () => {
+  it('are told to callers with ops:read or secrets:list, in single answers and in batches, and to nobody else', async () => {
+    const denied = (provider: SecretProvider): SecretProvider => ({ ...provider, read: () => Promise.reject(new LatchkeyError('provider_denied', 'The service refused.', { detail: 'role/latchkey-test' })), readMany: async (names) => names.map(() => new LatchkeyError('provider_denied', 'The service refused.', { detail: 'role/latchkey-test' })) })
+    const callers = { reader: [{ action: 'secrets:read' }], ops: [{ action: 'secrets:read' }, { action: 'ops:read' }], lister: [{ action: 'secrets:read' }, { action: 'secrets:list' }] }
+    const { send } = await open({ wrap: denied, callers })
+
+    const told = await Promise.all(Object.keys(callers).map(async (as) => [await send('GET /secrets/A', { as }), await send('POST /secrets:read', { as, body: { names: ['A'] } })].map((got) => got.body.includes('role/latchkey-test'))))
+
+    expect(told).toEqual([[false, false], [true, true], [true, true]])
   })
 })
 
