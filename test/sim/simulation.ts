@@ -5,10 +5,12 @@ import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
 import { beginOperation, type Verb } from '../../shared/core/keys/operation.ts'
 import { createdName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
+import type { Call, Runtime } from '../../shared/core/runtime.ts'
+import type { SecretName } from '../../shared/core/secret.ts'
 import type { KeyAnswer, OperationContext } from '../../shared/core/virtual-key.ts'
 import { calmHook, type Hook } from '../shapes/service.ts'
 import { SeededRandom, testRuntime } from '../support/runtime.ts'
-import { Oracle, Violation } from './oracle.ts'
+import { Oracle, Violation, type Invariant } from './oracle.ts'
 import type { Shape } from './shapes.ts'
 import { World, type Fault, type Process } from './world.ts'
 
@@ -30,12 +32,20 @@ export interface Attempt extends Process {
   error?: LatchkeyError
 }
 
-/** How a wrong engine or a wrong store is put in: around an instance's service and provider, or around what it answers. */
+/** How a wrong engine or a wrong store is put in: around an instance's service, its provider, its deletion, or its answers. */
 export interface Bug {
   readonly id: string
+  readonly says: string
   readonly shapes: readonly string[]
-  /** Stands between one instance and its provider; `oracle` is one that is never faulted. */
-  provider?(provider: SecretProvider, shape: Shape, service: unknown, instance: number): SecretProvider
+  /** One of these must be what finds it. */
+  readonly expected: readonly Invariant[]
+  /** What it breaks beside, all the time: not looked at. */
+  readonly ignored?: readonly Invariant[]
+  service?(service: unknown): unknown
+  open?(service: unknown, runtime: Runtime): Promise<SecretProvider>
+  provider?(provider: SecretProvider): SecretProvider
+  /** In place of the engine's deletion. */
+  remove?(provider: SecretProvider, name: SecretName, call: Call): Promise<void>
   answer?(attempt: Attempt): void
 }
 
@@ -48,6 +58,9 @@ export class Simulation {
   readonly #seed: string
   readonly #bug: Bug | undefined
   readonly #names = new Set<string>()
+  #claims: { name: string; before: string | undefined; operation: string; id: string }[] = []
+  /** A violation seen inside a process. */
+  failure: Violation | undefined
 
   private constructor(shape: Shape, service: { through(hook: Hook): unknown }, oracle: Oracle, world: World, seed: string, bug: Bug | undefined) {
     this.shape = shape
@@ -66,7 +79,9 @@ export class Simulation {
     const world = new World()
     const service = shape.make(world.clock)
     const provider = await shape.open(service.through(calmHook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
-    return new Simulation(shape, service, new Oracle(provider, world.clock), world, seed, bug)
+    const oracle = new Oracle(provider, world.clock)
+    oracle.ignored = new Set(bug?.ignored)
+    return new Simulation(shape, service, oracle, world, seed, bug)
   }
 
   #context(wish: Wish, wishNumber: number): Omit<OperationContext, 'call'> {
@@ -83,7 +98,7 @@ export class Simulation {
     const attempt: Attempt = { wish, number, operationId, label, dead: false, done: false, started: false, calls: 0, faulted: false }
     this.attempts.push(attempt)
     if (wish.verb === 'rotate' && !this.oracle.promised.has(operationId)) this.oracle.promised.set(operationId, { graceMs: wish.graceMs })
-    if (wish.verb === 'delete') this.oracle.deletions.push({ id: () => operationId, firstStep: () => attempt.firstStep })
+    this.oracle.sendings.push({ id: operationId, verb: wish.verb, firstStep: () => attempt.firstStep })
     return attempt
   }
 
@@ -96,15 +111,17 @@ export class Simulation {
     const { world } = this
     const service = this.#service.through(world.hookFor(attempt))
     const runtime = { ...testRuntime(), clock: world.clock, random: new SeededRandom(`${this.#seed} provider ${attempt.label}`) }
-    const opened = await this.shape.open(service, runtime)
-    const provider = this.#bug?.provider?.(opened, this.shape, service, attempt.number) ?? opened
+    const bug = this.#bug
+    const opened = await (bug?.open ?? this.shape.open)(bug?.service?.(service) ?? service, runtime)
+    const provider = this.#watched(bug?.provider?.(opened) ?? opened, attempt)
     const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
     const { wish } = attempt
     const lifecycle = new KeyLifecycle(store, { clock: world.clock, random: this.#random(wish, wishNumber, attempt.number) })
     const call = { signal: new AbortController().signal, deadline: world.clock.now() + 25_000 }
     const context: OperationContext = { ...this.#context(wish, wishNumber), call }
     const { alias } = wish
-    const answered = wish.verb === 'create' ? lifecycle.create({ alias }, context) : wish.verb === 'rotate' ? lifecycle.rotate({ alias }, { graceMs: wish.graceMs }, context) : lifecycle.remove({ alias }, context)
+    const removed = wish.verb !== 'delete' ? undefined : bug?.remove?.(provider, createdName(`litellm/${alias}`), call).then((): KeyAnswer => ({ keyId: '', epoch: 0, state: 'revoked', stored: { store: '', name: '' }, data: {}, operations: [], guarantee: 'detected', operationId: attempt.operationId, enforcedBy: [] }))
+    const answered = removed ?? (wish.verb === 'create' ? lifecycle.create({ alias }, context) : wish.verb === 'rotate' ? lifecycle.rotate({ alias }, { graceMs: wish.graceMs }, context) : lifecycle.remove({ alias }, context))
     void answered.then(
       (answer) => {
         if (!attempt.dead) this.#finish(attempt, { answer })
@@ -114,6 +131,27 @@ export class Simulation {
       },
     )
     await world.settle()
+  }
+
+  /** Watches the claims: two operations never hold one on the same version at once. */
+  #watched(provider: SecretProvider, attempt: Attempt): SecretProvider {
+    return {
+      ...provider,
+      write: async (request, call) => {
+        const outcome = await (provider.write as NonNullable<SecretProvider['write']>)(request, call)
+        if (request.stage !== 'pending' || attempt.dead) return outcome
+        const current = this.oracle.at(request.name).now?.id
+        const id = outcome.version?.id ?? ''
+        const other = this.#claims.find((claim) => claim.name === request.name.text && claim.before === request.before && claim.before === current && claim.operation !== request.operation)
+        if (other !== undefined) this.failure ??= new Violation('claim', `${request.operation} was given the claim that ${other.operation} holds`)
+        this.#claims.push({ name: request.name.text, before: request.before, operation: request.operation, id })
+        return outcome
+      },
+      discard: async (name, version, call) => {
+        this.#claims = this.#claims.filter((claim) => claim.name !== name.text || claim.id !== version)
+        return provider.discard?.(name, version, call)
+      },
+    }
   }
 
   #finish(attempt: Attempt, outcome: { answer: KeyAnswer } | { error: LatchkeyError }): void {
@@ -135,15 +173,18 @@ export class Simulation {
 
   /** I12: every answer says what is true. */
   async judgeAnswers(): Promise<void> {
+    if (this.failure !== undefined) throw this.failure
     for (const attempt of this.attempts) {
       const { answer, error, operationId, label, wish } = attempt
       const applied = this.oracle.applied(operationId)
-      const refuse = (says: string): never => {
-        throw new Violation('I12 outcome', `${label} answers ${says}, and that is not so`)
+      const refuse = (says: string): void => {
+        if (!this.oracle.ignored.has('I12 outcome')) throw new Violation('I12 outcome', `${label} answers ${says}, and that is not so`)
       }
       if (error !== undefined && error.code === 'internal') refuse(`internal (${String((error.cause as Error | undefined)?.stack)})`)
       if (answer !== undefined && !applied) refuse('success')
       const stored = this.oracle.tokenOf(operationId)
+      const changed = this.oracle.keyOf(operationId)
+      if (answer !== undefined && this.#bug?.remove === undefined && changed !== undefined && answer.keyId !== changed) refuse(`for key ${answer.keyId}, having changed ${changed}`)
       if (answer?.key !== undefined && (stored === undefined || stored !== answer.key.reveal())) refuse('with another token than the stored one')
       if (answer !== undefined && wish.verb !== 'delete' && answer.key === undefined && answer.keyWithheld === undefined) refuse('without a token and without a reason')
       const siblings = this.attempts.filter((other) => other.operationId === operationId)
