@@ -158,8 +158,8 @@ export class Oracle {
       if (wasLive && before.keyId === (now.revoked ? before.keyId : now.keyId) && !this.#beganOn(known, before.keyId, now.operation?.id)) this.#refuse('I1 key lost', `key ${before.keyId} was changed by an operation older than itself, ${now.id}`)
       if (before.revoked && !now.revoked && (now.operation?.verb !== 'create' || known.history.some(({ keyId }) => keyId === now.keyId))) this.#refuse('I6 key resurrected', `${now.id} became current over the tombstone of ${name.text}`)
     }
-    if (moved) known.history.push(now)
-    else known.history[known.history.length - 1] = { ...now, step: before.step, at: before.at }
+    if (moved) known.history.push(now.revoked && before !== undefined ? { ...now, keyId: before.keyId } : now)
+    else known.history[known.history.length - 1] = { ...now, step: before.step, at: before.at, ...(now.revoked ? { keyId: before.keyId } : {}) }
     if (now.revoked && before !== undefined) known.deleted.add(before.keyId)
   }
 

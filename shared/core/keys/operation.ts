@@ -105,8 +105,12 @@ export const refuseOtherBody = (stamp: Stamp | undefined, operation: Operation):
 export const seenLabel = 'latchkey-seen'
 const seenCharacters = 12
 
-/** Whether the list of operations that lost their slot names this one. */
-export const wasSeen = (seen: string | undefined, id: string): boolean => (seen ?? '').split(' ').some((entry) => entry.startsWith(`${id.slice(0, seenCharacters)}.`))
+/** Whether the list of operations that lost their slot names this one; `former`: as an operation on a key that had the name before. */
+export const wasSeen = (seen: string | undefined, id: string, which?: 'former'): boolean =>
+  (seen ?? '').split(' ').some((entry) => entry.startsWith(`${id.slice(0, seenCharacters)}.`) && (which === undefined || entry.endsWith('.x')))
+
+/** The list once another key has the name. */
+export const seenByFormer = (seen: string): string => seen.split(' ').map((entry) => (entry.endsWith('.x') ? entry : `${entry}.x`)).join(' ')
 
 /**
  * The list of seen operations once `evicted` (the stamp whose slot is needed) has lost its slot; nothing when the list stays as it is. Entries older than a

@@ -117,6 +117,18 @@ export const standingOf = (record: KeyRecord, id: string, epoch?: number): Stand
 /** Whether an operation's version was ever current, as far as the record shows. */
 export const wasCurrent = (record: KeyRecord, id: string): boolean => chainOf(record).some((link) => link.operation.id === id)
 
+/** The key that an operation of the past changed, where another key may have the name by now; nothing when that is no longer known. */
+export const keyOfPast = (record: KeyRecord, id: string): string | undefined => {
+  const stamped = stampOf(record, id)?.keyId
+  if (stamped !== undefined) return stamped
+  const chain = chainOf(record)
+  const at = chain.findIndex((link) => link.operation.id === id)
+  const created = at < 0 ? undefined : chain.slice(at).find((link) => link.operation.verb === 'create')
+  if (created !== undefined) return keyIdOf(created.operation.id)
+  const followed = chain.slice(0, Math.max(at, 0)).some((link) => link.operation.verb === 'create') || wasSeen(record.facts.labels[seenLabel], id, 'former')
+  return followed ? undefined : record.keyId
+}
+
 interface Link {
   readonly operation: WonEpoch
   readonly before?: string

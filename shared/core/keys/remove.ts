@@ -4,7 +4,7 @@ import { isCode } from '../errors.ts'
 import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, operationText, refuseOtherBody, rememberedMs } from './operation.ts'
-import { keyLabels, stampOf, standingOf } from './record.ts'
+import { keyLabels, keyOfPast, stampOf, standingOf } from './record.ts'
 import type { KeyHouse } from './steps.ts'
 
 /** @throws not_found, conflict, forbidden, unsupported */
@@ -24,17 +24,18 @@ export const removeKey = async ({ records, steps, answers, options }: KeyHouse, 
     const purge = (at: Date | undefined) => ({ purgeAfter: new Date((at?.getTime() ?? now) + rememberedMs), state: 'revoked' as const })
     if (standing === 'current') {
       progress.applied = 'yes'
-      if (stamp?.step !== 'done') await steps.bury(record, operation, stamp?.keyId ?? keyId, call)
-      return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: stamp?.keyId ?? keyId })
+      const ended = keyOfPast(record, operation.id) ?? keyId
+      if (stamp?.step !== 'done') await steps.bury(record, operation, ended, call)
+      return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
     }
-    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), stamp?.keyId ?? keyId)
+    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), steps.pastKey(record, operation))
     if (record.revoked || record.keyId !== keyId || record.current === undefined) {
       steps.refuseDoubtful(standing)
       throw steps.missing('no')
     }
     const epoch = record.epoch + 1
     const { id: before } = record.current
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.keyId]: keyId, [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
     const value = SecretValue.of(`revoked ${new Date(now).toISOString()}`)
     progress.applied = 'unknown'
     try {

@@ -48,7 +48,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, again, call))
     }
-    if (standing === 'past') return answers.superseded(record, operation, keyId)
+    if (standing === 'past') return answers.superseded(record, operation, steps.pastKey(record, operation))
     steps.refuseDoubtful(standing)
     if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
     if (standing === 'lost') await steps.discardOwn(record, operation, call)

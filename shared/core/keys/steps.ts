@@ -1,8 +1,8 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
-import { keyLabels, stampOf, type KeyRecord, type Standing } from './record.ts'
+import { keyLabels, keyOfPast, stampOf, type KeyRecord, type Standing } from './record.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from './records.ts'
-import { leaseMs, rememberEvicted, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
+import { leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
 import type { Annotation } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
@@ -104,6 +104,13 @@ export class KeySteps {
     if (left > 0) throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: Math.ceil(left / 1000), applied: 'no' })
   }
 
+  /** The key of an operation that took effect once. @throws conflict, applied: yes, when its key was deleted and nothing names it any more */
+  pastKey(record: KeyRecord, operation: Operation): string {
+    const keyId = keyOfPast(record, operation.id)
+    if (keyId === undefined) throw new LatchkeyError('conflict', 'This operation took effect on a key that was deleted since; another key has the name now.', { applied: 'yes' })
+    return keyId
+  }
+
   refuseDoubtful(standing: Standing): void {
     if (standing === 'doubtful') throw new LatchkeyError('conflict', 'This operation began, others followed, and the store no longer says whether it took effect. Look at the key before you send anything again.', { applied: 'unknown' })
   }
@@ -143,10 +150,14 @@ export class KeySteps {
 
   /** Makes the labels of a tombstone, or of nobody, those of the key that is now current. Older graces end here: they were another key's. */
   async relabel(record: KeyRecord, operation: Operation, labels: Readonly<Record<string, string>>, call: Call): Promise<KeyRecord> {
+    const former = record.facts.labels[keyLabels.keyId]
     const kept = Object.entries(record.facts.labels).map(([key, text]): [string, string | null] => {
-      if (key === seenLabel || !key.startsWith('latchkey-')) return [key, text]
-      const { until: _ended, kept: _kept, ...stamp } = parseStamp(text) ?? {}
-      return [key, 'id' in stamp ? stampText(stamp as Stamp) : null]
+      if (key === seenLabel) return [key, seenByFormer(text)]
+      const stamp = parseStamp(text)
+      if (!key.startsWith('latchkey-')) return [key, text]
+      if (stamp === undefined || stamp.id === operation.id) return [key, null]
+      const { until: _ended, kept: _kept, ...rest } = stamp
+      return [key, stampText(former === undefined || former === labels[keyLabels.keyId] ? rest : { keyId: former, ...rest })]
     })
     const { description } = this.#options
     const change = { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }
