@@ -106,15 +106,14 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
       return new Lifecycle(main, { clock, random, keyName: configuration.keyName, ...(description === undefined ? {} : { description }), ...(tags === undefined ? {} : { tags }) })
     }))
 
+  const masterSecret = masterSecretOf(configuration)
   const services = {
     stores,
     reader,
-    readOrder: configuration.readOrder,
     keys,
-    auth: createAuthenticator({ access: configuration.access, masterKey }),
+    auth: createAuthenticator({ access: configuration.access, masterKey, ...(masterSecret === undefined ? {} : { masterSecret }) }),
     runtime,
     version: latchkeyVersion,
-    ...(configuration.masterKey.kind === 'literal' ? {} : { masterKeyName: configuration.masterKey.kind === 'name' ? configuration.masterKey.name : configuration.masterKey.ref.name }),
   }
 
   return {
@@ -163,11 +162,15 @@ const plainEnvironment: StoreConfiguration = {
   name: 'environment', system: 'environment', path: 'environment', settings: {}, accessMode: 'read_only', storeVirtualKeys: false, prefix: '', fallbackToEnvironment: false,
 }
 
+/** The name of the secret that holds the master key, if a secret does. */
+const masterSecretOf = ({ masterKey }: Configuration): string | undefined => (masterKey.kind === 'literal' ? undefined : masterKey.kind === 'name' ? masterKey.name : masterKey.ref.name)
+
 /** Over HTTP the environment is no open door: only what is hosted, in `.env`, or referred to, and never what the master key is called. */
-const fenced = (store: StoreConfiguration, { references, masterKey }: Configuration): StoreConfiguration => {
+const fenced = (store: StoreConfiguration, configuration: Configuration): StoreConfiguration => {
   if (store.system !== 'environment') return store
-  const referred = references.filter(({ ref }) => ref.store === undefined || ref.store === store.name).map(({ name }) => name)
-  return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterKey.kind === 'name' ? [masterKey.name] : [] } }
+  const masterSecret = masterSecretOf(configuration)
+  const referred = configuration.references.filter(({ ref }) => ref.store === undefined || ref.store === store.name).map(({ name }) => name)
+  return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterSecret === undefined ? [] : [masterSecret] } }
 }
 
 const limitsOf = ({ cache }: Configuration): { ttlMs: number; maxStaleMs: number; negativeTtlMs: number; maxEntries: number } => ({

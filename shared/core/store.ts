@@ -1,13 +1,14 @@
 // A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
 import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, SecretCache } from './cache.ts'
+import { parseOperation } from './keys/operation.ts'
 import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
 import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
 import { propertyOf } from './stores/property.ts'
 import type { Capability, Page, ReadAt, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
 import type { PutOutcome, PutRequest } from './stores/writing.ts'
-import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue } from './secret.ts'
+import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue, Version } from './secret.ts'
 
 /** A value, and where and when it came from. */
 export interface StoreRead {
@@ -84,8 +85,7 @@ export class SecretStore {
   /** One secret, from memory or from the service. @throws forbidden, invalid_request, not_found (which of secret, version, property), version_disabled, provider_… */
   async read(ref: SecretRef, call: Call, how: { readonly refresh?: boolean } = {}): Promise<StoreRead> {
     const lookup = this.#lookup(ref)
-    const load = (own: Call): Promise<SecretRecord> => this.provider.read(lookup.native, lookup.at, own).catch((error: unknown) => this.#fail(lookup.native, lookup.at, error))
-    return this.#answer(ref, lookup, await this.#cache.read(lookup.key, load, call, how.refresh))
+    return this.#answer(ref, lookup, await this.#cache.read(lookup.key, (own) => this.#load(lookup, own), call, how.refresh))
   }
 
   /** Many secrets in the order asked, each with its value or its own failure; what memory lacks is fetched in the provider's batches. */
@@ -96,9 +96,9 @@ export class SecretStore {
       const lookup = this.#lookup({ name })
       const load = (own: Call): Promise<SecretRecord> =>
         batch === undefined || lookup.primary !== undefined
-          ? this.provider.read(lookup.native, lookup.at, own).catch((error: unknown) => this.#fail(lookup.native, lookup.at, error))
+          ? this.#load(lookup, own)
           : new Promise((resolve, reject) => {
-              waiting.push({ name: lookup.native, settle: (record) => (record instanceof LatchkeyError ? reject(record) : resolve(record)) })
+              waiting.push({ name: lookup.native, settle: (record) => (record instanceof LatchkeyError ? reject(record) : isTombstone(record.version) ? reject(absentSecret(this, name)) : resolve(record)) })
             })
       return this.#answer({ name }, lookup, await this.#cache.read(lookup.key, load, call))
     })
@@ -120,7 +120,9 @@ export class SecretStore {
 
   /** Facts without the value, and without asking the cache. @throws not_found, unsupported */
   describe(name: SecretName, call: Call): Promise<SecretFacts> {
-    return (this.provider.describe?.(name, call) ?? this.#cannot('tell facts without the value')).catch((error: unknown) => this.#fail(name, {}, error))
+    return (this.provider.describe?.(name, call) ?? this.#cannot('tell facts without the value')).catch((error: unknown) => {
+      throw isCode(error, 'not_found') ? absentSecret(this, name.text) : asLatchkeyError(error)
+    })
   }
 
   /**
@@ -144,6 +146,20 @@ export class SecretStore {
   /** Forgets what is cached of a secret, and whatever of it is still on its way. */
   invalidate(name: SecretName): void {
     this.#cache.invalidate(secretKey(this.name, name))
+  }
+
+  /** A deleted key is absent in every version: its tombstone is no value, and what was before it is over. */
+  async #load({ native, at }: Lookup, call: Call): Promise<SecretRecord> {
+    try {
+      const record = await this.provider.read(native, at, call)
+      const older = native.place === 'created' && (at.version !== undefined || at.stage !== undefined)
+      const over = isTombstone(record.version) || (older && isTombstone((await this.provider.describe?.(native, call))?.current))
+      if (!over) return record
+    } catch (error) {
+      if (isCode(error, 'not_found') && at.version === undefined && at.stage === undefined) throw absentSecret(this, native.text)
+      throw asLatchkeyError(error)
+    }
+    throw absentSecret(this, native.text)
   }
 
   #answer(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): StoreRead {
@@ -174,10 +190,6 @@ export class SecretStore {
   #cannot(what: string): Promise<never> {
     return Promise.reject(new LatchkeyError('unsupported', `Store "${this.name}" (${this.system}) cannot ${what}.`))
   }
-
-  /** The one place where a provider's failure gets the store's name; what a provider did not author becomes `internal`. */
-  #fail(name: SecretName, at: ReadAt, error: unknown): never {
-    if (isCode(error, 'not_found') && at.version === undefined && at.stage === undefined) throw absentSecret(this, name.text)
-    throw asLatchkeyError(error)
-  }
 }
+
+const isTombstone = (version: Version | undefined): boolean => parseOperation(version?.operation)?.verb === 'delete'

@@ -40,6 +40,8 @@ export interface Caller {
   /** The master key may do everything but `keys:reveal`. */
   readonly master: boolean
   readonly grants: readonly Grant[]
+  /** The name that no grant covers, as `auth.ts` spells it: the secret of the master key. */
+  readonly barred?: string
 }
 
 /** Tells who calls from the headers. */

@@ -40,15 +40,11 @@ const service: AwsService = {
     PreconditionNotMetException: 'provider_denied',
   },
   // Two of the service's names mean two things each; only the text tells which.
-  refine: (name, message) => {
-    if (name === 'InvalidRequestException' && /delet/i.test(message)) return 'soft_deleted'
-    return name === 'InvalidParameterException' && /RemoveFromVersionId|staging label/i.test(message) ? 'conflict' : undefined
-  },
+  refine: (name, message) =>
+    name === 'InvalidRequestException' && /delet/i.test(message) ? 'soft_deleted' : name === 'InvalidParameterException' && /RemoveFromVersionId|staging label/i.test(message) ? 'conflict' : undefined,
 }
 
-const raise = (error: unknown): never => {
-  throw error
-}
+const raise = (error: unknown): never => { throw error }
 const absent = (name: SecretName, what = 'secret'): LatchkeyError => new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`)
 const conflict = (name: SecretName): LatchkeyError =>
   new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, { hint: 'Read it again and decide again.' })
@@ -66,7 +62,6 @@ const versionOf = (id: string, labels: readonly string[], created?: Date): Versi
 /** One secret without its value, as DescribeSecret or ListSecrets shows it. */
 interface Seen {
   readonly native: string
-  /** Version id → labels. */
   readonly versions: ReadonlyMap<string, readonly string[]>
   readonly labels: Readonly<Record<string, string>>
   readonly answer: DescribeSecretResponse | SecretListEntry
@@ -114,17 +109,15 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send)
 
   const look = async (name: SecretName, call: Call): Promise<Seen | undefined> => {
-    const SecretId = codec.encode(name)
-    const answer = await ask('DescribeSecret', name, call, (patience) => api.describeSecret({ SecretId }, patience)).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : raise(error)))
+    const answer = await ask('DescribeSecret', name, call, (patience) => api.describeSecret({ SecretId: codec.encode(name) }, patience)).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : raise(error)))
     return answer && seenOf(answer, answer.VersionIdsToStages, 'DescribeSecret')
   }
   const found = async (name: SecretName, call: Call): Promise<Seen> => (await look(name, call)) ?? raise(absent(name))
   const live = (name: SecretName, call: Call): Promise<Seen> => found(name, call).then((seen) => (seen.deleted === undefined ? seen : raise(softDeleted(name, seen.deleted))))
 
   const datesOf = async (name: SecretName, call: Call): Promise<ReadonlyMap<string, Date>> => {
-    const SecretId = codec.encode(name)
     // At most twenty labels means at most twenty versions: one page.
-    const { Versions = [] } = await ask('ListSecretVersionIds', name, call, (patience) => api.listSecretVersionIds({ SecretId, MaxResults: 100 }, patience))
+    const { Versions = [] } = await ask('ListSecretVersionIds', name, call, (patience) => api.listSecretVersionIds({ SecretId: codec.encode(name), MaxResults: 100 }, patience))
     return new Map(Versions.flatMap(({ VersionId, CreatedDate }) => (VersionId !== undefined && CreatedDate !== undefined ? [[VersionId, CreatedDate] as const] : [])))
   }
 
@@ -258,7 +251,16 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   const putThenMove = async (request: WriteRequest, seen: Seen, label: string, from: string | undefined, call: Call): Promise<() => Promise<void>> => {
     const { name, operation } = request
     const endOwn = (): Promise<void> => moveLabel(name, claimLabel(operation), operation, undefined, call).catch(() => undefined)
-    if (!seen.versions.has(operation)) await put(request, claimLabel(operation), call)
+    const putOwn = (): Promise<void> => put(request, claimLabel(operation), call)
+    if (!seen.versions.has(operation)) {
+      await putOwn().catch(async (error: unknown) => {
+        // Labels that broken operations have left may fill the quota of twenty; a version that is at no stage needs none.
+        const left = [...seen.versions].filter(([id, labels]) => stagesOf(labels).length === 0 && labels.includes(claimLabel(id)))
+        if (!isCode(error, 'provider_quota') || left.length === 0) throw error
+        for (const [id] of left) await moveLabel(name, claimLabel(id), id, undefined, call)
+        await putOwn()
+      })
+    }
     await moveLabel(name, label, from, operation, call).catch(async (error: unknown) => {
       if (isCode(error, 'conflict')) await endOwn()
       throw error
@@ -366,11 +368,10 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
       if (labels.includes('AWSCURRENT')) throw conflict(name)
       for (const label of labels) await moveLabel(name, label, version, undefined, call)
     },
-    recover: async (name, call) => {
-      await ask('RestoreSecret', name, call, (patience) => api.restoreSecret({ SecretId: codec.encode(name) }, patience)).catch(async (error: unknown) => {
+    recover: (name, call) =>
+      ask('RestoreSecret', name, call, (patience) => api.restoreSecret({ SecretId: codec.encode(name) }, patience)).then(() => undefined, async (error: unknown) => {
         if (!isCode(error, 'provider_denied', 'soft_deleted') || error.details.vendor?.name !== 'InvalidRequestException' || (await found(name, call)).deleted !== undefined) throw error
-      })
-    },
+      }),
     close: async () => api.destroy(),
     traits: {
       names: codec,

@@ -56,7 +56,7 @@ export const createReader = (options: ReadingOptions): Reader => {
       try {
         return await guarded(store, ref, call, how)
       } catch (error) {
-        if (!isCode(error, 'not_found')) throw error
+        if (!isCode(error, 'not_found') && !(absence !== undefined && isCode(error, 'forbidden'))) throw error
         absence ??= error
       }
     }
@@ -72,7 +72,7 @@ export const createReader = (options: ReadingOptions): Reader => {
         try {
           return store.peek(ref)
         } catch (error) {
-          if (!isCode(error, 'not_found')) throw error
+          if (!isCode(error, 'not_found') && !(absence !== undefined && isCode(error, 'forbidden'))) throw error
           absence ??= error
         }
       }
