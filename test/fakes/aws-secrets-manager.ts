@@ -23,6 +23,7 @@ export type FakeFaultKind =
   | 'not_json'
   | 'no_fields'
   | 'named'
+  | 'says'
 
 export interface FakeFault {
   readonly kind: FakeFaultKind
@@ -31,6 +32,8 @@ export interface FakeFault {
   readonly operations?: readonly string[]
   readonly nth?: number
   readonly times?: number
+  /** For `says`: the answer, whatever the truth. */
+  readonly answer?: unknown
   /** For `named`: the refusal as the service would name it. */
   readonly name?: string
   readonly status?: number
@@ -79,6 +82,8 @@ export interface SecretsManagerFake {
   count(operation: string): number
   /** Creates a secret, or gives it a new current version, as an operator would in the console. */
   seed(name: string, value: string | Uint8Array): void
+  /** Adds a version under labels of its own, as an operation of somebody would. */
+  put(name: string, token: string, labels: readonly string[]): void
   fault(fault: FakeFault): void
   /** Once an answer is being held back by a `slow` fault; at once when there is no such fault. */
   held(): Promise<void>
@@ -211,6 +216,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
         for (const noticed of waiting.splice(0)) noticed()
       })
     }
+    if (fault?.kind === 'says') return send(response, 200, JSON.stringify(fault.answer))
     const strange = fault === undefined ? undefined : nonsense[fault.kind]
     if (strange === undefined) send(response, outcome.status, outcome.body)
     else strange(response, outcome.body, echo)
@@ -238,6 +244,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
       if (secrets.has(name)) operations['PutSecretValue']?.({ SecretId: name, ...body })
       else operations['CreateSecret']?.({ Name: name, ...body })
     },
+    put: (name, token, labels) => void operations['PutSecretValue']?.({ SecretId: name, ClientRequestToken: token, SecretString: 'x', VersionStages: labels }),
     fault: (fault) => void faults.push({ ...fault, met: 0 }),
     held: () => (holding.length > 0 || !faults.some(({ kind }) => kind === 'slow') ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
     heal: () => {

@@ -200,6 +200,18 @@ describe('the repetitions of a call', () => {
     expect([failure.message, fake.requests.length]).toEqual(['The caller has gone.', 1])
   })
 
+  it('do not begin after the deadline, although no timer said so: a function may have been frozen', async () => {
+    const frozen = { ...runtime, clock: { now: () => runtime.clock.now() + (fake.requests.length > 0 ? 30_000 : 0), sleep: () => new Promise<void>(() => undefined) } }
+    const { settings } = readSettings(awsSecretsManager.settings, { ...keyed, aws_secretsmanager_endpoint: fake.url }, { path: 'settings' })
+    const provider = await awsSecretsManager.open(settings, frozen, { kind: 'operator' })
+    opened.push(provider)
+    fake.fault({ kind: 'unavailable_before' })
+
+    const failure = await failureOf(provider.read(name, {}, call()))
+
+    expect([failure.code, failure.details.applied, fake.requests.length]).toEqual(['deadline_exceeded', 'unknown', 1])
+  })
+
   it('end when the deadline passes, and say whether anything was sent', async () => {
     const provider = await opening()
     fake.fault({ kind: 'slow' })

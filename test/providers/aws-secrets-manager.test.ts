@@ -137,6 +137,16 @@ describe('many reads from AWS Secrets Manager', () => {
     expect(input('BatchGetSecretValue')).toEqual({ SecretIdList: ['KEY_002', 'nope', 'KEY_001'] })
   })
 
+  it('ask again, by itself and by label, for what a batch answers with another version, or throttles', async () => {
+    const [odd, busy] = [hostedName('KEY_001'), hostedName('KEY_002')]
+    const answer = { SecretValues: [{ Name: 'KEY_001', ARN: 'arn', VersionId: 'v', SecretString: 'the value before', VersionStages: ['AWSPREVIOUS'] }], Errors: [{ SecretId: 'KEY_002', ErrorCode: 'ThrottlingException', Message: 'Rate exceeded' }] }
+    fake.fault({ kind: 'says', operations: ['BatchGetSecretValue'], answer })
+
+    const answers = await provider.readMany([odd, busy], call())
+
+    expect([values(answers), fake.count('GetSecretValue')]).toEqual([['value of KEY_001', 'value of KEY_002'], 2])
+  })
+
   it('ask for nothing when nothing is asked', async () => {
     expect([await provider.readMany([], call()), fake.requests.length]).toEqual([[], 0])
   })
@@ -166,6 +176,13 @@ describe('writes to AWS Secrets Manager', () => {
     await write({ value: SecretValue.ofBytes(Uint8Array.of(255, 0)) })
 
     expect(input('CreateSecret')).toMatchObject({ SecretBinary: '/wA=' })
+  })
+
+  it('do not take an answer without the version for a success', async () => {
+    await write()
+    fake.fault({ kind: 'no_fields', operations: ['PutSecretValue'] })
+
+    expect([await codeOf(write({ expect: 'any', operation: next })), await codeOf(write({ expect: { version: next }, operation: operation(3, 'rotate') }))]).toEqual(['provider_unavailable', 'provider_unavailable'])
   })
 
   it('replace without a condition by one put, with changed labels before it', async () => {
@@ -284,6 +301,13 @@ describe('claims in AWS Secrets Manager', () => {
     expect([labelsOf(first), labelsOf(next)]).toEqual([['AWSCURRENT'], [`latchkey-claim-${next}`, 'latchkey-next']])
   })
 
+  it('find room where broken operations have left their labels', async () => {
+    await write()
+    for (let index = 0; index < 19; index += 1) fake.put('litellm/a', operation(2, 'rotate', String.fromCharCode(99 + index)), [`latchkey-claim-${operation(2, 'rotate', String.fromCharCode(99 + index))}`])
+
+    expect([(await claim()).outcome, labelsOf(next)]).toEqual(['written', [`latchkey-claim-${next}`, 'latchkey-next']])
+  })
+
   it('give way to a rotation of AWS’s own', async () => {
     await write()
     await claim()
@@ -327,6 +351,15 @@ describe('lists of AWS Secrets Manager', () => {
 
     expect(items.map((facts) => facts.name.text)).toEqual(['litellm/0'])
     expect(input('ListSecrets')).toMatchObject({ Filters: [{ Key: 'name', Values: ['litellm/'] }, { Key: 'tag-key', Values: ['team'] }, { Key: 'tag-value', Values: ['red'] }], SortBy: 'name', SortOrder: 'asc', MaxResults: 10 })
+  })
+
+  it('leave out what a service lists beside what was asked', async () => {
+    const entry = (Name: string, more = {}) => ({ Name, ARN: `arn:${Name}`, Tags: [], ...more })
+    fake.fault({ kind: 'says', answer: { SecretList: [entry('litellm/a'), entry('other/litellm/b'), entry('Litellm/c'), entry('litellm/d', { DeletedDate: 1 })], NextToken: 'more' } })
+
+    const { items, cursor } = await provider.list({ prefix: 'litellm/', limit: 10 }, call())
+
+    expect([items.map((facts) => facts.name.text), cursor]).toEqual([['litellm/a'], 'more'])
   })
 
   it('leave a name out that no request could say, and ask nothing for a prefix that no name has', async () => {
