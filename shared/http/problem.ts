@@ -8,6 +8,9 @@ export type Body = { readonly [key: string]: unknown }
 
 const json = { 'content-type': 'application/json; charset=utf-8' }
 
+/** With a line end, because a person at a terminal reads it too. */
+const textOf = (body: Body): string => `${JSON.stringify(body)}\n`
+
 /** The only way to a success about anything that a decision was made on: it takes the receipt of that decision's audit line. */
 export const answer = (_receipt: AuditReceipt, status: number, body: Body, headers: Readonly<Record<string, string>> = {}): Answer =>
   openAnswer(status, body, headers)
@@ -21,7 +24,7 @@ export const etagOf = (version: string | undefined): Readonly<Record<string, str
 
 /** An answer without a decision: health and readiness, which anybody may ask for. */
 export const openAnswer = (status: number, body: Body, headers: Readonly<Record<string, string>> = {}): Answer =>
-  mayLeave({ status, headers: { ...headers, ...json }, body: JSON.stringify(body) })
+  mayLeave({ status, headers: { ...headers, ...json }, body: textOf(body) })
 
 const mayLeave = (response: ApiResponse): Answer => response as unknown as Answer
 
@@ -71,6 +74,6 @@ export const failure = (error: LatchkeyError, shape: Route['shape'], requestId: 
     ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}),
   }
   return shape === 'problem'
-    ? { status: error.status, headers, body: JSON.stringify(problemBody(error, requestId, seesDetail)) }
-    : { status: litellmStatus(error), headers, body: JSON.stringify(litellmBody(error, requestId, seesDetail)) }
+    ? { status: error.status, headers, body: textOf(problemBody(error, requestId, seesDetail)) }
+    : { status: litellmStatus(error), headers, body: textOf(litellmBody(error, requestId, seesDetail)) }
 }

@@ -9,7 +9,7 @@ describe('health and readiness', () => {
 
     const got = await send('GET /health', { as: '' })
 
-    expect([got.status, got.body, runtime.audited.length]).toEqual([200, '{"status":"ok","version":"0.0.0-test"}', 0])
+    expect([got.status, got.body, runtime.audited.length]).toEqual([200, '{"status":"ok","version":"0.0.0-test"}\n', 0])
   })
 
   it('asks each store at most every ten seconds, whoever asks', async () => {
@@ -33,7 +33,7 @@ describe('health and readiness', () => {
 
     const [anybody, app, ops] = [await send('GET /ready', { as: '' }), await send('GET /ready', { as: 'app' }), await send('GET /ready', { as: 'ops' })]
 
-    expect([anybody.status, anybody.body, anybody.headers['retry-after'], app.body]).toEqual([503, '{"status":"not_ready"}', '10', '{"status":"not_ready"}'])
+    expect([anybody.status, anybody.body, anybody.headers['retry-after'], app.body]).toEqual([503, '{"status":"not_ready"}\n', '10', '{"status":"not_ready"}\n'])
     expect(ops.json['stores']).toMatchObject([{ name: 'default', ready: false, findings: [{ message: 'no route', setting: 'aws_region_name' }] }])
     expect(runtime.audited.map((event) => [event.action, event.caller])).toEqual([['ops:read', 'ops']])
   })
