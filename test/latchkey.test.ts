@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { parseConfiguration } from '../shared/core/configuration.ts'
-import { LatchkeyError } from '../shared/core/errors.ts'
+import type { LatchkeyError } from '../shared/core/errors.ts'
 import type { ApiResponse } from '../shared/http/api.ts'
 import { commonRoutes } from '../shared/http/health.ts'
 import { keyRoutes } from '../shared/http/keys.ts'

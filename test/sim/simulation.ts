@@ -148,8 +148,9 @@ export class Simulation {
         return outcome
       },
       discard: async (name, version, call) => {
-        this.#claims = this.#claims.filter((claim) => claim.name !== name.text || claim.id !== version)
-        return provider.discard?.(name, version, call)
+        const end = (): void => void (this.#claims = this.#claims.filter((claim) => claim.name !== name.text || claim.id !== version))
+        end()
+        return provider.discard?.(name, version, call).finally(end)
       },
     }
   }

@@ -85,7 +85,7 @@ export class KeyRecords {
   aliasOf(record: KeyRecord): string | undefined {
     const prefix = joinPrefix(this.store.policy.prefix, '')
     const rest = record.name.text.startsWith(prefix) ? record.name.text.slice(prefix.length) : record.name.text
-    if (rest === `virtual-key-${record.keyId}`) return undefined
+    if (record.keyId !== undefined && rest === `virtual-key-${record.keyId}`) return undefined
     return this.#template.includes('{team}') ? rest.slice(rest.indexOf('/') + 1) : rest
   }
 

@@ -83,7 +83,7 @@ export const createReader = (options: ReadingOptions): Reader => {
       if (first === undefined) return []
       const answers = await first.readMany(names, call)
       return Promise.all(
-        answers.map((answer, index) => {
+        answers.map(async (answer, index) => {
           const again = answer instanceof LatchkeyError && (isCode(answer, 'not_found') ? later.length > 0 : isFailure(answer) && options.fallback.has(first.name))
           return again ? read({ name: names[index] ?? '' }, call).catch(asLatchkeyError) : answer
         }),
