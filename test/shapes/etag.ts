@@ -6,7 +6,7 @@ import { defineProvider, type SecretProvider } from '../../shared/core/provider.
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue, type SecretName } from '../../shared/core/secret.ts'
 import { recordProvider, type Entry, type SecretState } from './record.ts'
-import { calmHook, isRefusal, lineTo, notFound, Refusal, type Hook } from './service.ts'
+import { calmHook, conflict, isRefusal, lineTo, notFound, Refusal, type Hook } from './service.ts'
 
 interface Secret {
   etag: string
@@ -153,7 +153,11 @@ export const etag = (service: EtagService) =>
             },
             stash: async (name, entry, value, call) => {
               await quietly(call, () => service.createSecret(pending(name, entry)), 'ALREADY_EXISTS')
-              return (await line(call, () => service.countVersions(pending(name, entry)))) === 0 && (await line(call, () => service.addVersion(pending(name, entry), value.bytes()))) === 1
+              try {
+                return (await line(call, () => service.countVersions(pending(name, entry)))) === 0 && (await line(call, () => service.addVersion(pending(name, entry), value.bytes()))) === 1
+              } catch (error) {
+                throw isRefusal(error, 'NOT_FOUND') ? conflict('The claim was taken back.') : error
+              }
             },
             stashed: async (name, entry, call) => SecretValue.ofBytes(await found(call, () => service.access(pending(name, entry), 1))),
             read: async (name, entry, call) => SecretValue.ofBytes(await found(call, () => service.access(native(name), entry.place ?? 0))),

@@ -47,6 +47,8 @@ class Name {
   readonly stored = new Map<string, string>()
   /** What the last look saw, to know whether anything changed. */
   seen = ''
+  /** The operations whose token was accepted. A creation without its labels is no key, and may draw another token. */
+  readonly accepted = new Set<string>()
   readonly deleted = new Set<string>()
   get now(): Held | undefined {
     return this.history.at(-1)
@@ -139,9 +141,10 @@ export class Oracle {
     const id = now.operation?.id ?? now.id
     if (now.operation?.verb !== 'delete') {
       const first = known.stored.get(id)
-      if (first !== undefined && first !== now.value) this.#refuse('I3 key duplicated', `operation ${id.slice(0, 8)} stored two tokens under ${name.text}`)
+      if (first !== undefined && first !== now.value && known.accepted.has(id)) this.#refuse('I3 key duplicated', `operation ${id.slice(0, 8)} stored two tokens under ${name.text}`)
     }
-    known.stored.set(id, known.stored.get(id) ?? now.value)
+    known.stored.set(id, now.value)
+    if (now.complete) known.accepted.add(id)
     if (before?.id !== now.id || before.complete !== now.complete) this.#judgeMove(name, known, before, now)
     if (known.seen === now.seen) return
     known.seen = now.seen

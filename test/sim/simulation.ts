@@ -58,7 +58,9 @@ export class Simulation {
   readonly #seed: string
   readonly #bug: Bug | undefined
   readonly #names = new Set<string>()
-  #claims: { name: string; before: string | undefined; operation: string; id: string }[] = []
+  readonly #claims: { name: string; before: string | undefined; operation: string; id: string }[] = []
+  /** Versions that somebody began to discard: from then on nobody can say whether their claim stands. */
+  readonly #discarded = new Set<string>()
   /** A violation seen inside a process. */
   failure: Violation | undefined
 
@@ -142,15 +144,14 @@ export class Simulation {
         if (request.stage !== 'pending' || attempt.dead) return outcome
         const current = this.oracle.at(request.name).now?.id
         const id = outcome.version?.id ?? ''
-        const other = this.#claims.find((claim) => claim.name === request.name.text && claim.before === request.before && claim.before === current && claim.operation !== request.operation)
+        const other = this.#claims.find((claim) => claim.name === request.name.text && claim.before === request.before && claim.before === current && claim.operation !== request.operation && !this.#discarded.has(`${claim.name} ${claim.id}`))
         if (other !== undefined) this.failure ??= new Violation('claim', `${request.operation} was given the claim that ${other.operation} holds`)
         this.#claims.push({ name: request.name.text, before: request.before, operation: request.operation, id })
         return outcome
       },
       discard: async (name, version, call) => {
-        const end = (): void => void (this.#claims = this.#claims.filter((claim) => claim.name !== name.text || claim.id !== version))
-        end()
-        return provider.discard?.(name, version, call).finally(end)
+        this.#discarded.add(`${name.text} ${version}`)
+        return provider.discard?.(name, version, call)
       },
     }
   }
@@ -192,7 +193,7 @@ export class Simulation {
       if (error?.details.applied === 'yes' && !applied) refuse('applied: yes')
       if (siblings.every((other) => other.error?.details.applied === 'no') && applied) refuse('applied: no')
       if (error !== undefined && error.details.applied === undefined && !['invalid_request', 'forbidden'].includes(error.code)) refuse(`${error.code} without saying whether it was applied`)
-      if (error?.details.applied === 'unknown' && !this.attempts.some(({ faulted }) => faulted) && this.world.late.length === 0 && !isCode(error, 'deadline_exceeded')) refuse('unknown without any fault')
+      if (error?.details.applied === 'unknown' && !this.attempts.some((other) => other.faulted || isCode(other.error, 'deadline_exceeded'))) refuse('unknown without any fault')
     }
   }
 

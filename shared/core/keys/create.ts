@@ -4,7 +4,7 @@ import { isCode, LatchkeyError } from '../errors.ts'
 import { encodeSegment, joinPrefix } from '../names.ts'
 import type { Version } from '../secret.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
-import { beginOperation, operationText, refuseOtherBody } from './operation.ts'
+import { beginOperation, leaseMs, operationText, refuseOtherBody } from './operation.ts'
 import { keyLabels, readKeyRecord, stampOf, standingOf } from './record.ts'
 import type { KeyHouse, Progress } from './steps.ts'
 import { requireFreeToken } from './supplied-token.ts'
@@ -70,6 +70,12 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     refuseOtherBody(stamp, operation)
     if (standing === 'current') {
       progress.applied = 'yes'
+      // Once the lease may run out before this request ends, somebody else may be writing over the unfinished creation: then only a conditional write decides.
+      if (!record.complete && record.current?.created !== undefined && call.deadline > record.current.created.getTime() + leaseMs) {
+        progress.before = record.current.id
+        await write(progress, record.epoch + 1, record.current.id)
+        return 'again'
+      }
       const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before)
       const whole = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before), call)
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
