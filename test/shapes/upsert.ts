@@ -1,5 +1,6 @@
 // Upsert with labels on the version: every PUT makes a version, nothing is conditional, the order is the service's. Writers name the version they build
 // on and fold (the chain); the claim is the first version of a second secret that builds on the current one. Deletes are soft.
+import { createHash } from 'node:crypto'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { slugHashCodec } from '../../shared/core/names.ts'
 import { defineProvider, type SecretProvider, type WriteRequest } from '../../shared/core/provider.ts'
@@ -106,6 +107,8 @@ const mark = { operation: 'latchkey-operation', before: 'latchkey-before', name:
 const marks: ReadonlySet<string> = new Set(Object.values(mark))
 const idOf = (put: Put): string => put.tags[mark.operation] ?? put.id
 const isGone = (put: Put): boolean => put.tags[mark.gone] !== undefined
+/** Changes with the current version and with its tags. */
+const etagOf = (current: Put): string => createHash('sha256').update(`${current.id} ${JSON.stringify(Object.entries(current.tags).toSorted())}`).digest('hex').slice(0, 16)
 const labelsOf = (tags: Readonly<Record<string, string>>): Record<string, string> => Object.fromEntries(Object.entries(tags).filter(([key]) => !marks.has(key)))
 
 /** The valid versions, oldest first: those that build on the last valid one. A version without our mark is somebody else's and always counts. */
@@ -226,7 +229,7 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
             return { ...factsOf(name, gone.newest.tags), recoverableUntil: new Date(gone.until) }
           }
           const created = new Date(valid[0]?.at ?? 0)
-          return { ...factsOf(name, current.tags), created, current: versionOf(current, ['current']), versions: versionsOf(valid, await claimOn(name, current, call)) }
+          return { ...factsOf(name, current.tags), etag: etagOf(current), created, current: versionOf(current, ['current']), versions: versionsOf(valid, await claimOn(name, current, call)) }
         },
         list: async (query, call) => {
           const listed = await line(call, () => service.listSecrets())
@@ -275,6 +278,7 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
         },
         annotate: async (name, change, call) => {
           const current = (await need(name, call)).at(-1) as Put
+          if (change.etag !== undefined && change.etag !== etagOf(current)) throw conflict('The secret was changed since.')
           const next: Record<string, string | null> = { ...current.tags, ...change.labels, ...(change.description === undefined ? {} : { [mark.description]: change.description }) }
           if (change.expires !== undefined) next[mark.expires] = change.expires === null ? null : String(change.expires.getTime())
           const tags = Object.fromEntries(Object.entries(next).filter((pair): pair is [string, string] => pair[1] !== null))

@@ -76,7 +76,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
         await write(progress, record.epoch + 1, record.current.id)
         return 'again'
       }
-      const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before)
+      const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before ?? record.facts.versions?.find(({ stages }) => stages.includes('previous'))?.id)
       const whole = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before), call)
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, record.complete, call))

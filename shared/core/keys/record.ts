@@ -140,7 +140,7 @@ const chainOf = (record: KeyRecord): readonly Link[] => {
   let version: Pick<Version, 'id' | 'operation' | 'before'> | undefined = record.current
   while (version !== undefined) {
     const operation: WonEpoch | undefined = parseOperation(version.operation ?? version.id)
-    if (operation === undefined || chain.some((link) => link.operation.id === operation.id)) break
+    if (operation === undefined || chain.some((link) => link.operation.epoch <= operation.epoch)) break
     const previous = version === record.current ? record.facts.versions?.find(({ stages }) => stages.includes('previous'))?.id : undefined
     const before: string | undefined = version.before ?? stampOf(record, operation.id)?.before ?? previous
     chain.push({ operation, ...(before === undefined ? {} : { before }) })

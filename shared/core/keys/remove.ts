@@ -29,13 +29,12 @@ export const removeKey = async ({ records, steps, answers, options }: KeyHouse, 
       return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
     }
     if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), steps.pastKey(record, operation))
-    if (record.revoked || record.keyId !== keyId || record.current === undefined) {
-      steps.refuseDoubtful(standing)
-      throw steps.missing('no')
-    }
+    steps.refuseDoubtful(standing)
+    if (record.revoked || record.keyId !== keyId || record.current === undefined) throw steps.missing('no')
     const epoch = record.epoch + 1
     const { id: before } = record.current
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.keyId]: keyId, [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
+    // No label here may harm a key that is created on top of this tombstone before they land: the key id stays in the stamp.
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
     const value = SecretValue.of(`revoked ${new Date(now).toISOString()}`)
     progress.applied = 'unknown'
     try {

@@ -205,7 +205,7 @@ export class KeySteps {
     const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
     for (const { id } of beside) await this.#records.send('discard', record.name, call, record.name, id)
     const before = stampOf(record, operation.id)?.before ?? record.current?.before ?? beside.find(({ stages }) => stages.includes('previous'))?.id
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.keyId]: keyId, [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(record.epoch) }
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(record.epoch) }
     await this.annotate(record, { ...labels, ...this.evicted(record, operation, record.epoch, true), ...this.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
   }
 
