@@ -151,3 +151,25 @@ export const smallSchedule = async (small: SmallCase): Promise<Outcome | undefin
   })
   return reached ? outcome : undefined
 }
+
+/** A rotation stands still after `pause` calls while its key is deleted and its alias created anew; then it goes on (B-16). */
+export const overtaken = async (shape: Shape, pause: number, bug?: Bug): Promise<Outcome> => {
+  const simulation = await Simulation.open(shape, 'overtaken', bug)
+  const wish = (verb: Wish['verb'], keyed = false): Wish => ({ verb, alias: 'a', keyed, graceMs: 0, attempts: 1 })
+  const wishes = [wish('rotate', true), wish('delete'), wish('create')]
+  return finish(simulation, wishes, [], async () => {
+    await simulation.alone(wish('create'), 90)
+    const [rotate, remove, create] = wishes.map((each, index) => simulation.add(each, index, 0))
+    if (rotate === undefined || remove === undefined || create === undefined) return
+    await simulation.start(rotate, 0)
+    for (let call = 0; call < pause && simulation.world.waiting.length > 0; call += 1) {
+      await simulation.world.meet(0)
+      await simulation.world.settle()
+    }
+    await simulation.start(remove, 1)
+    await simulation.only(remove)
+    await simulation.start(create, 2)
+    await simulation.only(create)
+    await simulation.calm()
+  })
+}

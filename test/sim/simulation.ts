@@ -206,6 +206,16 @@ export class Simulation {
     }
   }
 
+  /** Lets one sending run to its end while the others wait. */
+  async only(attempt: Attempt): Promise<void> {
+    for (let turns = 0; turns < 300; turns += 1) {
+      const next = this.world.waiting.findIndex(({ process }) => process === attempt)
+      if (next < 0) return
+      await this.world.meet(next)
+      await this.world.settle()
+    }
+  }
+
   /** One wish, alone, to its end. */
   async alone(wish: Wish, wishNumber: number, number = 1): Promise<Attempt> {
     const attempt = this.add(wish, wishNumber, number)
