@@ -13,6 +13,8 @@ import type { Call } from './runtime.ts'
 import { SecretValue } from './secret.ts'
 import type { KeyAnswer, KeyInfo, KeyRequest, KeyTarget, OperationContext, RotateRequest, VerifyAnswer } from './virtual-key.ts'
 
+export type { KeyLifecycleOptions } from './keys/answers.ts'
+
 /** The virtual keys of one store. Knows no gateway: who accepts a token is `verify`, or whoever reads the store. */
 export class KeyLifecycle {
   readonly #house: KeyHouse
