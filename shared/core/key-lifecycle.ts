@@ -5,6 +5,7 @@ import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
 import { createKey } from './keys/create.ts'
 import { keyLabels } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
+import { missingKey } from './keys/refusals.ts'
 import { removeKey } from './keys/remove.ts'
 import { rotateKey } from './keys/rotate.ts'
 import { KeySteps, type KeyHouse } from './keys/steps.ts'
@@ -46,7 +47,7 @@ export class KeyLifecycle {
   /** What is known of a key, never its token. Expired keys are shown, deleted ones are not. @throws not_found */
   async info(target: KeyTarget, call: Call): Promise<KeyInfo> {
     const record = await this.#house.steps.found(target, call)
-    if (record.revoked || !record.complete || record.current === undefined) throw this.#house.steps.missing()
+    if (record.revoked || !record.complete || record.current === undefined) throw missingKey(this.#house.store.name)
     return this.#house.answers.info(record)
   }
 

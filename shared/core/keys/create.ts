@@ -6,6 +6,7 @@ import type { Version } from '../secret.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, operationText, refuseOtherBody } from './operation.ts'
 import { keyLabels, readKeyRecord, stampOf, standingOf } from './record.ts'
+import { refuseDoubtful } from './refusals.ts'
 import type { KeyHouse, Progress } from './steps.ts'
 import { requireFreeToken } from './supplied-token.ts'
 
@@ -82,7 +83,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, record.complete, call))
     }
     if (standing === 'past') return answers.superseded(record, operation, keyId)
-    steps.refuseDoubtful(standing)
+    refuseDoubtful(standing)
     progress.applied = 'no'
     if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
     if (record.current === undefined) {

@@ -127,12 +127,10 @@ export class KeyRecords {
 
   /** The record under a name; nothing when it is confirmed absent. */
   async describe(name: SecretName, call: Call): Promise<KeyRecord | undefined> {
-    try {
-      return readKeyRecord(name, await this.send('describe', name, call, name))
-    } catch (error) {
-      if (isCode(error, 'not_found')) return undefined
-      throw error
-    }
+    const facts = await this.send('describe', name, call, name).catch((error: unknown) => {
+      if (!isCode(error, 'not_found')) throw error
+    })
+    return facts === undefined ? undefined : readKeyRecord(name, facts)
   }
 
   /** The key that a target names, deleted ones included; nothing when there is none, or when the secret is not ours. */

@@ -5,10 +5,11 @@ import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, operationText, refuseOtherBody, rememberedMs } from './operation.ts'
 import { keyLabels, keyOfPast, stampOf, standingOf } from './record.ts'
+import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse } from './steps.ts'
 
 /** @throws not_found, conflict, forbidden, unsupported */
-export const removeKey = async ({ records, steps, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
+export const removeKey = async ({ store, records, steps, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
   records.requireStorage()
   const { call } = context
   const found = await steps.found(target, call)
@@ -28,9 +29,9 @@ export const removeKey = async ({ records, steps, answers, options }: KeyHouse, 
       if (stamp?.step !== 'done') await steps.bury(record, operation, ended, call)
       return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
     }
-    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), steps.pastKey(record, operation))
-    steps.refuseDoubtful(standing)
-    if (record.revoked || record.keyId !== keyId || record.current === undefined) throw steps.missing('no')
+    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), pastKey(record, operation))
+    refuseDoubtful(standing)
+    if (record.revoked || record.keyId !== keyId || record.current === undefined) throw missingKey(store.name, 'no')
     const epoch = record.epoch + 1
     const { id: before } = record.current
     // No label here may harm a key that is created on top of this tombstone before they land: the key id stays in the stamp.

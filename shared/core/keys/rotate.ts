@@ -5,6 +5,7 @@ import { mayReadValues } from '../policy.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
 import { beginOperation, leaseMs, operationText, refuseOtherBody } from './operation.ts'
 import { keyLabels, stampOf, standingOf } from './record.ts'
+import { missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse, Progress } from './steps.ts'
 import { hashLabels, requireFreeToken } from './supplied-token.ts'
 
@@ -17,7 +18,6 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
   const operation = beginOperation('rotate', context, name.text, options.random)
   const graceMs = request.graceMs ?? 0
   if (request.newToken !== undefined) await requireFreeToken(records, request.newToken, name.text, call)
-  const lost = (message: string): LatchkeyError => new LatchkeyError('conflict', `${message} Send it again with a new Idempotency-Key.`, { retryAfter: 1 })
 
   /** Sends the claim; sent again it finds its own version. `false`: another operation holds the epoch. */
   const claim = async (progress: Progress, before: string, epoch: number): Promise<boolean> => {
@@ -48,19 +48,19 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, again, call))
     }
-    if (standing === 'past') return answers.superseded(record, operation, steps.pastKey(record, operation))
-    steps.refuseDoubtful(standing)
+    if (standing === 'past') return answers.superseded(record, operation, pastKey(record, operation))
+    refuseDoubtful(standing)
     if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
     if (standing === 'lost') await steps.discardOwn(record, operation, call)
-    if (record.keyId !== keyId || record.revoked || record.current === undefined || !record.complete) throw steps.missing()
-    if (standing === 'lost') throw lost('Another operation changed this key first; this one was not applied and never will be.')
+    if (record.keyId !== keyId || record.revoked || record.current === undefined || !record.complete) throw missingKey(store.name)
+    if (standing === 'lost') throw notApplied('Another operation changed this key first; this one was not applied and never will be.')
     const current = record.current
     if (standing === 'claimed') {
       const own = record.claims.find((each) => each.operation?.id === operation.id)?.version
       if (progress.token === undefined && !mayReadValues(store.policy)) {
         steps.refuseYoung(own?.created)
         await steps.discardOwn(record, operation, call)
-        throw lost('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
+        throw notApplied('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
       }
       progress.applied = 'unknown'
       if (stamp === undefined && progress.claimed !== true) {
@@ -77,7 +77,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       await steps.promote(record, own?.id ?? '', call)
       return 'again'
     }
-    if (progress.epoch !== undefined) throw lost('The claim of this rotation was taken back.')
+    if (progress.epoch !== undefined) throw notApplied('The claim of this rotation was taken back.')
     if (record.notAfter !== undefined && record.notAfter.getTime() <= now) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
     if (await steps.settleOthers(record, call)) return 'again'
     const epoch = record.epoch + 1

@@ -1,6 +1,7 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
-import { keyLabels, keyOfPast, stampOf, type KeyRecord, type Standing } from './record.ts'
+import { keyLabels, stampOf, type KeyRecord } from './record.ts'
+import { missingKey } from './refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from './records.ts'
 import { leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
 import type { Annotation } from '../provider.ts'
@@ -83,19 +84,13 @@ export class KeySteps {
   async record(progress: Progress, name: KeyRecord['name'], call: Call): Promise<KeyRecord> {
     const record = progress.found ?? (await this.#records.describe(name, call))
     progress.found = undefined
-    if (record === undefined) throw this.missing()
+    if (record === undefined) throw missingKey(this.#store.name)
     return record
   }
 
   /** The key that an operation starts from. Its key id is pinned there. @throws not_found */
   async found(target: KeyTarget, call: Call): Promise<KeyRecord> {
-    const record = await this.#records.find(target, call)
-    if (record === undefined) throw this.missing('no')
-    return record
-  }
-
-  missing(applied?: 'no'): LatchkeyError {
-    return new LatchkeyError('not_found', `There is no such key in "${this.#store.name}". A key is named by its key id, its token, the SHA-256 of a token that the caller supplied, or its key_alias.`, { param: 'key', ...(applied === undefined ? {} : { applied }) })
+    return (await this.#records.find(target, call)) ?? Promise.reject(missingKey(this.#store.name, 'no'))
   }
 
   /** @throws conflict when what somebody else began is younger than the lease */
@@ -104,17 +99,7 @@ export class KeySteps {
     if (left > 0) throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: Math.ceil(left / 1000), applied: 'no' })
   }
 
-  /** The key of an operation that took effect once. @throws conflict, applied: yes, when its key was deleted and nothing names it any more */
-  pastKey(record: KeyRecord, operation: Operation): string {
-    const keyId = keyOfPast(record, operation.id)
-    if (keyId === undefined) throw new LatchkeyError('conflict', 'This operation took effect on a key that was deleted since; another key has the name now.', { applied: 'yes' })
-    return keyId
-  }
-
-  refuseDoubtful(standing: Standing): void {
-    if (standing === 'doubtful') throw new LatchkeyError('conflict', 'This operation began, others followed, and the store no longer says whether it took effect. Look at the key before you send anything again.', { applied: 'unknown' })
-  }
-
+  /** An operation's stamp as the label of its epoch. */
   stamp(operation: Operation, epoch: number, fields: Pick<Stamp, 'step' | 'before' | 'until' | 'keyId' | 'kept'>): Record<string, string> {
     const stamp: Stamp = { id: operation.id, verb: operation.verb, at: new Date(this.#now), ...(operation.digest === undefined ? {} : { digest: operation.digest }), ...fields }
     return { [stampLabel(epoch, this.#records.slots)]: stampText(stamp) }
@@ -122,10 +107,9 @@ export class KeySteps {
 
   /** What must be remembered of the stamp whose slot this epoch takes. @throws throttled when there is no room, unless forced */
   evicted(record: KeyRecord, operation: Operation, epoch: number, force: boolean): Record<string, string> {
-    const { labels } = record.facts
-    const stamp = parseStamp(labels[stampLabel(epoch, this.#records.slots)])
+    const stamp = parseStamp(record.facts.labels[stampLabel(epoch, this.#records.slots)])
     if (stamp?.id === operation.id) return {}
-    const seen = rememberEvicted(labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force })
+    const seen = rememberEvicted(record.facts.labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force })
     return seen === undefined ? {} : { [seenLabel]: seen }
   }
 
@@ -160,9 +144,9 @@ export class KeySteps {
       return [key, stampText(former === undefined || former === labels[keyLabels.keyId] ? rest : { keyId: former, ...rest })]
     })
     const { description } = this.#options
-    const change = { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }
     const expires = labels[keyLabels.notAfter]
-    await this.#change(record, { labels: change, expires: expires === undefined ? null : new Date(expires), ...(description === undefined ? {} : { description }) }, call)
+    const change = { labels: { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }, expires: expires === undefined ? null : new Date(expires) }
+    await this.#change(record, description === undefined ? change : { ...change, description }, call)
     return (await this.#records.describe(record.name, call)) ?? record
   }
 
