@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { beginOperation, operationText, parseOperation, parseStamp, rememberEvicted, stampLabel, stampText, wasSeen, type Stamp } from '../../shared/core/keys/operation.ts'
+import { SecretValue } from '../../shared/core/secret.ts'
+import { keyIdOf, mintedKeyId, mintToken } from '../../shared/core/virtual-key.ts'
+import { callOf, ManualClock, SeededRandom } from '../support/runtime.ts'
+
+const clock = new ManualClock()
+const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/)
+const date = fc.integer({ min: 0, max: 4_102_444_800_000 }).map((ms) => new Date(ms))
+const context = { call: callOf(clock), caller: 'c', route: 'r', body: '{}', idempotencyKey: 'k'.repeat(16) }
+
+describe('an operation', () => {
+  it('is the same for the same caller, route, target and key, and for nothing else', () => {
+    const id = (change: Partial<typeof context> = {}, target = 't') => beginOperation('create', { ...context, ...change }, target, new SeededRandom()).id
+
+    expect(id()).toBe(id({ body: 'other' }))
+    expect(new Set([id(), id({ caller: 'cr', route: '' }), id({ caller: '', route: 'cr' }), id({ idempotencyKey: 'x'.repeat(16) }), id({}, 'u')]).size).toBe(5)
+  })
+
+  it('without a key is another one every time', () => {
+    const { idempotencyKey: _none, ...unkeyed } = context
+    const random = new SeededRandom()
+
+    expect(beginOperation('create', unkeyed, 't', random).id).not.toBe(beginOperation('create', unkeyed, 't', random).id)
+  })
+
+  it('comes back from the text that a provider keeps', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 999_999_999 }), fc.constantFrom('create', 'rotate', 'delete'), hex32, (epoch, verb, id) => {
+      const text = operationText(epoch, { verb, id })
+
+      expect(parseOperation(text)).toEqual({ epoch, verb, id })
+      expect(text).toMatch(/^[a-z0-9-]{32,64}$/)
+    }))
+    expect(parseOperation('put-0123456789abcdef0123456789abcdef')).toBeUndefined()
+  })
+})
+
+describe('a stamp', () => {
+  it('comes back from its label, and fits into 256 characters that every service takes', () => {
+    const stamps: fc.Arbitrary<Stamp> = fc.record(
+      { id: hex32, verb: fc.constantFrom('create', 'rotate', 'delete'), step: fc.constantFrom('rotating', 'revoking', 'done'), at: date, before: fc.stringMatching(/^[1-9]-rotate-[0-9a-f]{32}$/), until: date, digest: fc.stringMatching(/^[0-9a-f]{16}$/) },
+      { requiredKeys: ['id', 'verb', 'step', 'at'] },
+    )
+    fc.assert(fc.property(stamps, fc.option(fc.record({ before: fc.stringMatching(/^[1-9]-rotate-[0-9a-f]{32}$/), until: date }), { nil: undefined }), (stamp, kept) => {
+      const whole = kept === undefined ? stamp : { ...stamp, kept }
+
+      expect(parseStamp(stampText(whole))).toEqual(whole)
+      expect(stampText(whole)).toMatch(/^[\w +=.:/@-]{1,256}$/)
+    }))
+  })
+
+  it('keeps the slot of its epoch', () => {
+    expect([1, 2, 3, 4, 5].map((epoch) => stampLabel(epoch, 4))).toEqual(['latchkey-op-2', 'latchkey-op-3', 'latchkey-op-4', 'latchkey-op-1', 'latchkey-op-2'])
+    expect(stampLabel(7, 1)).toBe('latchkey-op-1')
+  })
+
+  it('that loses its slot is remembered for a day, and only when it had a key', () => {
+    const at = new Date(clock.now())
+    const stamp: Stamp = { id: 'a'.repeat(32), verb: 'rotate', step: 'done', at, digest: 'b'.repeat(16) }
+    const how = { now: clock.now(), maxBytes: 255, force: false }
+
+    const seen = rememberEvicted(undefined, stamp, 5, how)
+
+    expect(wasSeen(seen, stamp.id)).toBe(true)
+    expect(wasSeen(seen, 'c'.repeat(32))).toBe(false)
+    expect(rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, now: how.now + 24 * 3_600_000 })).toBeUndefined()
+    expect(rememberEvicted(undefined, { id: stamp.id, verb: 'rotate', step: 'done', at }, 5, how)).toBeUndefined()
+    expect(() => rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30 })).toThrow(expect.objectContaining({ code: 'throttled' }))
+    expect(wasSeen(rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30, force: true }), 'd'.repeat(32))).toBe(true)
+  })
+})
+
+describe('a minted token', () => {
+  it('carries its key id, and every changed character shows', () => {
+    fc.assert(fc.property(hex32, fc.nat(1000), (id, at) => {
+      const token = mintToken(keyIdOf(id), new SeededRandom(id)).reveal()
+      const place = 3 + (at % (token.length - 3))
+      const changed = `${token.slice(0, place)}${token[place] === 'b' ? 'c' : 'b'}${token.slice(place + 1)}`
+
+      expect(mintedKeyId(SecretValue.of(token))).toBe(keyIdOf(id))
+      expect(token).toMatch(/^sk-[a-z2-7]{16}-[0-9A-Za-z]{32}-[0-9A-Za-z]{6}$/)
+      expect(mintedKeyId(SecretValue.of(changed))).toBeUndefined()
+    }))
+  })
+})
