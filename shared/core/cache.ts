@@ -1,8 +1,7 @@
 // Keeps what a store confirmed: found for the TTL, absent for seconds, failed never. A hit is answered synchronously; everything else goes through one
 // flight a secret, which carries its own time budget so that the caller who began it may leave without taking the others along.
-import { waitFor } from './call.ts'
 import { LatchkeyError, isCode } from './errors.ts'
-import type { Call, Clock } from './runtime.ts'
+import { waitFor, type Call, type Clock } from './runtime.ts'
 import type { SecretRecord } from './secret.ts'
 import { Entries, type Entry } from './stores/entries.ts'
 

@@ -1,5 +1,6 @@
 // The ports: everything the core and the providers may know of the outside. Tests replace them; nothing else reads a clock,
 // draws randomness, reads the environment or a file, or prints.
+import { LatchkeyError } from './errors.ts'
 
 /** Wall-clock time. Nothing that matters hangs on a timer: a function host freezes between calls. */
 export interface Clock {
@@ -86,4 +87,25 @@ export type ProviderIo = Pick<Runtime, 'clock' | 'random' | 'env' | 'files'>
 export interface Call {
   readonly signal: AbortSignal
   readonly deadline: number
+}
+
+const over = (): LatchkeyError => new LatchkeyError('deadline_exceeded', 'The time of this request ran out before the secret manager was asked.', { applied: 'no' })
+
+/** To be called directly before each send: once the caller left or the deadline passed, nothing more is sent. @throws the signal's reason, deadline_exceeded */
+export const checkCall = (call: Call, clock: Pick<Clock, 'now'>): void => {
+  call.signal.throwIfAborted()
+  if (clock.now() >= call.deadline) throw over()
+}
+
+/** Waits for something that others may share: the caller may leave, the thing itself goes on. @throws deadline_exceeded */
+export const waitFor = <T>(shared: Promise<T>, call: Call, clock: Pick<Clock, 'now'>): Promise<T> => {
+  if (call.signal.aborted || clock.now() >= call.deadline) {
+    shared.catch(() => undefined)
+    return Promise.reject(over())
+  }
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(new LatchkeyError('deadline_exceeded', 'The request ended before the secret manager answered.'))
+    call.signal.addEventListener('abort', leave, { once: true })
+    shared.then(resolve, reject).finally(() => call.signal.removeEventListener('abort', leave))
+  })
 }

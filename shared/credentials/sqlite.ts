@@ -2,7 +2,7 @@
 // its failures. `node:sqlite` is loaded only when a file is opened.
 import type { DatabaseSync } from 'node:sqlite'
 import { LatchkeyError, type ErrorCode, type ErrorDetails } from '../core/errors.ts'
-import type { Call, ProviderIo } from '../core/runtime.ts'
+import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'
 
 /** Opens the database; tests put a failing one in its place. */
 export type Connect = (path: string) => Promise<Pick<DatabaseSync, 'exec' | 'prepare' | 'close' | 'isOpen' | 'isTransaction'>>
@@ -55,8 +55,7 @@ export const authored = (failure: Failure, details: ErrorDetails, opening?: stri
 export const patiently = async <T>(io: ProviderIo, waitMs: number, call: Call, step: () => T, opening?: string): Promise<T> => {
   const patience = io.clock.now() + waitMs
   for (;;) {
-    call.signal.throwIfAborted()
-    if (io.clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this call ran out before the embedded store took it.', { applied: 'no' })
+    checkCall(call, io.clock)
     try {
       return step()
     } catch (error) {

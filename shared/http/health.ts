@@ -1,7 +1,6 @@
 // What every bundle serves: is it alive, is it ready, who am I, what can the stores do. `/health` asks nobody; `/ready` asks each store at most
 // every ten seconds, whoever asks.
-import { waitFor } from '../core/call.ts'
-import type { Call } from '../core/runtime.ts'
+import { waitFor, type Call } from '../core/runtime.ts'
 import type { Finding } from '../core/provider.ts'
 import type { SecretStore } from '../core/store.ts'
 import type { Answer, Exchange, Route, Services } from './api.ts'

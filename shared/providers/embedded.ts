@@ -3,7 +3,7 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { asLatchkeyError, LatchkeyError } from '../core/errors.ts'
-import { verbatimCodec } from '../core/names.ts'
+import { cursorAfter, positionOf, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Annotation, type ReadAt, type SecretProvider } from '../core/provider.ts'
 import type { Call, Clock, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue, Stage, Version } from '../core/secret.ts'
@@ -58,13 +58,6 @@ const say = (secret: StoredSecret, { labels, description, expires }: Omit<Annota
 const makeCurrent = (secret: StoredSecret, version: StoredVersion): void => {
   for (const other of secret.versions) if (other.stage === 'current' || other.stage === 'previous') other.stage = other.stage === 'current' ? 'previous' : undefined
   version.stage = 'current'
-}
-
-const cursorAfter = (text: string): string => Buffer.from(`after:${text}`, 'utf8').toString('base64url')
-const positionOf = (cursor: string): string => {
-  const text = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (!text.startsWith('after:') || cursorAfter(text.slice(6)) !== cursor) throw new LatchkeyError('invalid_request', 'cursor: is not one that this list gave; begin again without it.', { param: 'cursor' })
-  return text.slice(6)
 }
 
 /** The secret of that name, soft-deleted or not, or nothing. A deletion whose time is over is final. */

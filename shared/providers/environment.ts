@@ -3,9 +3,9 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { LatchkeyError } from '../core/errors.ts'
-import { hostedName, verbatimCodec } from '../core/names.ts'
+import { cursorAfter, hostedName, positionOf, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type OpenedProvider } from '../core/provider.ts'
-import type { Call, ProviderIo } from '../core/runtime.ts'
+import { checkCall, type ProviderIo } from '../core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type SecretRecord } from '../core/secret.ts'
 
 interface EnvironmentSettings {
@@ -87,18 +87,6 @@ const askable = (text: string): boolean => {
   }
 }
 
-const cursorAfter = (text: string): string => Buffer.from(`after:${text}`, 'utf8').toString('base64url')
-const positionOf = (cursor: string): string => {
-  const text = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (!text.startsWith('after:') || cursorAfter(text.slice(6)) !== cursor) throw new LatchkeyError('invalid_request', 'cursor: is not one that this list gave; begin again without it.', { param: 'cursor' })
-  return text.slice(6)
-}
-
-const begin = (call: Call, io: ProviderIo): void => {
-  call.signal.throwIfAborted()
-  if (io.clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this call had run out before it was made.', { applied: 'no' })
-}
-
 const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const dotenv = await readDotenv(settings.dotenv_path, io)
   const never = settings.never ?? []
@@ -129,12 +117,12 @@ const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<Open
   return {
     traits: { names: codec, versions: 'none', value: { maxBytes: 1_048_576, empty: true, bytes: 'text' } },
     read: async (name, at, call) => {
-      begin(call, io)
+      checkCall(call, io.clock)
       if (at.version !== undefined || (at.stage ?? 'current') !== 'current') throw new LatchkeyError('not_found', `${name.text} has no versions: the environment keeps one value only.`)
       return recordOf(name)
     },
     readMany: async (names, call) => {
-      begin(call, io)
+      checkCall(call, io.clock)
       return names.map((name) => {
         try {
           return recordOf(name)
@@ -145,12 +133,12 @@ const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<Open
       })
     },
     describe: async (name, call) => {
-      begin(call, io)
+      checkCall(call, io.clock)
       lookUp(name)
       return factsOf(name)
     },
     list: async ({ prefix, label, cursor, limit }, call) => {
-      begin(call, io)
+      checkCall(call, io.clock)
       const after = cursor === undefined ? '' : positionOf(cursor)
       const rest = label === undefined ? listed().filter((name) => name.startsWith(prefix) && name > after) : []
       const items = rest.slice(0, limit)

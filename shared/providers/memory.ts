@@ -1,9 +1,9 @@
 // The reference: a whole provider, kept in this process. Read it to learn what a provider must do; the exam is its proof.
 // Every method is one synchronous step after its first line, so nothing can come between a condition and the change it guards.
 import { asLatchkeyError, LatchkeyError } from '../core/errors.ts'
-import { verbatimCodec } from '../core/names.ts'
+import { cursorAfter, positionOf, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Annotation, type SecretProvider } from '../core/provider.ts'
-import type { Call, Clock } from '../core/runtime.ts'
+import { checkCall, type Call, type Clock } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretValue, Stage, Version } from '../core/secret.ts'
 
 interface HeldVersion extends Omit<Version, 'stages' | 'enabled'> {
@@ -49,12 +49,6 @@ const moved = (name: SecretName): LatchkeyError => new LatchkeyError('conflict',
 const softDeleted = (name: SecretName, until: Date): LatchkeyError =>
   new LatchkeyError('soft_deleted', `${name.text} is deleted and can be recovered until ${until.toISOString()}.`, { recoverableUntil: until })
 
-/** A call that is over sends nothing more: the signal first, then the deadline. */
-const begin = (call: Call, clock: Clock): void => {
-  call.signal.throwIfAborted()
-  if (clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this call had run out before it was made.', { applied: 'no' })
-}
-
 const versionOf = (secret: HeldSecret, { value: _, ...version }: HeldVersion): Version => ({
   ...version,
   stages: [...secret.stages].filter(([, id]) => id === version.id).map(([stage]) => stage),
@@ -83,13 +77,6 @@ const setCurrent = (secret: HeldSecret, id: string): void => {
   secret.stages.set('current', id)
 }
 
-const cursorAfter = (text: string): string => Buffer.from(`after:${text}`, 'utf8').toString('base64url')
-const positionOf = (cursor: string): string => {
-  const text = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (!text.startsWith('after:') || cursorAfter(text.slice(6)) !== cursor) throw new LatchkeyError('invalid_request', 'cursor: is not one that this list gave; begin again without it.', { param: 'cursor' })
-  return text.slice(6)
-}
-
 const connect = (space: Space, windowMs: number, clock: Clock): Omit<SecretProvider, 'traits'> => {
   /** The secret of that name, soft-deleted or not, or nothing. A deletion whose time is over is final. */
   const find = (name: SecretName): HeldSecret | undefined => {
@@ -101,7 +88,7 @@ const connect = (space: Space, windowMs: number, clock: Clock): Omit<SecretProvi
   }
 
   const held = (name: SecretName, call: Call): HeldSecret => {
-    begin(call, clock)
+    checkCall(call, clock)
     const secret = find(name)
     if (secret === undefined) throw absent(name)
     return secret
@@ -129,12 +116,12 @@ const connect = (space: Space, windowMs: number, clock: Clock): Omit<SecretProvi
     describe: async (name, call) => factsOf(held(name, call)),
 
     readMany: async (names, call) => {
-      begin(call, clock)
+      checkCall(call, clock)
       return Promise.all(names.map((name) => read(name, {}, call).catch(asLatchkeyError)))
     },
 
     list: async ({ prefix, label, cursor, limit }, call) => {
-      begin(call, clock)
+      checkCall(call, clock)
       const after = cursor === undefined ? '' : positionOf(cursor)
       const found = [...space.secrets.values()]
         .filter(({ name, said, recoverableUntil }) => recoverableUntil === undefined && name.text.startsWith(prefix) && name.text > after && (label === undefined || said.labels[label[0]] === label[1]))
@@ -145,7 +132,7 @@ const connect = (space: Space, windowMs: number, clock: Clock): Omit<SecretProvi
     },
 
     write: async (request, call) => {
-      begin(call, clock)
+      checkCall(call, clock)
       const { name, value, expect, operation, stage, epoch, before } = request
       if (value.byteLength > maxBytes) throw new LatchkeyError('too_large', `value: is ${value.byteLength} bytes long; the limit is ${maxBytes}.`, { param: 'value' })
       const there = find(name)
