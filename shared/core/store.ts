@@ -1,14 +1,14 @@
 // A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
 import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, SecretCache } from './cache.ts'
-import { parseOperation } from './keys/operation.ts'
+import { isTombstone } from './keys/operation-text.ts'
 import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
 import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
 import { propertyOf } from './stores/property.ts'
 import type { Capability, Page, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
 import type { PutOutcome, PutRequest } from './stores/writing.ts'
-import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue, Version } from './secret.ts'
+import type { SecretFacts, SecretName, SecretRecord, SecretRef, SecretValue } from './secret.ts'
 
 /** A value, and where and when it came from. */
 export interface StoreRead {
@@ -191,5 +191,3 @@ export class SecretStore {
     return Promise.reject(new LatchkeyError('unsupported', `Store "${this.name}" (${this.system}) cannot ${what}.`))
   }
 }
-
-const isTombstone = (version: Version | undefined): boolean => parseOperation(version?.operation)?.verb === 'delete'

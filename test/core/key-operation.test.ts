@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { beginOperation, operationText, parseOperation, parseStamp, rememberEvicted, stampLabel, stampText, wasSeen, type Stamp } from '../../shared/core/keys/operation.ts'
+import { beginOperation, parseStamp, rememberEvicted, stampLabel, stampText, wasSeen, type Stamp } from '../../shared/core/keys/operation.ts'
+import { operationText, parseOperation } from '../../shared/core/keys/operation-text.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { keyIdOf, mintedKeyId, mintToken } from '../../shared/core/virtual-key.ts'
 import { callOf, ManualClock, SeededRandom } from '../support/runtime.ts'

@@ -2,7 +2,7 @@
 // believes, only what the store holds and which tokens are accepted.
 import { isCode } from '../../shared/core/errors.ts'
 import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
-import { parseOperation, type Verb, type WonEpoch } from '../../shared/core/keys/operation.ts'
+import { parseOperation, type Verb, type WonEpoch } from '../../shared/core/keys/operation-text.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue, type SecretName } from '../../shared/core/secret.ts'
 import { keyIdOf } from '../../shared/core/virtual-key.ts'

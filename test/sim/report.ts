@@ -1,5 +1,5 @@
 // What a run of the simulator says of itself: one line a shape, and how often each step boundary met each fault.
-import type { Verb } from '../../shared/core/keys/operation.ts'
+import type { Verb } from '../../shared/core/keys/operation-text.ts'
 import { smallSchedule, type Outcome } from './schedule.ts'
 import type { Shape } from './shapes.ts'
 import { faults } from './world.ts'

@@ -2,7 +2,8 @@
 // seed; the answers are held against what the oracle saw.
 import { asLatchkeyError, isCode, LatchkeyError } from '../../shared/core/errors.ts'
 import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
-import { beginOperation, type Verb } from '../../shared/core/keys/operation.ts'
+import { beginOperation } from '../../shared/core/keys/operation.ts'
+import type { Verb } from '../../shared/core/keys/operation-text.ts'
 import { createdName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { Call, Runtime } from '../../shared/core/runtime.ts'
@@ -193,8 +194,14 @@ export class Simulation {
       if (error?.details.applied === 'yes' && !applied) refuse('applied: yes')
       if (siblings.every((other) => other.error?.details.applied === 'no') && applied) refuse('applied: no')
       if (error !== undefined && error.details.applied === undefined && !['invalid_request', 'forbidden'].includes(error.code)) refuse(`${error.code} without saying whether it was applied`)
-      if (error?.details.applied === 'unknown' && !this.attempts.some((other) => other.faulted || isCode(other.error, 'deadline_exceeded'))) refuse('unknown without any fault')
+      const faulted = this.attempts.some((other) => other.faulted || isCode(other.error, 'deadline_exceeded'))
+      if (error?.details.applied === 'unknown' && !faulted && !this.#mayNotKnow(attempt)) refuse('unknown without any fault')
     }
+  }
+
+  /** R-5 of the operations page: where tags are mirrors, what a deletion of the same name left behind may no longer say whether an older operation took effect. */
+  #mayNotKnow({ wish, operationId }: Attempt): boolean {
+    return this.shape.name === 'staged' && this.attempts.some((other) => other.operationId !== operationId && other.wish.verb === 'delete' && other.wish.alias === wish.alias && this.oracle.applied(other.operationId))
   }
 
   /** Runs what is waiting, in order, without faults, until nothing waits. */

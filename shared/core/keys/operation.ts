@@ -1,12 +1,10 @@
 // Operations: who is repeating what. An operation has an id that a repetition finds again, and a stamp in the key's labels that says how far it came.
-// The text given to the provider begins with epoch and verb, so that facts alone say who won an epoch and whether the current version is a tombstone.
+// A stamp is a mirror: which operation won an epoch is said by the versions (`operation-text.ts`), never by a label alone.
 import { createHash, createHmac } from 'node:crypto'
 import { LatchkeyError } from '../errors.ts'
 import type { Random } from '../runtime.ts'
 import type { OperationContext } from '../virtual-key.ts'
-
-/** What an operation does to a key. */
-export type Verb = 'create' | 'rotate' | 'delete'
+import type { Verb } from './operation-text.ts'
 
 /** One change that one caller asked for, however often. */
 export interface Operation {
@@ -31,22 +29,6 @@ export const beginOperation = (verb: Verb, context: OperationContext, target: st
   const message = [context.caller, context.route, target].map(withLength).join('')
   const id = createHmac('sha256', context.idempotencyKey).update(message).digest('hex').slice(0, 32)
   return { id, verb, digest: createHash('sha256').update(id + context.body).digest('hex').slice(0, 16) }
-}
-
-/** The operation as a provider gets it: `<epoch>-<verb>-<id>`. */
-export const operationText = (epoch: number, operation: Pick<Operation, 'id' | 'verb'>): string => `${epoch}-${operation.verb}-${operation.id}`
-
-/** Which operation wrote a version, and the epoch that it won or tried to win. */
-export interface WonEpoch {
-  readonly epoch: number
-  readonly verb: Verb
-  readonly id: string
-}
-
-/** The inverse of {@link operationText}; nothing for versions that no key operation wrote. */
-export const parseOperation = (text: string | undefined): WonEpoch | undefined => {
-  const match = /^(\d{1,9})-(create|rotate|delete)-([0-9a-f]{32})$/.exec(text ?? '')
-  return match === null ? undefined : { epoch: Number(match[1]), verb: match[2] as Verb, id: match[3] ?? '' }
 }
 
 /** What a key's labels remember of one operation. */

@@ -1,6 +1,7 @@
 // What a secret's facts say about the virtual key that it holds. Versions decide (who won the epoch, tombstone or not); labels are mirrors, and what a
 // label says is taken only where the current version agrees with it.
-import { parseOperation, parseStamp, seenLabel, wasSeen, type Stamp, type WonEpoch } from './operation.ts'
+import { parseStamp, seenLabel, wasSeen, type Stamp } from './operation.ts'
+import { parseOperation, type WonEpoch } from './operation-text.ts'
 import type { SecretFacts, SecretName, Version } from '../secret.ts'
 import { keyIdOf } from '../virtual-key.ts'
 

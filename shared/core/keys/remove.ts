@@ -3,7 +3,8 @@
 import { isCode } from '../errors.ts'
 import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
-import { beginOperation, operationText, refuseOtherBody, rememberedMs } from './operation.ts'
+import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
+import { operationText } from './operation-text.ts'
 import { keyLabels, keyOfPast, stampOf, standingOf } from './record.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse } from './steps.ts'
@@ -30,6 +31,8 @@ export const removeKey = async ({ store, records, steps, answers, options }: Key
       return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
     }
     if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), pastKey(record, operation))
+    // This instance saw its tombstone become current; what followed since may have taken every trace of it.
+    if (progress.applied === 'yes') return answers.former(answers.answer(record, operation, purge(stamp?.at)), keyId)
     refuseDoubtful(standing)
     if (record.revoked || record.keyId !== keyId || record.current === undefined) throw missingKey(store.name, 'no')
     const epoch = record.epoch + 1
@@ -39,7 +42,8 @@ export const removeKey = async ({ store, records, steps, answers, options }: Key
     const value = SecretValue.of(`revoked ${new Date(now).toISOString()}`)
     progress.applied = 'unknown'
     try {
-      await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })
+      const { outcome, version } = await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })
+      if (outcome === 'written' || version?.stages.includes('current') === true) progress.applied = 'yes'
     } catch (error) {
       if (!isCode(error, 'conflict', 'not_found')) throw error
     }

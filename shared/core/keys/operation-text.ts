@@ -1,0 +1,24 @@
+// The text by which a provider knows a key operation. It begins with epoch and verb, so that facts alone say who won an epoch and whether the current
+// version is a tombstone. Apart from the operations themselves, because every read looks at it and none makes one.
+
+/** What an operation does to a key. */
+export type Verb = 'create' | 'rotate' | 'delete'
+
+/** The operation as a provider gets it: `<epoch>-<verb>-<id>`. */
+export const operationText = (epoch: number, operation: { readonly id: string; readonly verb: Verb }): string => `${epoch}-${operation.verb}-${operation.id}`
+
+/** Which operation wrote a version, and the epoch that it won or tried to win. */
+export interface WonEpoch {
+  readonly epoch: number
+  readonly verb: Verb
+  readonly id: string
+}
+
+/** The inverse of {@link operationText}; nothing for versions that no key operation wrote. */
+export const parseOperation = (text: string | undefined): WonEpoch | undefined => {
+  const match = /^(\d{1,9})-(create|rotate|delete)-([0-9a-f]{32})$/.exec(text ?? '')
+  return match === null ? undefined : { epoch: Number(match[1]), verb: match[2] as Verb, id: match[3] ?? '' }
+}
+
+/** Whether a version ends its key: a text that cannot be a token, made current by a deletion. */
+export const isTombstone = (version: { readonly operation?: string } | undefined): boolean => parseOperation(version?.operation)?.verb === 'delete'
