@@ -1,34 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SecretCache, cacheKey, type CacheAnswer, type CacheLimits } from '../../shared/core/cache.ts'
-import { LatchkeyError } from '../../shared/core/errors.ts'
-import { SecretValue, type SecretRecord } from '../../shared/core/secret.ts'
-import { ManualClock, callOf } from '../support/runtime.ts'
-
-const key = cacheKey('store\u0000name', '')
-const recordOf = (text: string, more: Partial<SecretRecord> = {}): SecretRecord => ({ name: { text: 'name', place: 'hosted' }, value: SecretValue.of(text), ...more })
-const absent = (): LatchkeyError => new LatchkeyError('not_found', 'No such secret.')
-const down = (): LatchkeyError => new LatchkeyError('provider_unavailable', 'Unreachable.')
-
-/** A service whose answers the test gives one by one. */
-const upstream = () => {
-  const asked: { answer: (text: string, more?: Partial<SecretRecord>) => void; fail: (error: unknown) => void }[] = []
-  const load = (): Promise<SecretRecord> =>
-    new Promise((resolve, reject) => {
-      asked.push({ answer: (text, more) => resolve(recordOf(text, more)), fail: reject })
-    })
-  return { asked, load }
-}
-
-const setUp = (limits: Partial<CacheLimits> = {}) => {
-  const clock = new ManualClock(1_000_000)
-  return { clock, cache: new SecretCache(clock, limits), call: () => callOf(clock), ...upstream() }
-}
-
-const text = async (answer: Promise<CacheAnswer>): Promise<string> => {
-  const { record, state } = await answer
-  return `${state} ${record.value.reveal()}`
-}
+import { cacheKey } from '../../shared/core/cache.ts'
+import type { LatchkeyError } from '../../shared/core/errors.ts'
+import { callOf } from '../support/runtime.ts'
+import { absent, down, key, recordOf, setUp, text } from './cached-service.ts'
 
 describe('freshness', () => {
   it('answers a fresh value at once, without a call', async () => {
@@ -98,6 +72,48 @@ describe('freshness', () => {
 
     expect(before?.record.value.reveal()).toBe('one')
     expect(cache.peek(key)).toBeUndefined()
+  })
+
+  it('takes no notice of a rotation that is over already', async () => {
+    const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000 })
+    const first = cache.read(key, load, call())
+    asked[0]?.answer('one', { nextRotation: new Date(1_000_000) })
+    await first
+
+    clock.advance(700)
+
+    expect(cache.peek(key)?.record.value.reveal()).toBe('one')
+  })
+
+  it('does not let a read that asks for a refresh share the quiet one that is on its way', async () => {
+    const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000 })
+    const first = cache.read(key, load, call())
+    asked[0]?.answer('one')
+    await first
+    clock.advance(800)
+    await cache.read(key, load, call())
+
+    const refreshed = [cache.read(key, load, call(), true), cache.read(key, load, call(), true)]
+    asked[2]?.answer('three')
+    asked[1]?.answer('two')
+
+    expect(await Promise.all(refreshed.map(text))).toEqual(['MISS three', 'MISS three'])
+    expect(asked).toHaveLength(3)
+  })
+
+  it('does not let a read that asks for a refresh share an ordinary flight after the TTL', async () => {
+    const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000 })
+    const first = cache.read(key, load, call())
+    asked[0]?.answer('one')
+    await first
+    clock.advance(1_000)
+
+    const plain = cache.read(key, load, call())
+    const refreshed = cache.read(key, load, call(), true)
+    asked[1]?.answer('two')
+    asked[2]?.answer('three')
+
+    expect([await text(plain), await text(refreshed)]).toEqual(['MISS two', 'MISS three'])
   })
 
   it('keeps nothing when the TTL is 0, and still shares a flight', async () => {
@@ -216,147 +232,18 @@ describe('absence', () => {
 
     expect(cache.size).toBe(100)
   })
-})
 
-describe('an unreachable service', () => {
-  const warmed = async (limits: Partial<CacheLimits> = {}) => {
-    const all = setUp({ ttlMs: 1_000, maxStaleMs: 5_000, ...limits })
-    const first = all.cache.read(key, all.load, all.call())
-    all.asked[0]?.answer('one')
-    await first
-    return all
-  }
-
-  it('is bridged with the old value, marked STALE, until TTL + maxStale', async () => {
-    const { cache, clock, call } = await warmed()
-    const failing = (): Promise<SecretRecord> => Promise.reject(down())
-
-    clock.advance(5_999)
-    const bridged = await text(cache.read(key, failing, call()))
-    clock.advance(1)
-    const over = await cache.read(key, failing, call()).catch((error: LatchkeyError) => error.code)
-
-    expect(bridged).toBe('STALE one')
-    expect(over).toBe('provider_unavailable')
-  })
-
-  it('is asked at most once a back-off step', async () => {
-    const { cache, clock, call } = await warmed()
-    let calls = 0
-    const failing = (): Promise<SecretRecord> => {
-      calls += 1
-      return Promise.reject(down())
-    }
-
-    for (let step = 0; step < 30; step += 1) {
-      clock.advance(100)
-      await cache.read(key, failing, call())
-    }
-
-    expect(calls).toBe(2)
-  })
-
-  it.each(['provider_denied', 'not_found', 'version_disabled'] as const)('is not what %s means: the old value ends at once', async (code) => {
-    const { cache, clock, call } = await warmed()
-    clock.advance(1_000)
-
-    const refused = await cache.read(key, () => Promise.reject(new LatchkeyError(code, 'x')), call()).catch((error: LatchkeyError) => error.code)
-    const after = await cache.read(key, () => Promise.reject(down()), call()).catch((error: LatchkeyError) => error.code)
-
-    expect(refused).toBe(code)
-    expect(after).not.toBe('STALE')
-    expect(after).toBe(code === 'not_found' ? 'not_found' : 'provider_unavailable')
-  })
-
-  it('fails a read that asked for a refresh, and keeps the value for the others', async () => {
-    const { cache, call } = await warmed()
-
-    const refreshed = await cache.read(key, () => Promise.reject(down()), call(), true).catch((error: LatchkeyError) => error.code)
-
-    expect(refreshed).toBe('provider_unavailable')
-    expect(cache.peek(key)?.record.value.reveal()).toBe('one')
-  })
-})
-
-describe('invalidation', () => {
-  it('during a flight keeps the older answer out, and the next reader asks anew', async () => {
-    const { cache, load, asked, call } = setUp()
-    const early = cache.read(key, load, call())
-
-    cache.invalidate(key.secret)
-    const late = cache.read(key, load, call())
-    asked[1]?.answer('new')
-    await late
-    asked[0]?.answer('old')
-    await early
-
-    expect(asked).toHaveLength(2)
-    expect(cache.peek(key)?.record.value.reveal()).toBe('new')
-  })
-
-  it('takes every version and stage of a secret, and no other secret', async () => {
+  it('gives its places back when it is forgotten', async () => {
     const { cache, call } = setUp()
-    const neighbour = cacheKey('store\u0000other', '')
-    for (const each of [key, cacheKey(key.secret, 'v1'), neighbour]) await cache.read(each, () => Promise.resolve(recordOf('x')), call())
-
-    cache.invalidate(key.secret)
-
-    expect(cache.size).toBe(1)
-    expect(cache.peek(neighbour)?.state).toBe('HIT')
-  })
-
-  it('never lets a value back in that was asked for before the last write, whatever the order of events', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.constantFrom('read', 'land', 'write', 'tick'), { maxLength: 40 }), async (events) => {
-        const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000 })
-        const seenAt: number[] = []
-        let version = 0
-        let landed = 0
-        const waiting: Promise<unknown>[] = []
-        for (const event of events) {
-          if (event === 'read') {
-            waiting.push(cache.read(key, load, call()).catch(() => undefined))
-            while (seenAt.length < asked.length) seenAt.push(version)
-          }
-          if (event === 'land' && landed < asked.length) {
-            asked[landed]?.answer(String(seenAt[landed]))
-            landed += 1
-            for (let turn = 0; turn < 5; turn += 1) await Promise.resolve()
-          }
-          if (event === 'write') {
-            version += 1
-            cache.invalidate(key.secret)
-          }
-          if (event === 'tick') clock.advance(400)
-          const hit = cache.peek(key)
-          expect(hit === undefined || hit.record.value.reveal() === String(version)).toBe(true)
-        }
-        for (let rest = landed; rest < asked.length; rest += 1) asked[rest]?.answer(String(seenAt[rest]))
-        await Promise.all(waiting)
-      }),
-    )
-  })
-})
-
-describe('bounds', () => {
-  it('holds at most so many entries, and gives up the one used longest ago', async () => {
-    const { cache, call } = setUp({ maxEntries: 2 })
-    const keys = ['a', 'b', 'c'].map((secret) => (cacheKey(secret, '')))
-    for (const each of keys.slice(0, 2)) await cache.read(each, () => Promise.resolve(recordOf('x')), call())
-    cache.peek(keys[0] ?? key)
-
-    await cache.read(keys[2] ?? key, () => Promise.resolve(recordOf('x')), call())
-
-    expect(keys.map((each) => cache.peek(each)?.state)).toEqual(['HIT', undefined, 'HIT'])
-  })
-
-  it('holds at most so many bytes, and never a value that is larger alone', async () => {
-    const { cache, call } = setUp({ maxBytes: 10 })
-    for (const [secret, value] of [['a', '123456'], ['b', '123456'], ['c', '12345678901']] as const) {
-      await cache.read(cacheKey(secret, ''), () => Promise.resolve(recordOf(value)), call())
+    const keys = Array.from({ length: 100 }, (_, index) => cacheKey(`s${index}`, ''))
+    const readAll = async (): Promise<void> => {
+      for (const each of keys) await cache.read(each, () => Promise.reject(absent()), call()).catch(() => undefined)
     }
+    await readAll()
+    for (const each of keys) cache.invalidate(each.secret)
 
-    expect(cache.byteSize).toBe(6)
-    expect(cache.peek(cacheKey('b', ''))?.state).toBe('HIT')
+    await readAll()
+
+    expect(cache.size).toBe(100)
   })
 })
