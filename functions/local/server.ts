@@ -1,6 +1,6 @@
 // `npm start`: the whole of Latchkey on one address of this machine. It says what it found, or everything that is wrong and how to mend it.
 import { parseArgs } from 'node:util'
-import { parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
+import { isWeakMasterKey, parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
 import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
@@ -15,7 +15,6 @@ import { listen } from './listen.ts'
 import { helpText, isLoopback, startText } from './report.ts'
 
 const routes = [...readRoutes, ...keyRoutes, ...commonRoutes]
-const weakBelow = 32
 const stopWithinMs = 10_000
 /** What sysexits.h calls a configuration error. */
 const misconfigured = 78
@@ -32,8 +31,8 @@ const openWithKey = async (configuration: Configuration, runtime: Runtime, host:
   const found = await within(runtime.clock, (call) => latchkey.masterKey(call))
   const fix = 'Set LITELLM_MASTER_KEY, or general_settings.master_key, to at least 32 random characters, or leave HOST out.'
   if (!isLoopback(host) && found === undefined) throw new LatchkeyError('misconfigured', `HOST=${host} can be reached from other machines, and no master key is configured. ${fix}`)
-  if (!isLoopback(host) && found !== undefined && found.byteLength < weakBelow) throw new LatchkeyError('misconfigured', `HOST=${host} can be reached from other machines, and the master key has fewer than ${weakBelow} characters. ${fix}`)
-  if (found !== undefined) return { latchkey, ...(found.byteLength < weakBelow && configuration.masterKey.kind !== 'literal' ? { weak: true } : {}) }
+  if (!isLoopback(host) && found !== undefined && isWeakMasterKey(found)) throw new LatchkeyError('misconfigured', `HOST=${host} can be reached from other machines, and the master key has fewer than 32 characters. ${fix}`)
+  if (found !== undefined) return { latchkey, ...(isWeakMasterKey(found) && configuration.masterKey.kind !== 'literal' ? { weak: true } : {}) }
   await latchkey.close()
   const minted = `sk-${Buffer.from(runtime.random.bytes(32)).toString('base64url')}`
   const masterKey = { kind: 'literal', from: 'general_settings.master_key', value: SecretValue.of(minted), weak: false } as const

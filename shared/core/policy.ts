@@ -1,6 +1,6 @@
 // What one store may be asked, by LiteLLM's own settings: the access mode gates values, `hosted_keys` gates names, the prefix fences virtual keys.
 import { LatchkeyError } from './errors.ts'
-import { isBelow, isInternal, placeName } from './names.ts'
+import { isBelow, placeName } from './names.ts'
 import type { SecretName } from './secret.ts'
 
 /** LiteLLM's `access_mode`. */
@@ -24,13 +24,8 @@ export const mayReadValues = (policy: AccessPolicy): boolean => policy.accessMod
 /** Whether a name stands among the virtual keys, where reading needs the grant `keys:reveal`. A hosted name never does. */
 export const isKeyName = (policy: AccessPolicy, text: string): boolean => policy.prefix !== '' && isBelow(policy.prefix, text) && policy.hostedKeys?.has(text) !== true
 
-/** The name of a request as this store holds it. @throws invalid_request for a name outside the grammar or one of Latchkey's own records */
-export const nameOf = (policy: AccessPolicy, text: string): SecretName => {
-  if (isBelow(policy.prefix, text) && isInternal(text) && policy.hostedKeys?.has(text) !== true) {
-    throw new LatchkeyError('invalid_request', 'name: has a segment that begins with "__", which is reserved for Latchkey\'s own records', { param: 'name' })
-  }
-  return placeName(text, policy.prefix, policy.hostedKeys)
-}
+/** The name of a request as this store holds it. @throws invalid_request for a name outside the grammar, which has no room for Latchkey's own records */
+export const nameOf = (policy: AccessPolicy, text: string): SecretName => placeName(text, policy.prefix, policy.hostedKeys)
 
 /** @throws forbidden naming the setting to change */
 export const checkRead = (policy: AccessPolicy, store: string, name: string): void => {

@@ -48,6 +48,17 @@ describe('reading', () => {
     expect(calls).toEqual(['read'])
   })
 
+  it('answers each version and stage by itself, before and after the current one', async () => {
+    const { store, call } = await open()
+    for (const value of ['one', 'two', 'three']) await store.put({ name: 'A', value: SecretValue.of(value) }, call())
+
+    const asked = [{ version: '1' }, { version: '2' }, {}, { stage: 'previous' as const }, { version: '1' }, { stage: 'current' as const }]
+    const values: string[] = []
+    for (const at of asked) values.push((await store.read({ name: 'A', ...at }, call())).value.reveal())
+
+    expect(values).toEqual(['one', 'two', 'three', 'two', 'one', 'three'])
+  })
+
   it('tells an absent secret from an absent version', async () => {
     const { store, seed, call } = await open()
     await seed('A', 'x')
@@ -171,6 +182,15 @@ describe('the policy', () => {
     await seed('A', 'x')
 
     expect(await codeOf(store.read({ name: 'A' }, call()))).toBe(outcome)
+  })
+
+  it('knows virtual keys by their prefix, but for what the operator hosts there', async () => {
+    const { store } = await open({ policy: { hostedKeys: new Set(['litellm/hosted', 'litellm/odd name']) } })
+    const bare = (await open({ policy: { prefix: '' } })).store
+
+    expect(['litellm/key', 'litellm/hosted', 'litellm-other', 'OPENAI'].map((name) => store.isKeyName(name))).toEqual([true, false, false, false])
+    expect(['litellm/key', 'litellm/hosted', 'litellm/odd name', 'OPENAI'].map((name) => store.nameOf(name).place)).toEqual(['created', 'hosted', 'hosted', 'hosted'])
+    expect([bare.isKeyName('anything'), bare.nameOf('anything').place]).toEqual([false, 'created'])
   })
 
   it('read_only refuses writing, before any call', async () => {
@@ -334,7 +354,7 @@ describe('reading across stores', () => {
     get: (target, property: keyof SecretProvider) => (property === 'read' || property === 'readMany' ? () => Promise.reject(new LatchkeyError(code, 'no')) : target[property]),
   })
 
-  const two = async (code?: 'provider_unavailable' | 'provider_denied', fallback: readonly string[] = []) => {
+  const two = async (code?: 'provider_unavailable' | 'provider_denied', fallback: readonly string[] = [], behind = true) => {
     const first = await open({ name: 'default' })
     const second = await open({ name: 'environment' })
     await second.seed('B', 'from second')
@@ -342,7 +362,7 @@ describe('reading across stores', () => {
     await first.seed('A', 'from first')
     const broken = code === undefined ? first.store : new SecretStore({ ...first.store, cache: new SecretCache(first.clock), clock: first.clock, random: testRuntime().random, provider: new Proxy(first.provider, failing(code)) })
     const stores = new Map([['default', broken], ['environment', second.store]])
-    return { reader: createReader({ stores, order: ['default', 'environment'], fallback: new Set(fallback), environment: second.store }), call: first.call }
+    return { reader: createReader({ stores, order: ['default', 'environment'], fallback: new Set(fallback), ...(behind ? { environment: second.store } : {}) }), call: first.call }
   }
 
   it('moves on after a confirmed absence only, and says where the value came from', async () => {
@@ -370,6 +390,12 @@ describe('reading across stores', () => {
 
     expect([one.store, one.value.reveal()]).toEqual(['environment', 'from second'])
     expect(many).toMatchObject({ store: 'environment' })
+  })
+
+  it('ends with the failure where there is no environment to fall back to', async () => {
+    const { reader, call } = await two('provider_denied', ['default'], false)
+
+    expect(await codeOf(reader.read({ name: 'A' }, call()))).toBe('provider_denied')
   })
 
   it('asks one store when the request names it', async () => {

@@ -11,7 +11,7 @@ export interface Reader {
   read(ref: SecretRef, call: Call, how?: { readonly refresh?: boolean }): Promise<StoreRead>
   /** In the order asked; each name succeeds or fails by itself. */
   readMany(names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]>
-  /** The store a request names, else the first of the read order. @throws invalid_request */
+  /** The store of that name. Default: `default`, where writes and virtual keys go. @throws invalid_request */
   store(name?: string): SecretStore
 }
 
@@ -64,7 +64,7 @@ export const createReader = (options: ReadingOptions): Reader => {
   }
 
   return {
-    store: (name) => (name === undefined ? (ordered[0] ?? named('default')) : named(name)),
+    store: (name = 'default') => named(name),
     read,
     peek: (ref) => {
       let absence: unknown
