@@ -2,38 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { SecretCache } from '../../shared/core/cache.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { createdName, hostedName } from '../../shared/core/names.ts'
-import type { AccessPolicy } from '../../shared/core/policy.ts'
-import type { SecretProvider } from '../../shared/core/provider.ts'
-import { createReader } from '../../shared/core/stores/reading.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { SecretStore } from '../../shared/core/store.ts'
-import { memory } from '../../shared/providers/memory.ts'
 import { callOf, testRuntime } from '../support/runtime.ts'
-
-const open = async (given: { policy?: Partial<AccessPolicy>; name?: string; without?: readonly (keyof SecretProvider)[] } = {}) => {
-  const runtime = testRuntime()
-  const opened = await memory.open({ recovery_window_seconds: 3_600 }, runtime, { kind: 'operator' })
-  const calls: string[] = []
-  const provider = new Proxy(opened, {
-    get: (target, property: keyof SecretProvider) => {
-      const member = target[property]
-      if (given.without?.includes(property) === true) return undefined
-      if (typeof member !== 'function') return member
-      return (...args: never[]) => {
-        calls.push(property)
-        return (member as (...rest: never[]) => unknown)(...args)
-      }
-    },
-  })
-  const policy: AccessPolicy = { accessMode: 'read_and_write', prefix: 'litellm', storeVirtualKeys: true, ...given.policy }
-  const name = given.name ?? 'default'
-  const store = new SecretStore({ name, system: 'memory', provider, policy, cache: new SecretCache(runtime.clock), clock: runtime.clock, random: runtime.random })
-  const seed = (text: string, value: string, labels?: Record<string, string>) =>
-    opened.write?.({ name: hostedName(text), value: SecretValue.of(value), expect: 'any', operation: `seed-${text}-`.padEnd(40, '0') + calls.length, stage: 'current', ...(labels === undefined ? {} : { labels }) }, callOf(runtime.clock))
-  return { store, provider: opened, calls, seed, clock: runtime.clock, call: () => callOf(runtime.clock) }
-}
-
-const codeOf = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'answered', (error: unknown) => (error instanceof LatchkeyError ? error.code : String(error)))
+import { codeOf, open } from './opened-store.ts'
 
 describe('reading', () => {
   it('answers the value, its version and where it came from, and the second time from memory', async () => {
@@ -346,62 +318,5 @@ describe('listing', () => {
     const page = await store.list({ prefix: '', limit: 10 }, call())
 
     expect(page.items.map((facts) => facts.name.text)).toEqual(['A'])
-  })
-})
-
-describe('reading across stores', () => {
-  const failing = (code: 'provider_unavailable' | 'provider_denied'): ProxyHandler<SecretProvider> => ({
-    get: (target, property: keyof SecretProvider) => (property === 'read' || property === 'readMany' ? () => Promise.reject(new LatchkeyError(code, 'no')) : target[property]),
-  })
-
-  const two = async (code?: 'provider_unavailable' | 'provider_denied', fallback: readonly string[] = [], behind = true) => {
-    const first = await open({ name: 'default' })
-    const second = await open({ name: 'environment' })
-    await second.seed('B', 'from second')
-    await second.seed('A', 'from second')
-    await first.seed('A', 'from first')
-    const broken = code === undefined ? first.store : new SecretStore({ ...first.store, cache: new SecretCache(first.clock), clock: first.clock, random: testRuntime().random, provider: new Proxy(first.provider, failing(code)) })
-    const stores = new Map([['default', broken], ['environment', second.store]])
-    return { reader: createReader({ stores, order: ['default', 'environment'], fallback: new Set(fallback), ...(behind ? { environment: second.store } : {}) }), call: first.call }
-  }
-
-  it('moves on after a confirmed absence only, and says where the value came from', async () => {
-    const { reader, call } = await two()
-
-    const answers = await Promise.all([reader.read({ name: 'A' }, call()), reader.read({ name: 'B' }, call())])
-
-    expect(answers.map((answer) => [answer.value.reveal(), answer.store])).toEqual([['from first', 'default'], ['from second', 'environment']])
-    expect(reader.peek({ name: 'B' })?.store).toBe('environment')
-    expect(await codeOf(reader.read({ name: 'C' }, call()))).toBe('not_found')
-  })
-
-  it.each(['provider_unavailable', 'provider_denied'] as const)('ends with %s, not with the next store', async (code) => {
-    const { reader, call } = await two(code)
-
-    expect(await codeOf(reader.read({ name: 'B' }, call()))).toBe(code)
-    expect((await reader.readMany(['B'], call()))[0]).toMatchObject({ code })
-  })
-
-  it('answers a failure from the environment only where the operator wrote it', async () => {
-    const { reader, call } = await two('provider_denied', ['default'])
-
-    const one = await reader.read({ name: 'A' }, call())
-    const [many] = await reader.readMany(['A'], call())
-
-    expect([one.store, one.value.reveal()]).toEqual(['environment', 'from second'])
-    expect(many).toMatchObject({ store: 'environment' })
-  })
-
-  it('ends with the failure where there is no environment to fall back to', async () => {
-    const { reader, call } = await two('provider_denied', ['default'], false)
-
-    expect(await codeOf(reader.read({ name: 'A' }, call()))).toBe('provider_denied')
-  })
-
-  it('asks one store when the request names it', async () => {
-    const { reader, call } = await two()
-
-    expect((await reader.read({ name: 'A', store: 'environment' }, call())).value.reveal()).toBe('from second')
-    await expect(reader.read({ name: 'A', store: 'nope' }, call())).rejects.toMatchObject({ code: 'invalid_request', details: { param: 'store' } })
   })
 })
