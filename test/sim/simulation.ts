@@ -199,9 +199,9 @@ export class Simulation {
     }
   }
 
-  /** R-5 of the operations page: where tags are mirrors, what a deletion of the same name left behind may no longer say whether an older operation took effect. */
-  #mayNotKnow({ wish, operationId }: Attempt): boolean {
-    return this.shape.name === 'staged' && this.attempts.some((other) => other.operationId !== operationId && other.wish.verb === 'delete' && other.wish.alias === wish.alias && this.oracle.applied(other.operationId))
+  /** R-5 of the operations page: where tags are mirrors, what a deletion of the same name left behind may not tell a repetition whether its operation took effect. */
+  #mayNotKnow({ wish, operationId, number }: Attempt): boolean {
+    return this.shape.name === 'staged' && number > 0 && this.attempts.some((other) => other.operationId !== operationId && other.wish.verb === 'delete' && other.wish.alias === wish.alias && this.oracle.applied(other.operationId))
   }
 
   /** Runs what is waiting, in order, without faults, until nothing waits. */

@@ -1,8 +1,8 @@
 // Finding the file, and what is said of text that is not YAML: one place, one fix, nothing of the file but the names of settings.
 import { describe, expect, it } from 'vitest'
-import { loadConfigFile, parseConfigText, type ConfigFile } from '../../functions/local/config-file.ts'
-import { LatchkeyError } from '../../shared/core/errors.ts'
-import { envOf, filesOf } from '../support/runtime.ts'
+import { loadConfigFile, parseConfigText, type ConfigFile } from '../../../functions/local/config-file.ts'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
+import { envOf, filesOf } from '../../support/runtime.ts'
 
 const load = (given: { argument?: string; variable?: string; files?: Record<string, string | Uint8Array> }): Promise<ConfigFile> =>
   loadConfigFile(given.argument, envOf(given.variable === undefined ? {} : { CONFIG_FILE_PATH: given.variable }), filesOf(given.files ?? {}))

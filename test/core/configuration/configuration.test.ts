@@ -1,10 +1,10 @@
 // The default store, LiteLLM's settings and their combinations; the documented files are in configuration-litellm.test.ts.
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { isWeakMasterKey, parseConfiguration, type Configuration, type Warning } from '../../shared/core/configuration.ts'
-import { LatchkeyError, type Issue } from '../../shared/core/errors.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
-import { envOf } from '../support/runtime.ts'
+import { isWeakMasterKey, parseConfiguration, type Configuration, type Warning } from '../../../shared/core/configuration.ts'
+import { LatchkeyError, type Issue } from '../../../shared/core/errors.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { envOf } from '../../support/runtime.ts'
 
 type Given = { env?: Record<string, string>; loopback?: boolean }
 

@@ -1,10 +1,10 @@
 // The top-level key `latchkey:`, stores, read order, cache, callers, and references.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
-import { collectReferences, parseRef, referenceSource, storesFor } from '../../shared/core/configuration/references.ts'
-import { LatchkeyError } from '../../shared/core/errors.ts'
-import { envOf } from '../support/runtime.ts'
+import { parseConfiguration, type Configuration } from '../../../shared/core/configuration.ts'
+import { collectReferences, parseRef, referenceSource, storesFor } from '../../../shared/core/configuration/references.ts'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
+import { envOf } from '../../support/runtime.ts'
 
 const parse = (input: unknown, env: Record<string, string> = {}): Configuration => parseConfiguration(input, { env: envOf(env), loopback: true }).configuration
 

@@ -1,11 +1,11 @@
 // LiteLLM's documented files, and what each must mean: the folder's own expected.json decides. What later issues answer is printed as pending by name.
 import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parseConfigText } from '../../functions/local/config-file.ts'
-import { parseConfiguration, type Configuration, type MasterKeyPlan, type Reference } from '../../shared/core/configuration.ts'
-import { LatchkeyError } from '../../shared/core/errors.ts'
-import { hostedName, joinPrefix, slugHashCodec } from '../../shared/core/names.ts'
-import { envOf } from '../support/runtime.ts'
+import { parseConfigText } from '../../../functions/local/config-file.ts'
+import { parseConfiguration, type Configuration, type MasterKeyPlan, type Reference } from '../../../shared/core/configuration.ts'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
+import { hostedName, joinPrefix, slugHashCodec } from '../../../shared/core/names.ts'
+import { envOf } from '../../support/runtime.ts'
 
 interface ExpectedWarning {
   readonly path: string
@@ -37,7 +37,7 @@ interface Malformed {
   readonly then_equals: string
 }
 
-const folder = new URL('../fixtures/litellm/', import.meta.url)
+const folder = new URL('../../fixtures/litellm/', import.meta.url)
 const textOf = (file: string): string => readFileSync(new URL(file, folder), 'utf8')
 const parse = (text: string): Promise<unknown> => parseConfigText(Buffer.from(text), 'config.yaml')
 const expected = JSON.parse(textOf('expected.json')) as {
