@@ -1,7 +1,7 @@
-// The key engine under the simulator: random schedules from two seeds and the small scope.
+// The key engine under the simulator: random schedules from two seeds.
 import { describe, expect, it } from 'vitest'
-import { smallScope, tally, totals } from './report.ts'
-import { overtaken, randomSchedule, shrink, type RandomSchedule } from './schedule.ts'
+import { tally, totals } from './report.ts'
+import { randomSchedule, shrink, type RandomSchedule } from './schedule.ts'
 import { shapes } from './shapes.ts'
 
 const schedules = Number(process.env['SIM_SCHEDULES'] ?? 300)
@@ -31,21 +31,6 @@ describe.each(shapes)('keys on $name', (shape) => {
 
     expect(failure).toBe('')
     console.log(totals(shape, seeds, seen, (performance.now() - began) / 1000))
-  })
-
-  it('survive any one fault or pause of one operation beside another', { timeout: 300_000 }, async () => {
-    const outcomes = await smallScope(shape, schedules >= 2000 ? 1 : 7)
-
-    expect(outcomes.map(({ violation, trace }) => violation === undefined ? '' : [violation.message, ...trace].join('\n')).filter((text) => text !== '')).toEqual([])
-    expect(outcomes.length).toBeGreaterThan(100)
-  })
-})
-
-describe.each(shapes)('a rotation on $name', (shape) => {
-  it('leaves the key alone that was created under its alias while it stood still', async () => {
-    const outcomes = await Promise.all(Array.from({ length: 16 }, (_, pause) => overtaken(shape, pause + 1)))
-
-    expect(outcomes.map(({ violation }) => violation?.message).filter((message) => message !== undefined)).toEqual([])
   })
 })
 
