@@ -106,6 +106,30 @@ describe('the master key', () => {
   })
 })
 
+describe('a master key that stands elsewhere', () => {
+  it('may be a literal, or a secret of a named store', async () => {
+    const literal = await open({ general_settings: { master_key: master } }, { env: {} })
+    const named = await open({ general_settings: { master_key: 'secret://vault/MASTER' }, latchkey: { default_store: memoryStore(), stores: { vault: memoryStore() } } }, { env: {} })
+    const { SecretValue } = await import('../shared/core/secret.ts')
+    await named.latchkey.stores.get('vault')?.put({ name: 'MASTER', value: SecretValue.of(master) }, named.call())
+
+    const statuses = [(await literal.send('GET /whoami')).status, (await named.send('GET /whoami')).status]
+
+    expect(statuses).toEqual([200, 200])
+  })
+
+  it('is absent where nobody set one, and a failure of its store is a failure', async () => {
+    const none = await open({ latchkey: { default_store: memoryStore() } }, { env: {} })
+    const broken = await open({ latchkey: { default_store: memoryStore({ primary_secret_name: 'all' }) } }, { env: { LITELLM_MASTER_KEY: master } })
+    const { SecretValue } = await import('../shared/core/secret.ts')
+    await broken.latchkey.stores.get('default')?.provider.write?.({ name: { text: 'all', place: 'hosted' }, value: SecretValue.of('no json'), expect: 'any', operation: 'o'.repeat(32), stage: 'current' }, broken.call())
+
+    const outcome = [await none.latchkey.masterKey(none.call()), await broken.latchkey.masterKey(broken.call()).catch((error: LatchkeyError) => error.code)]
+
+    expect(outcome).toEqual([undefined, 'misconfigured'])
+  })
+})
+
 describe('a deleted key', () => {
   it('is absent for whoever may read tokens, in every version it had', async () => {
     const token = 'token-of-a-revealer'

@@ -76,6 +76,55 @@ describe('what a store asks of its provider', () => {
   })
 })
 
+describe('a store whose provider knows no labels', () => {
+  it('cannot know what is ours: what is there is overwritten only when adopted', async () => {
+    const { store, call } = await storeOver(({ traits }) => ({ traits: { ...traits, write: { guarantee: 'detected', softDelete: true, labels: 'none' } } }))
+
+    const outcomes = [
+      await codeOf(store.put({ name: 'A', value: SecretValue.of('1') }, call())),
+      await codeOf(store.put({ name: 'A', value: SecretValue.of('2') }, call())),
+      await codeOf(store.put({ name: 'A', value: SecretValue.of('2'), adopt: true }, call())),
+    ]
+
+    expect(outcomes).toEqual(['answered', 'already_exists', 'answered'])
+  })
+})
+
+describe('a provider that answers strangely', () => {
+  it('fewer secrets than it was asked for, a tombstone among many, no version: each is what it is', async () => {
+    const few = await storeOver(() => ({ readMany: async () => [] }))
+    const many = await storeOver(() => ({}))
+    const bare = await storeOver((provider) => ({ write: async (request, own) => ({ outcome: (await (provider.write as NonNullable<SecretProvider['write']>)(request, own)).outcome }) }))
+    await many.provider.write?.({ name: createdName('litellm/gone'), value: SecretValue.of('revoked'), expect: 'absent', operation: `2-delete-${'0'.repeat(32)}`, stage: 'current' }, many.call())
+
+    const outcomes = [(await few.store.readMany(['A'], few.call()))[0], (await many.store.readMany(['litellm/gone'], many.call()))[0], await bare.store.put({ name: 'A', value: SecretValue.of('x') }, bare.call())]
+
+    expect(outcomes).toMatchObject([{ code: 'internal' }, { code: 'not_found' }, { name: 'A', changed: true, created: true }])
+  })
+
+  it('a vanished secret between two calls is absent', async () => {
+    const gone = (): Promise<never> => Promise.reject(new LatchkeyError('not_found', 'gone'))
+    const { store, provider, call } = await storeOver(() => ({ remove: gone, recover: gone }))
+    await provider.write?.({ name: hostedName('A'), value: SecretValue.of('x'), expect: 'any', operation: 'o'.repeat(32), stage: 'current', labels: { 'managed-by': 'latchkey' } }, call())
+
+    await expect(store.remove('A', {}, call())).rejects.toMatchObject({ code: 'not_found', message: 'No secret "A" in store "default" (memory).' })
+    await expect(store.recover('A', call())).rejects.toMatchObject({ code: 'not_found' })
+    await expect(store.describe(hostedName('B'), call())).rejects.toMatchObject({ code: 'not_found', message: 'No secret "B" in store "default" (memory).' })
+  })
+})
+
+describe('a primary secret', () => {
+  it('may be named by its full ARN, and is read whole for many names in single reads', async () => {
+    const arn = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:all-AbCdEf'
+    const { store, provider, call } = await storeOver(() => ({}), { primarySecretName: arn })
+    await provider.write?.({ name: { text: arn, place: 'native' }, value: SecretValue.of('{"A":"1","B":"2"}'), expect: 'any', operation: 'o'.repeat(32), stage: 'current' }, call())
+
+    const answers = await store.readMany(['A', 'B', 'C'], call())
+
+    expect(answers.map((answer) => (answer instanceof LatchkeyError ? answer.code : answer.value.reveal()))).toEqual(['1', '2', 'not_found'])
+  })
+})
+
 describe('what a store refuses before any call', () => {
   it.each([
     ['a value at the limit is taken', 'x'.repeat(65_536), {}, 'answered'],
