@@ -3,6 +3,7 @@
 import { isCode, LatchkeyError } from './errors.ts'
 import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
 import { createKey } from './keys/create.ts'
+import { findKey } from './keys/finding.ts'
 import { keyLabels } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
@@ -58,7 +59,7 @@ export class KeyLifecycle {
       const { items, cursor } = await this.#house.records.list(page, call)
       return { items: items.map((record) => this.#house.answers.info(record)), ...(cursor === undefined ? {} : { cursor }) }
     }
-    const record = await this.#house.records.find({ alias, ...(query.teamId === undefined ? {} : { teamId: query.teamId }) }, call)
+    const record = await findKey(this.#house.records, { alias, ...(query.teamId === undefined ? {} : { teamId: query.teamId }) }, call)
     const shown = record !== undefined && record.complete && !record.revoked && record.current !== undefined && (query.teamId === undefined || this.#house.records.teamOf(record) === query.teamId)
     return { items: shown ? [this.#house.answers.info(record)] : [] }
   }
@@ -70,21 +71,25 @@ export class KeyLifecycle {
    */
   async verify(token: SecretValue, call: Call): Promise<VerifyAnswer> {
     if (!mayReadValues(this.#house.store.policy)) throw new LatchkeyError('forbidden', `Tokens cannot be verified with "${this.#house.store.name}": key_management_settings.access_mode is write_only, so no value may be read.`)
-    const record = await this.#house.records.find({ token }, call)
-    const now = this.#house.options.clock.now()
-    const live = record?.complete === true && !record.revoked && record.current !== undefined && (record.notAfter === undefined || record.notAfter.getTime() > now)
-    const accepted = live ? [{ id: record.current?.id ?? '', until: record.notAfter }, ...this.#house.answers.graces(record).map(({ before, until }) => ({ id: before, until }))] : []
-    for (const { id, until } of accepted) {
-      const value = await this.#house.records.read(record?.name ?? { text: '', place: 'created' }, id, call).catch((error: unknown) => {
+    const record = await findKey(this.#house.records, { token }, call)
+    const keyId = record?.keyId
+    const current = record?.current
+    const ended = record?.notAfter !== undefined && record.notAfter.getTime() <= this.#house.options.clock.now()
+    if (record === undefined || keyId === undefined || current === undefined || !record.complete || record.revoked || ended) {
+      token.equals(unknownToken)
+      return { valid: false }
+    }
+    const graces = this.#house.answers.graces(record).map(({ before, until }) => ({ id: before, until }))
+    for (const { id, until } of [{ id: current.id, until: record.notAfter }, ...graces]) {
+      const value = await this.#house.records.read(record.name, id, call).catch((error: unknown) => {
         if (isCode(error, 'not_found', 'version_disabled')) return unknownToken
         throw error
       })
-      if (!token.equals(value) || record === undefined) continue
+      if (!token.equals(value)) continue
       const ends = [until, record.notAfter].filter((date) => date !== undefined).toSorted((a, b) => a.getTime() - b.getTime())[0]
       const teamId = this.#house.records.teamOf(record)
-      return { valid: true, ...(record.keyId === undefined ? {} : { keyId: record.keyId }), ...(teamId === undefined ? {} : { teamId }), ...(ends === undefined ? {} : { notAfter: ends }) }
+      return { valid: true, keyId, ...(teamId === undefined ? {} : { teamId }), ...(ends === undefined ? {} : { notAfter: ends }) }
     }
-    token.equals(unknownToken)
     return { valid: false }
   }
 }

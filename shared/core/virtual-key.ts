@@ -111,8 +111,8 @@ export const mintToken = (keyId: string, random: Random): SecretValue => {
 
 /** The key id that a minted token carries; nothing for a token that Latchkey did not mint. Says nothing about whether it is accepted. */
 export const mintedKeyId = (token: SecretValue): string | undefined => {
-  const match = token.isText ? /^(sk-([a-z2-7]{16})-[0-9A-Za-z]{32})-([0-9A-Za-z]{6})$/.exec(token.reveal()) : null
-  return match !== null && checksum(match[1] ?? '') === match[3] ? match[2] : undefined
+  const [, body, keyId, sum] = (token.isText ? /^(sk-([a-z2-7]{16})-[0-9A-Za-z]{32})-([0-9A-Za-z]{6})$/.exec(token.reveal()) : null) ?? []
+  return body !== undefined && checksum(body) === sum ? keyId : undefined
 }
 
 /** Whether a caller's own token has the form that LiteLLM accepts: `sk-` and printable ASCII without spaces, at most 512 characters. */

@@ -65,7 +65,7 @@ describe('the ways out', () => {
 
   it('for a secret are these files, and no other opens a SecretValue', () => {
     expect(running.filter(opensSecrets).map(({ path }) => path).toSorted()).toEqual([
-      'shared/core/keys/records.ts',
+      'shared/core/keys/finding.ts',
       'shared/core/secret.ts',
       'shared/core/stores/property.ts',
       'shared/core/virtual-key.ts',

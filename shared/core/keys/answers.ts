@@ -55,7 +55,7 @@ export class KeyAnswers {
     if (!mayReadValues(this.#store.policy)) return { keyWithheld: 'write_only' }
     const at = stampOf(record, operation.id)?.at ?? record.current?.created
     if (again && at !== undefined && this.#now - at.getTime() > (this.#options.revealWindowMs ?? 900_000)) return { keyWithheld: 'reveal_expired' }
-    return { key: await this.#records.read(record.name, record.current?.id ?? '', call) }
+    return { key: await this.#records.read(record.name, record.current?.id, call) }
   }
 
   /** What `/key/info` shows. */

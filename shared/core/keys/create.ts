@@ -6,10 +6,13 @@ import type { Version } from '../secret.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
-import { keyLabels, readKeyRecord, stampOf, standingOf } from './record.ts'
+import { keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { refuseDoubtful } from './refusals.ts'
 import type { KeyHouse, Progress } from './steps.ts'
 import { requireFreeToken } from './supplied-token.ts'
+
+const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes'): LatchkeyError =>
+  new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', applied, ...(recoverableUntil === undefined ? {} : { recoverableUntil }) })
 
 /** @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
 export const createKey = async ({ store, records, steps, answers, options }: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
@@ -44,15 +47,14 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     if (alias !== undefined) await records.writeIndex(keyId, name, call)
     if (token !== undefined) await records.writeIndex(tokenHash(token), name, call)
     const value = (progress.epoch === epoch ? progress.token : undefined) ?? token ?? mintToken(keyId, options.random)
-    const written = operationText(epoch, operation)
     progress.applied = 'unknown'
     try {
       const outcome = await records.send('write', name, call, {
-        ...{ name, value, operation: written, epoch, stage: 'current', ...extras },
+        ...{ name, value, operation: operationText(epoch, operation), epoch, stage: 'current', ...extras },
         ...(before === undefined ? { expect: 'absent', labels: labelsOf(1) } : { expect: { version: before }, before }),
       })
       if (outcome.outcome === 'written' || operation.digest === undefined) Object.assign(progress, { epoch, token: value })
-      return outcome.outcome === 'written' ? (outcome.version ?? { id: '', stages: ['current'], enabled: true, operation: written }) : undefined
+      return outcome.outcome === 'written' ? outcome.version : undefined
     } catch (error) {
       if (operation.digest === undefined) Object.assign(progress, { epoch, token: value })
       if (!isCode(error, 'already_exists', 'soft_deleted', 'conflict', 'not_found')) throw error
@@ -65,11 +67,14 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     if (record === undefined) {
       const current = await write(progress, 1)
       if (current === undefined) return 'again'
-      return answers.answer(readKeyRecord(name, { name, nativeName: name.text, current, labels: labelsOf(1), created: new Date(now) }), operation, { ...(progress.token === undefined ? {} : { key: progress.token }) })
+      const made = readKeyRecord(name, { name, nativeName: name.text, current, labels: labelsOf(1), created: new Date(now) })
+      return answers.answer(made, operation, await answers.reveal(made, operation, progress.token, false, call))
     }
     const standing = standingOf(record, operation.id)
     const stamp = stampOf(record, operation.id)
     refuseOtherBody(stamp, operation)
+    // Nobody but this operation makes a key of this id.
+    if (record.keyId === keyId && record.current === undefined && !record.revoked) throw softDeleted(record, 'yes')
     if (standing === 'current') {
       progress.applied = 'yes'
       // Once the lease may run out before this request ends, somebody else may be writing over the unfinished creation: then only a conditional write decides.
@@ -88,8 +93,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     progress.applied = 'no'
     if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
     if (record.current === undefined) {
-      const until = record.facts.recoverableUntil
-      if (!record.revoked) throw new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', ...(until === undefined ? {} : { recoverableUntil: until }) })
+      if (!record.revoked) throw softDeleted(record, 'no')
       await records.send('recover', name, call, name)
       return 'again'
     }

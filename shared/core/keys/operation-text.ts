@@ -16,8 +16,8 @@ export interface WonEpoch {
 
 /** The inverse of {@link operationText}; nothing for versions that no key operation wrote. */
 export const parseOperation = (text: string | undefined): WonEpoch | undefined => {
-  const match = /^(\d{1,9})-(create|rotate|delete)-([0-9a-f]{32})$/.exec(text ?? '')
-  return match === null ? undefined : { epoch: Number(match[1]), verb: match[2] as Verb, id: match[3] ?? '' }
+  const [, epoch, verb, id] = /^(\d{1,9})-(create|rotate|delete)-([0-9a-f]{32})$/.exec(text ?? '') ?? []
+  return id === undefined ? undefined : { epoch: Number(epoch), verb: verb as Verb, id }
 }
 
 /** Whether a version ends its key: a text that cannot be a token, made current by a deletion. */

@@ -60,7 +60,7 @@ export const parseStamp = (text: string | undefined): Stamp | undefined => {
   const [id = '', verb = '', step = '', at = '', before = '-', until = '-', digest = '-', ...more] = (text ?? '').split(' ')
   if (!/^[0-9a-f]{32}$/.test(id) || !/^(create|rotate|delete)$/.test(verb) || !/^(rotating|revoking|done)$/.test(step) || Number.isNaN(Date.parse(at))) return undefined
   const keyId = more.find((field) => field.startsWith('key='))?.slice('key='.length)
-  const [, keptBefore, keptUntil] = /^kept=(.+)=([^=]+)$/.exec(more.find((field) => field.startsWith('kept=')) ?? '') ?? []
+  const [, keptBefore, keptUntil = ''] = /^kept=(.+)=([^=]+)$/.exec(more.find((field) => field.startsWith('kept=')) ?? '') ?? []
   return {
     id,
     verb: verb as Verb,
@@ -70,7 +70,7 @@ export const parseStamp = (text: string | undefined): Stamp | undefined => {
     ...(Number.isNaN(Date.parse(until)) ? {} : { until: new Date(until) }),
     ...(digest === '-' ? {} : { digest }),
     ...(keyId === undefined ? {} : { keyId }),
-    ...(keptBefore === undefined || Number.isNaN(Date.parse(keptUntil ?? '')) ? {} : { kept: { before: keptBefore, until: new Date(keptUntil ?? '') } }),
+    ...(keptBefore === undefined || Number.isNaN(Date.parse(keptUntil)) ? {} : { kept: { before: keptBefore, until: new Date(keptUntil) } }),
   }
 }
 
@@ -106,12 +106,12 @@ export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undef
   if (wasSeen(entries.join(' '), evicted.id)) return undefined
   entries.push(`${evicted.id.slice(0, seenCharacters)}.${epoch}.${Math.floor(evicted.at.getTime() / 60_000).toString(36)}`)
   while (entries.join(' ').length > how.maxBytes) {
-    const oldest = entries.toSorted((a, b) => bornAt(a) - bornAt(b))[0] ?? ''
+    const oldest = Math.min(...entries.map(bornAt))
     if (!how.force) {
-      const retryAfter = Math.max(1, Math.ceil((bornAt(oldest) + rememberedMs - how.now) / 1000))
+      const retryAfter = Math.max(1, Math.ceil((oldest + rememberedMs - how.now) / 1000))
       throw new LatchkeyError('throttled', `This key has no room to remember another Idempotency-Key: ${entries.length - 1} were used within 24 hours. Nothing was done; wait for Retry-After.`, { retryAfter, applied: 'no' })
     }
-    entries.splice(entries.indexOf(oldest), 1)
+    entries.splice(entries.findIndex((entry) => bornAt(entry) === oldest), 1)
   }
   return entries.join(' ')
 }

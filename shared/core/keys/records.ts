@@ -1,5 +1,5 @@
-// What the key lifecycle sees of a store: keys under their names, found by id or hash, changed one provider call at a time. It knows no service: what
-// differs stands in the provider. The index below `__latchkey/index/` is a hint, never trusted without reading the secret that it names.
+// What the key lifecycle sees of a store: keys under their names, changed one provider call at a time. It knows no service: what differs stands in the
+// provider. How a key is found by id or hash: `finding.ts`.
 import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
 import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
@@ -9,7 +9,6 @@ import type { AccessPolicy } from '../policy.ts'
 import type { SecretProvider } from '../provider.ts'
 import type { Call, Clock } from '../runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName } from '../secret.ts'
-import { mintedKeyId, tokenHash, type KeyTarget } from '../virtual-key.ts'
 
 /** What the records need of a store. */
 export interface KeyStore {
@@ -84,7 +83,7 @@ export class KeyRecords {
 
   aliasOf(record: KeyRecord): string | undefined {
     const prefix = joinPrefix(this.store.policy.prefix, '')
-    const rest = record.name.text.startsWith(prefix) ? record.name.text.slice(prefix.length) : record.name.text
+    const rest = record.name.text.slice(prefix.length)
     if (record.keyId !== undefined && rest === `virtual-key-${record.keyId}`) return undefined
     return this.#template.includes('{team}') ? rest.slice(rest.indexOf('/') + 1) : rest
   }
@@ -115,11 +114,11 @@ export class KeyRecords {
     }
   }
 
-  /** The value of one version. Callers have checked that values may be read. */
-  async read(name: SecretName, version: string, call: Call): Promise<SecretValue> {
+  /** The value of one version, or of the current one. Callers have checked that values may be read. */
+  async read(name: SecretName, version: string | undefined, call: Call): Promise<SecretValue> {
     if (call.signal.aborted || this.#clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time for this request ran out before the value was read.')
     try {
-      return (await this.store.provider.read(name, version === '' ? {} : { version }, call)).value
+      return (await this.store.provider.read(name, version === undefined ? {} : { version }, call)).value
     } catch (error) {
       throw asLatchkeyError(error)
     }
@@ -131,51 +130,6 @@ export class KeyRecords {
       if (!isCode(error, 'not_found')) throw error
     })
     return facts === undefined ? undefined : readKeyRecord(name, facts)
-  }
-
-  /** The key that a target names, deleted ones included; nothing when there is none, or when the secret is not ours. */
-  async find(target: KeyTarget, call: Call): Promise<KeyRecord | undefined> {
-    if ('alias' in target) {
-      const record = await this.describe(this.nameOf({ ...target, keyId: '' }), call)
-      return record?.ours === true ? record : undefined
-    }
-    const keyId = 'keyId' in target ? target.keyId : 'token' in target ? mintedKeyId(target.token) : undefined
-    if (keyId !== undefined) return /^[a-z0-9]{1,63}$/.test(keyId) ? this.#findBy(keyLabels.keyId, keyId, call) : undefined
-    const hash = 'sha256' in target ? target.sha256.toLowerCase() : 'token' in target ? tokenHash(target.token) : ''
-    if (!/^[0-9a-f]{64}$/.test(hash)) return undefined
-    return (await this.#findBy(keyLabels.token, hash, call)) ?? (this.room.filter ? this.#findBy(keyLabels.previousToken, hash, call) : undefined)
-  }
-
-  async #findBy(label: string, value: string, call: Call): Promise<KeyRecord | undefined> {
-    const names = this.room.filter ? await this.#listed(label, value, call) : await this.#indexed(value, call)
-    if (label === keyLabels.keyId) names.push(createdName(joinPrefix(this.store.policy.prefix, `virtual-key-${value}`)))
-    for (const name of new Map(names.map((each) => [each.text, each])).values()) {
-      const record = await this.describe(name, call)
-      const labels = record?.facts.labels
-      const says = label === keyLabels.keyId ? record?.keyId === value : labels?.[keyLabels.token] === value || labels?.[keyLabels.previousToken] === value
-      if (record?.ours === true && says) return record
-    }
-    return undefined
-  }
-
-  async #listed(label: string, value: string, call: Call): Promise<SecretName[]> {
-    let cursor: string | undefined
-    do {
-      const query = { prefix: joinPrefix(this.store.policy.prefix, ''), label: [label, value] as const, limit: 10, ...(cursor === undefined ? {} : { cursor }) }
-      const page = await this.send('list', undefined, call, query)
-      if (page.items.length > 0) return page.items.map(({ name }) => name)
-      cursor = page.cursor
-    } while (cursor !== undefined)
-    return []
-  }
-
-  async #indexed(id: string, call: Call): Promise<SecretName[]> {
-    try {
-      return [createdName((await this.read(internalName(this.store.policy.prefix, 'index', id), '', call)).reveal())]
-    } catch (error) {
-      if (isCode(error, 'not_found', 'invalid_request')) return []
-      throw error
-    }
   }
 
   /** Makes a key findable by `id` where the store cannot filter a list. Its content follows from id and name alone, so it is written by anybody, any number of times. */

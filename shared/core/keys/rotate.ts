@@ -41,8 +41,10 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     const stamp = stampOf(record, operation.id)
     const now = options.clock.now()
     refuseOtherBody(stamp, operation)
+    const tookEffect = standing === 'current' || standing === 'past'
+    if (tookEffect) progress.applied = 'yes'
+    if (tookEffect && record.current === undefined && !record.revoked) throw missingKey(store.name)
     if (standing === 'current') {
-      progress.applied = 'yes'
       const again = stamp?.step !== 'rotating'
       if (!again) await steps.retire(record, stamp, call)
       const whole = again ? record : ((await records.describe(name, call)) ?? record)
@@ -56,10 +58,10 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     if (record.keyId !== keyId || record.revoked || record.current === undefined || !record.complete) throw missingKey(store.name)
     if (standing === 'lost') throw notApplied('Another operation changed this key first; this one was not applied and never will be.')
     const current = record.current
-    if (standing === 'claimed') {
-      const own = record.claims.find((each) => each.operation?.id === operation.id)?.version
+    const own = record.claims.find((each) => each.operation?.id === operation.id)?.version
+    if (own !== undefined && standing === 'claimed') {
       if (progress.token === undefined && !mayReadValues(store.policy)) {
-        steps.refuseYoung(own?.created)
+        steps.refuseYoung(own.created)
         await steps.discardOwn(record, operation, call)
         throw notApplied('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
       }
@@ -69,21 +71,23 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       }
       if (stamp === undefined) {
         // The claim's own time gives every instance of this operation the same end; one that is resumed much later gives the whole grace from now.
-        const from = own?.created !== undefined && now - own.created.getTime() < leaseMs ? own.created.getTime() : now
+        const from = own.created !== undefined && now - own.created.getTime() < leaseMs ? own.created.getTime() : now
         const kept = steps.displaced(record, operation, record.epoch + 1)[0]
-        const hashes = await hashLabels(records, record, request.newToken, call)
+        const hashes = await hashLabels(records, record, request.newToken, answers.graces(record).length > 0, call)
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
-      await steps.promote(record, own?.id ?? '', call)
+      await steps.promote(record.name, { to: own.id, from: current.id }, call)
       return 'again'
     }
     if (progress.epoch !== undefined) throw notApplied('The claim of this rotation was taken back.')
     if (record.notAfter !== undefined && record.notAfter.getTime() <= now) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
-    if (await steps.settleOthers(record, call)) return 'again'
+    if (await steps.settleOthers(record, current.id, call)) return 'again'
     const epoch = record.epoch + 1
     steps.evicted(record, operation, epoch, false)
-    const ends = graceMs > 0 ? steps.displaced(record, operation, epoch)[1]?.until : undefined
+    // One label holds the hash of one supplied token before the current one.
+    const hashesFull = record.facts.labels[keyLabels.token] !== undefined && record.facts.labels[keyLabels.previousToken] !== undefined
+    const ends = graceMs > 0 ? (steps.displaced(record, operation, epoch)[1]?.until ?? (hashesFull ? answers.info(record).previousUntil : undefined)) : undefined
     if (ends !== undefined) throw new LatchkeyError('conflict', `This store has no room to remember one more grace before ${ends.toISOString()}. Wait, or rotate without a grace period, which ends an earlier one now.`, { retryAfter: Math.ceil((ends.getTime() - now) / 1000) })
     progress.applied = 'unknown'
     progress.epoch = epoch

@@ -1,5 +1,6 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
+import { findKey } from './finding.ts'
 import { keyLabels, stampOf, type KeyRecord } from './record.ts'
 import { missingKey } from './refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from './records.ts'
@@ -69,7 +70,7 @@ export class KeySteps {
       try {
         const result = await round(progress, count)
         if (result !== 'again') return result
-        if (count >= rounds) throw new LatchkeyError('conflict', 'Others keep changing this key; the operation gave up. Send it again.', { retryAfter: 1 })
+        if (count >= rounds) throw stale
       } catch (error) {
         if (error === stale && count < rounds) continue
         if (!(error instanceof LatchkeyError)) throw error
@@ -90,7 +91,7 @@ export class KeySteps {
 
   /** The key that an operation starts from. Its key id is pinned there. @throws not_found */
   async found(target: KeyTarget, call: Call): Promise<KeyRecord> {
-    return (await this.#records.find(target, call)) ?? Promise.reject(missingKey(this.#store.name, 'no'))
+    return (await findKey(this.#records, target, call)) ?? Promise.reject(missingKey(this.#store.name, 'no'))
   }
 
   /** @throws conflict when what somebody else began is younger than the lease */
@@ -151,11 +152,11 @@ export class KeySteps {
   }
 
   /** Drives what another operation left unfinished: true when something was done and the facts must be read again. @throws conflict when it is still young */
-  async settleOthers(record: KeyRecord, call: Call): Promise<boolean> {
+  async settleOthers(record: KeyRecord, from: string, call: Call): Promise<boolean> {
     for (const { version, operation, live } of record.claims) {
       if (operation === undefined) throw new LatchkeyError('conflict', 'Somebody other than Latchkey has a rotation of this secret pending; end it in the service first.', { applied: 'no' })
       if (live) this.refuseYoung(version.created)
-      if (live && stampOf(record, operation.id) !== undefined) await this.promote(record, version.id, call)
+      if (live && stampOf(record, operation.id) !== undefined) await this.promote(record.name, { to: version.id, from }, call)
       else await this.#records.send('discard', record.name, call, record.name, version.id)
       return true
     }
@@ -167,9 +168,9 @@ export class KeySteps {
   }
 
   /** The conditional step. What came of it is read afterwards, so a refusal is no failure here. */
-  async promote(record: KeyRecord, to: string, call: Call): Promise<void> {
+  async promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<void> {
     try {
-      await this.#records.send('promote', record.name, call, record.name, { to, from: record.current?.id ?? '' })
+      await this.#records.send('promote', name, call, name, move)
     } catch (error) {
       if (!isCode(error, 'conflict', 'not_found')) throw error
     }
@@ -177,11 +178,10 @@ export class KeySteps {
 
   /** Ends a rotation that has taken effect: the version before goes now or keeps its grace, then the done stamp. */
   async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
-    const before = stamp.before ?? record.current?.before
     const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
-    if (before !== undefined && over) await this.#records.send('discard', record.name, call, record.name, before)
+    if (stamp.before !== undefined && over) await this.#records.send('discard', record.name, call, record.name, stamp.before)
     const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
-    await this.annotate(record, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over ? { [keyLabels.previousToken]: null } : {}) }, call)
+    await this.annotate(record, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
   }
 
   /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. */

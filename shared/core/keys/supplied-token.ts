@@ -4,6 +4,7 @@ import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, mintedKeyId, tokenHash } from '../virtual-key.ts'
+import { findKey } from './finding.ts'
 import { keyLabels, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
 
@@ -12,16 +13,16 @@ export const requireFreeToken = async (records: KeyRecords, token: SecretValue, 
   const refuse = (message: string): LatchkeyError => new LatchkeyError('invalid_request', `key: ${message}`, { issues: [{ path: 'key', message }], param: 'key', applied: 'no' })
   if (!isSuppliedToken(token)) throw refuse('must begin with "sk-" and be at most 512 printable ASCII characters without spaces')
   if (mintedKeyId(token) !== undefined) throw refuse('is a token that Latchkey minted for a key of its own; leave it out or choose another')
-  const holder = await records.find({ token }, call)
+  const holder = await findKey(records, { token }, call)
   if (holder !== undefined && !holder.revoked && holder.name.text !== name) throw new LatchkeyError('already_exists', 'Another key has this token already.', { param: 'key', applied: 'no' })
 }
 
-/** The labels by which supplied tokens are found: the new one's, and the one's that is about to become previous. */
-export const hashLabels = async (records: KeyRecords, record: KeyRecord, token: SecretValue | undefined, call: Call): Promise<Readonly<Record<string, string | null>>> => {
+/** The labels by which supplied tokens are found: the new one's, and the one's that is about to become previous, or that of an earlier one whose grace still runs. */
+export const hashLabels = async (records: KeyRecords, record: KeyRecord, token: SecretValue | undefined, graceRuns: boolean, call: Call): Promise<Readonly<Record<string, string | null>>> => {
   const { labels } = record.facts
   if (token === undefined && labels[keyLabels.token] === undefined && labels[keyLabels.previousToken] === undefined) return {}
-  const current = mayReadValues(records.store.policy) && labels[keyLabels.token] !== undefined ? await records.read(record.name, record.current?.id ?? '', call) : undefined
+  const current = mayReadValues(records.store.policy) && labels[keyLabels.token] !== undefined ? await records.read(record.name, record.current?.id, call) : undefined
   const before = current === undefined ? labels[keyLabels.token] : mintedKeyId(current) === undefined ? tokenHash(current) : undefined
   if (token !== undefined) await records.writeIndex(tokenHash(token), record.name, call)
-  return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? null }
+  return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? (graceRuns ? labels[keyLabels.previousToken] : undefined) ?? null }
 }

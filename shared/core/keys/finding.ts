@@ -1,0 +1,77 @@
+// Which key a caller means: by alias, key id, token or the hash of a supplied token. The index below `__latchkey/index/` is a hint, as is a list by label:
+// neither is trusted without reading the secret that it names.
+import { isCode } from '../errors.ts'
+import { createdName, internalName, isBelow, joinPrefix } from '../names.ts'
+import type { Call } from '../runtime.ts'
+import type { SecretName } from '../secret.ts'
+import { mintedKeyId, tokenHash, type KeyTarget } from '../virtual-key.ts'
+import { keyLabels, type KeyRecord } from './record.ts'
+import type { KeyRecords } from './records.ts'
+
+/** The key that a target names, deleted ones included; nothing when there is none, or when the secret is not ours. */
+export const findKey = async (records: KeyRecords, target: KeyTarget, call: Call): Promise<KeyRecord | undefined> => {
+  if ('alias' in target) {
+    const record = await records.describe(records.nameOf({ ...target, keyId: '' }), call)
+    return record?.ours === true ? record : undefined
+  }
+  if ('keyId' in target) return byKeyId(records, target.keyId, call)
+  const minted = 'token' in target ? mintedKeyId(target.token) : undefined
+  if (minted !== undefined) return byKeyId(records, minted, call)
+  const hash = 'token' in target ? tokenHash(target.token) : target.sha256.toLowerCase()
+  return /^[0-9a-f]{64}$/.test(hash) ? byHash(records, hash, call) : undefined
+}
+
+/** Ids are 16 characters long; one that no name's segment has room for is nobody's. */
+const byKeyId = async (records: KeyRecords, keyId: string, call: Call): Promise<KeyRecord | undefined> => {
+  if (!/^[a-z0-9]{1,52}$/.test(keyId)) return undefined
+  const unnamed = createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`))
+  for (const name of unique([...(await hintsOf(records, keyLabels.keyId, keyId, call)), unnamed])) {
+    const record = await records.describe(name, call)
+    if (record?.ours === true && record.keyId === keyId) return record
+  }
+  return undefined
+}
+
+/** A supplied token may be that of a deleted key and, since then, of a live one: the live one is meant. */
+const byHash = async (records: KeyRecords, hash: string, call: Call): Promise<KeyRecord | undefined> => {
+  let deleted: KeyRecord | undefined
+  for (const label of records.room.filter ? [keyLabels.token, keyLabels.previousToken] : [keyLabels.token]) {
+    for (const name of unique(await hintsOf(records, label, hash, call))) {
+      const record = await records.describe(name, call)
+      if (record?.ours !== true || !holdsHash(record, hash)) continue
+      if (!record.revoked) return record
+      deleted ??= record
+    }
+  }
+  return deleted
+}
+
+const holdsHash = ({ facts: { labels } }: KeyRecord, hash: string): boolean => labels[keyLabels.token] === hash || labels[keyLabels.previousToken] === hash
+
+const unique = (names: readonly SecretName[]): Iterable<SecretName> => new Map(names.map((each) => [each.text, each])).values()
+
+const hintsOf = (records: KeyRecords, label: string, value: string, call: Call): Promise<readonly SecretName[]> =>
+  records.room.filter ? listed(records, label, value, call) : indexed(records, value, call)
+
+const listed = async (records: KeyRecords, label: string, value: string, call: Call): Promise<readonly SecretName[]> => {
+  let cursor: string | undefined
+  do {
+    const query = { prefix: joinPrefix(records.store.policy.prefix, ''), label: [label, value] as const, limit: 10, ...(cursor === undefined ? {} : { cursor }) }
+    const page = await records.send('list', undefined, call, query)
+    if (page.items.length > 0) return page.items.map(({ name }) => name)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return []
+}
+
+const indexed = async (records: KeyRecords, id: string, call: Call): Promise<readonly SecretName[]> => {
+  const { prefix } = records.store.policy
+  try {
+    const hint = await records.read(internalName(prefix, 'index', id), undefined, call)
+    const text = hint.isText ? hint.reveal() : ''
+    return isBelow(prefix, text) ? [createdName(text)] : []
+  } catch (error) {
+    if (isCode(error, 'not_found', 'invalid_request')) return []
+    throw error
+  }
+}
