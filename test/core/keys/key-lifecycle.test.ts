@@ -1,38 +1,11 @@
 // Virtual keys over all five shapes of memory, one caller at a time; many callers and faults are the simulator's (test/sim).
 import { describe, expect, it } from 'vitest'
-import { KeyLifecycle, type KeyLifecycleOptions } from '../../shared/core/key-lifecycle.ts'
-import { createdName } from '../../shared/core/names.ts'
-import type { AccessMode } from '../../shared/core/policy.ts'
-import type { SecretProvider } from '../../shared/core/provider.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
-import { mintedKeyId } from '../../shared/core/virtual-key.ts'
-import { calmHook, type WireStep } from '../shapes/service.ts'
-import { shapes, type Shape } from '../sim/shapes.ts'
-import { callOf, testRuntime } from '../support/runtime.ts'
-
-interface Given {
-  readonly accessMode?: AccessMode
-  readonly storeVirtualKeys?: boolean
-  readonly without?: keyof SecretProvider
-  readonly options?: Partial<KeyLifecycleOptions>
-}
-
-const house = async (shape: Shape = shapes[0] as Shape, { accessMode = 'read_and_write', storeVirtualKeys = true, without, options = {} }: Given = {}) => {
-  const runtime = testRuntime()
-  const steps: WireStep[] = []
-  const service = shape.make(runtime.clock).through((step, apply) => {
-    steps.push(step)
-    return calmHook(step, apply)
-  })
-  const opened = await shape.open(service, runtime)
-  const provider = without === undefined ? opened : { ...opened, [without]: undefined }
-  const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys, accessMode }, invalidate: () => undefined }
-  const keys = new KeyLifecycle(store, { clock: runtime.clock, random: runtime.random, ...options })
-  const context = (idempotencyKey?: string, body = '{}') => ({ call: callOf(runtime.clock), caller: 'tester', route: '/key', body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
-  const call = () => callOf(runtime.clock)
-  const accepts = async (token: SecretValue | undefined) => token !== undefined && (await keys.verify(token, call())).valid
-  return { runtime, steps, provider: opened, keys, context, call, accepts }
-}
+import { createdName } from '../../../shared/core/names.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { mintedKeyId } from '../../../shared/core/virtual-key.ts'
+import { shapes } from '../../sim/shapes.ts'
+import { callOf } from '../../support/runtime.ts'
+import { house } from './key-house.ts'
 
 describe.each(shapes)('a key on $name', (shape) => {
   it('is created under its alias, found by key id, and accepted', async () => {

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { beginOperation, parseStamp, rememberEvicted, stampLabel, stampText, wasSeen, type Stamp } from '../../shared/core/keys/operation.ts'
-import { operationText, parseOperation } from '../../shared/core/keys/operation-text.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
-import { keyIdOf, mintedKeyId, mintToken } from '../../shared/core/virtual-key.ts'
-import { callOf, ManualClock, SeededRandom } from '../support/runtime.ts'
+import { beginOperation, parseStamp, rememberEvicted, seenByFormer, stampLabel, stampText, wasSeen, type Stamp } from '../../../shared/core/keys/operation.ts'
+import { operationText, parseOperation } from '../../../shared/core/keys/operation-text.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { keyIdOf, mintedKeyId, mintToken } from '../../../shared/core/virtual-key.ts'
+import { callOf, ManualClock, SeededRandom } from '../../support/runtime.ts'
 
 const clock = new ManualClock()
 const hex32 = fc.stringMatching(/^[0-9a-f]{32}$/)
@@ -69,6 +69,36 @@ describe('a stamp', () => {
     expect(rememberEvicted(undefined, { id: stamp.id, verb: 'rotate', step: 'done', at }, 5, how)).toBeUndefined()
     expect(() => rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30 })).toThrow(expect.objectContaining({ code: 'throttled' }))
     expect(wasSeen(rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30, force: true }), 'd'.repeat(32))).toBe(true)
+  })
+
+  it('whose kept grace has no date keeps the rest', () => {
+    const stamp: Stamp = { id: 'a'.repeat(32), verb: 'rotate', step: 'done', at: new Date(clock.now()) }
+
+    expect(parseStamp(`${stampText(stamp)} kept=version=someday`)).toEqual(stamp)
+    expect(parseStamp(`${stampText(stamp)} kept=version`)).toEqual(stamp)
+    expect(parseStamp('put there by somebody')).toBeUndefined()
+  })
+
+  it('forced into a full list takes the place of the oldest entry, and what somebody else wrote there goes first', () => {
+    const entryOf = (letter: string, hoursAgo: number): string => `${letter.repeat(12)}.2.${Math.floor((clock.now() - hoursAgo * 3_600_000) / 60_000).toString(36)}`
+    const stamp: Stamp = { id: 'd'.repeat(32), verb: 'rotate', step: 'done', at: new Date(clock.now()), digest: 'b'.repeat(16) }
+    const full = [entryOf('a', 1), entryOf('b', 20), entryOf('c', 2)].join(' ')
+
+    const forced = rememberEvicted(full, stamp, 2, { now: clock.now(), maxBytes: full.length, force: true })
+    const cleared = rememberEvicted(`written-by-hand ${entryOf('a', 1)}`, stamp, 2, { now: clock.now(), maxBytes: full.length, force: false })
+
+    expect(['a', 'b', 'c', 'd'].map((letter) => wasSeen(forced, letter.repeat(32)))).toEqual([true, false, true, true])
+    expect(cleared).toBe(`${entryOf('a', 1)} ${entryOf('d', 0)}`)
+    expect(() => rememberEvicted(full, stamp, 2, { now: clock.now(), maxBytes: full.length, force: false })).toThrow(expect.objectContaining({ details: expect.objectContaining({ retryAfter: 4 * 3600 }) }))
+  })
+
+  it('of a former key is marked once, however often the name changes hands', () => {
+    const seen = `${'a'.repeat(12)}.2.x ${'b'.repeat(12)}.3.abc`.replace('.x', '.abc.x')
+
+    const marked = seenByFormer(seen)
+
+    expect(seenByFormer(marked)).toBe(marked)
+    expect([wasSeen(marked, 'a'.repeat(32), 'former'), wasSeen(marked, 'b'.repeat(32), 'former'), wasSeen(seen, 'b'.repeat(32), 'former')]).toEqual([true, true, false])
   })
 })
 

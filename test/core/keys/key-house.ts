@@ -1,0 +1,49 @@
+// A store of virtual keys over one shape of memory, and further instances beside it that see the same service through a provider of their own.
+import { KeyLifecycle, type KeyLifecycleOptions } from '../../../shared/core/key-lifecycle.ts'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
+import type { AccessMode } from '../../../shared/core/policy.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretValue } from '../../../shared/core/secret.ts'
+import { calmHook, type WireStep } from '../../shapes/service.ts'
+import { shapes, type Shape } from '../../sim/shapes.ts'
+import { callOf, testRuntime } from '../../support/runtime.ts'
+
+export type Required = { readonly [M in keyof SecretProvider]-?: NonNullable<SecretProvider[M]> }
+
+export interface Given {
+  readonly accessMode?: AccessMode
+  readonly storeVirtualKeys?: boolean
+  readonly prefix?: string
+  readonly without?: keyof SecretProvider
+  /** Methods that stand before those of the provider. */
+  readonly wrap?: (provider: Required) => Partial<SecretProvider>
+  readonly options?: Partial<KeyLifecycleOptions>
+}
+
+/** A call that never gets an answer. */
+export const unanswered = (): Promise<never> => Promise.reject(new LatchkeyError('provider_unavailable', 'The service does not answer.'))
+
+/** What a call came to: `done`, or the code of its failure. */
+export const outcomeOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'done', (error: { code: string }) => error.code)
+
+export const shapeNamed = (name: string): Shape => shapes.find((shape) => shape.name === name) as Shape
+
+export const house = async (shape: Shape = shapes[0] as Shape, first: Given = {}) => {
+  const runtime = testRuntime()
+  const steps: WireStep[] = []
+  const service = shape.make(runtime.clock).through((step, apply) => {
+    steps.push(step)
+    return calmHook(step, apply)
+  })
+  const provider = (await shape.open(service, runtime)) as Required
+  const beside = ({ accessMode = 'read_and_write', storeVirtualKeys = true, prefix = 'litellm', without, wrap, options = {} }: Given = {}): KeyLifecycle => {
+    const seen = { ...provider, ...wrap?.(provider), ...(without === undefined ? {} : { [without]: undefined }) }
+    const store = { name: 'default', provider: seen, policy: { prefix, storeVirtualKeys, accessMode }, invalidate: () => undefined }
+    return new KeyLifecycle(store, { clock: runtime.clock, random: runtime.random, ...options })
+  }
+  const keys = beside(first)
+  const call = (given: { signal?: AbortSignal } = {}) => callOf(runtime.clock, given)
+  const context = (idempotencyKey?: string, body = '{}') => ({ call: call(), caller: 'tester', route: '/key', body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
+  const accepts = async (token: SecretValue | undefined) => token !== undefined && (await keys.verify(token, call())).valid
+  return { runtime, steps, provider, keys, beside, context, call, accepts }
+}
