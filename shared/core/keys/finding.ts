@@ -24,19 +24,20 @@ export const findKey = async (records: KeyRecords, target: KeyTarget, call: Call
 /** Ids are 16 characters long; one that no name's segment has room for is nobody's. */
 const byKeyId = async (records: KeyRecords, keyId: string, call: Call): Promise<KeyRecord | undefined> => {
   if (!/^[a-z0-9]{1,52}$/.test(keyId)) return undefined
-  const unnamed = createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`))
-  for (const name of unique([...(await hintsOf(records, keyLabels.keyId, keyId, call)), unnamed])) {
+  const isIt = (record: KeyRecord | undefined): boolean => record?.ours === true && record.keyId === keyId
+  for await (const name of hintsOf(records, keyLabels.keyId, keyId, call)) {
     const record = await records.describe(name, call)
-    if (record?.ours === true && record.keyId === keyId) return record
+    if (isIt(record)) return record
   }
-  return undefined
+  const unnamed = await records.describe(createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`)), call)
+  return isIt(unnamed) ? unnamed : undefined
 }
 
 /** A supplied token may be that of a deleted key and, since then, of a live one: the live one is meant. */
 const byHash = async (records: KeyRecords, hash: string, call: Call): Promise<KeyRecord | undefined> => {
   let deleted: KeyRecord | undefined
   for (const label of records.room.filter ? [keyLabels.token, keyLabels.previousToken] : [keyLabels.token]) {
-    for (const name of unique(await hintsOf(records, label, hash, call))) {
+    for await (const name of hintsOf(records, label, hash, call)) {
       const record = await records.describe(name, call)
       if (record?.ours !== true || !holdsHash(record, hash)) continue
       if (!record.revoked) return record
@@ -48,10 +49,12 @@ const byHash = async (records: KeyRecords, hash: string, call: Call): Promise<Ke
 
 const holdsHash = ({ facts: { labels } }: KeyRecord, hash: string): boolean => labels[keyLabels.token] === hash || labels[keyLabels.previousToken] === hash
 
-const unique = (names: readonly SecretName[]): Iterable<SecretName> => new Map(names.map((each) => [each.text, each])).values()
-
-const hintsOf = (records: KeyRecords, label: string, value: string, call: Call): Promise<readonly SecretName[]> =>
-  records.room.filter ? listed(records, label, value, call) : indexed(records, value, call)
+/** Names to look at, the likeliest first; the store is asked only by who gets past what this process remembers. */
+async function* hintsOf(records: KeyRecords, label: string, value: string, call: Call): AsyncGenerator<SecretName> {
+  const recent = records.recent(value)
+  if (recent !== undefined) yield recent
+  for (const name of await (records.room.filter ? listed(records, label, value, call) : indexed(records, value, call))) if (name.text !== recent?.text) yield name
+}
 
 const listed = async (records: KeyRecords, label: string, value: string, call: Call): Promise<readonly SecretName[]> => {
   let cursor: string | undefined

@@ -29,9 +29,12 @@ const needed = ['describe', 'list', 'write', 'promote', 'annotate', 'discard'] a
 /** Whether a failure leaves open if the call took effect: then the facts are read again and decide. */
 export const isUnanswered = (error: unknown): boolean => isCode(error, 'provider_unavailable', 'deadline_exceeded', 'provider_throttled', 'internal')
 
+const maxRecent = 1_000
+
 /** The keys of one store. */
 export class KeyRecords {
   readonly store: KeyStore
+  readonly #recent = new Map<string, SecretName>()
   readonly #clock: Clock
   readonly #template: string
 
@@ -132,8 +135,16 @@ export class KeyRecords {
     return facts === undefined ? undefined : readKeyRecord(name, facts)
   }
 
+  /** Where this process last put the key of that id or hash: a hint for stores whose lists lag behind their writes. */
+  recent(id: string): SecretName | undefined {
+    return this.#recent.get(id)
+  }
+
   /** Makes a key findable by `id` where the store cannot filter a list. Its content follows from id and name alone, so it is written by anybody, any number of times. */
   async writeIndex(id: string, name: SecretName, call: Call): Promise<void> {
+    this.#recent.delete(id)
+    this.#recent.set(id, name)
+    if (this.#recent.size > maxRecent) this.#recent.delete(this.#recent.keys().next().value ?? id)
     if (this.room.filter) return
     const index = internalName(this.store.policy.prefix, 'index', id)
     const operation = `index-${createHash('sha256').update(`${id} ${name.text}`).digest('hex').slice(0, 32)}`

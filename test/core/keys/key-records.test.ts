@@ -104,7 +104,8 @@ describe.each(shapes)('the fields of a key on $name', (shape) => {
 
 describe.each(indexed)('an index record on $name', (shape) => {
   it('that names another key, nothing, or no name at all is not followed', async () => {
-    const { keys, context, call, provider } = await house(shape)
+    const { keys, beside, context, call, provider } = await house(shape)
+    const other = beside()
     const made = await keys.create({ alias: 'a' }, context())
     await keys.create({ alias: 'b' }, context())
     const point = (value: SecretValue) => provider.write({ name: internalName('litellm', 'index', made.keyId), value, expect: 'any', operation: `put-${tokenHash(value).slice(0, 32)}`, stage: 'current' }, call())
@@ -112,12 +113,12 @@ describe.each(indexed)('an index record on $name', (shape) => {
 
     for (const value of ['litellm/b', 'litellm/none', 'elsewhere/a', 'litellm/../x', '-'].map((text) => SecretValue.of(text)).concat(SecretValue.ofBytes(Uint8Array.of(0xff, 0xfe)))) {
       await point(value)
-      found.push(await outcomeOf(keys.info({ keyId: made.keyId }, call())))
+      found.push(await outcomeOf(other.info({ keyId: made.keyId }, call())))
     }
     await point(SecretValue.of('litellm/a'))
 
     expect(new Set(found)).toEqual(new Set(['not_found']))
-    expect((await keys.info({ keyId: made.keyId }, call())).alias).toBe('a')
+    expect((await other.info({ keyId: made.keyId }, call())).alias).toBe('a')
   })
 
   it('that leads out of the prefix is not followed, even to the very key', async () => {
@@ -249,5 +250,34 @@ describe('a provider that lacks something', () => {
 
     expect(shown).toMatchObject({ alias: 'a', operations: [] })
     expect(shown).not.toHaveProperty('updated')
+  })
+})
+
+describe('a list that lags behind', () => {
+  it('hides no new key from the process that made it, and is not asked by it', async () => {
+    const lists: string[] = []
+    const blind = { wrap: () => ({ list: async () => (lists.push('list'), { items: [] }) }) }
+    const { keys, beside, context, call, accepts } = await house(shapeNamed('staged'), blind)
+    const made = await keys.create({ alias: 'a' }, context())
+    const supplied = await keys.create({ alias: 'b', token: SecretValue.of('sk-a-token-of-my-own-0123456789') }, context())
+    lists.length = 0
+
+    const own = [(await keys.info({ keyId: made.keyId }, call())).alias, await accepts(made.key), await accepts(supplied.key)]
+    const asked = lists.length
+    const rotated = await keys.rotate({ keyId: made.keyId }, {}, context())
+    const other = await outcomeOf(beside(blind).info({ keyId: made.keyId }, call()))
+
+    expect([...own, await accepts(rotated.key), await accepts(made.key), asked, other]).toEqual(['a', true, true, true, false, 0, 'not_found'])
+  })
+
+  it('shows a deleted key as deleted, whatever this process remembers', async () => {
+    const { keys, context, call, accepts } = await house(shapeNamed('staged'))
+    const made = await keys.create({ alias: 'a' }, context())
+    await keys.remove({ keyId: made.keyId }, context())
+    const again = await keys.create({ alias: 'a' }, context())
+
+    const outcome = [await outcomeOf(keys.info({ keyId: made.keyId }, call())), await accepts(made.key), await accepts(again.key)]
+
+    expect(outcome).toEqual(['not_found', false, true])
   })
 })
