@@ -268,6 +268,7 @@ export const staged = (service: StagedService) =>
         if (facts.deletedUntil !== undefined) throw notFound()
         const holder = holderOf(facts, nextLabel)
         if (holder === operation) return outcomeOf(facts, operation, 'same_operation')
+        if (typeof write.expect === 'object' && holderOf(facts, currentLabel) !== write.expect.version) throw conflict()
         if (holder !== undefined && holder === holderOf(facts, currentLabel)) await takeOff(name, nextLabel, holder, call)
         else if (holder !== undefined) throw conflict('Another operation holds the claim.')
         const ours = await put(name, operation, write.value.bytes(), call)

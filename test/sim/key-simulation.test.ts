@@ -34,6 +34,23 @@ describe.each(shapes)('keys on $name', (shape) => {
   })
 })
 
+/** Schedules that once broke an invariant, or its judge. */
+const regressions = [
+  { shape: 'staged', seed: '1.432', says: 'a deletion that saw its tombstone become current forgot it' },
+  { shape: 'staged', seed: '1.1120', says: 'a repetition cannot know what became of its rotation once the alias was deleted and made anew' },
+  { shape: 'staged', seed: 'last.1397', says: 'a rotation answered with the token of its own claim, where another instance of it had won a later epoch' },
+]
+
+describe('a schedule that failed once', () => {
+  it.each(regressions)('holds: $says', async ({ shape: name, seed }) => {
+    const failures: unknown[] = []
+
+    for (const shape of shapes.filter((each) => each.name === name)) failures.push((await randomSchedule({ shape, seed })).violation)
+
+    expect(failures).toEqual([undefined])
+  })
+})
+
 describe('a schedule', () => {
   it('runs the same way for the same seed', async () => {
     const [shape] = shapes

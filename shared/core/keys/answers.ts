@@ -50,8 +50,9 @@ export class KeyAnswers {
   }
 
   /** The token for an answer; `again`: the operation was done before this request. */
-  async reveal(record: KeyRecord, operation: Operation, proposed: SecretValue | undefined, again: boolean, call: Call): Promise<Pick<KeyAnswer, 'key' | 'keyWithheld'>> {
-    if (proposed !== undefined) return { key: proposed }
+  async reveal(record: KeyRecord, operation: Operation, proposed: { readonly token?: SecretValue | undefined; readonly epoch?: number }, again: boolean, call: Call): Promise<Pick<KeyAnswer, 'key' | 'keyWithheld'>> {
+    // Another instance of this operation may have won a later epoch with a token of its own.
+    if (proposed.token !== undefined && proposed.epoch === record.operation?.epoch) return { key: proposed.token }
     if (!mayReadValues(this.#store.policy)) return { keyWithheld: 'write_only' }
     const at = stampOf(record, operation.id)?.at ?? record.current?.created
     if (again && at !== undefined && this.#now - at.getTime() > (this.#options.revealWindowMs ?? 900_000)) return { keyWithheld: 'reveal_expired' }

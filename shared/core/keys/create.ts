@@ -68,7 +68,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
       const current = await write(progress, 1)
       if (current === undefined) return 'again'
       const made = readKeyRecord(name, { name, nativeName: name.text, current, labels: labelsOf(1), created: new Date(now) })
-      return answers.answer(made, operation, await answers.reveal(made, operation, progress.token, false, call))
+      return answers.answer(made, operation, await answers.reveal(made, operation, progress, false, call))
     }
     const standing = standingOf(record, operation.id)
     const stamp = stampOf(record, operation.id)
@@ -86,7 +86,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
       const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before ?? record.facts.versions?.find(({ stages }) => stages.includes('previous'))?.id)
       const whole = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before), call)
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
-      return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, record.complete, call))
+      return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, record.complete, call))
     }
     if (standing === 'past') return answers.superseded(record, operation, keyId)
     refuseDoubtful(standing)

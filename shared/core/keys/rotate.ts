@@ -49,7 +49,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       if (!again) await steps.retire(record, stamp, call)
       const whole = again ? record : ((await records.describe(name, call)) ?? record)
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
-      return answers.answer(whole, operation, await answers.reveal(whole, operation, progress.token, again, call))
+      return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, again, call))
     }
     if (standing === 'past') return answers.superseded(record, operation, pastKey(record, operation))
     refuseDoubtful(standing)
