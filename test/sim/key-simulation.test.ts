@@ -39,6 +39,8 @@ const regressions = [
   { shape: 'staged', seed: '1.432', says: 'a deletion that saw its tombstone become current forgot it' },
   { shape: 'staged', seed: '1.1120', says: 'a repetition cannot know what became of its rotation once the alias was deleted and made anew' },
   { shape: 'staged', seed: 'last.1397', says: 'a rotation answered with the token of its own claim, where another instance of it had won a later epoch' },
+  { shape: 'staged', seed: 'n2.2887', says: 'a repetition named the key of an unfinished creation that stood on top of its own' },
+  { shape: 'staged', seed: 'n4.2799', says: 'a rotation that saw its token become current did not know it any more once a deletion followed' },
 ]
 
 describe('a schedule that failed once', () => {

@@ -126,7 +126,8 @@ export const keyOfPast = (record: KeyRecord, id: string): string | undefined => 
   const at = chain.findIndex((link) => link.operation.id === id)
   const created = at < 0 ? undefined : chain.slice(at).find((link) => link.operation.verb === 'create')
   if (created !== undefined) return keyIdOf(created.operation.id)
-  const followed = chain.slice(0, Math.max(at, 0)).some((link) => link.operation.verb === 'create') || wasSeen(record.facts.labels[seenLabel], id, 'former')
+  // What stands in no link was before the oldest: after a creation in the chain the name is another key's.
+  const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => link.operation.verb === 'create') || wasSeen(record.facts.labels[seenLabel], id, 'former')
   return followed ? undefined : record.keyId
 }
 

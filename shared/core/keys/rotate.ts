@@ -52,6 +52,8 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, again, call))
     }
     if (standing === 'past') return answers.superseded(record, operation, pastKey(record, operation))
+    // This instance saw its token become current; what followed since may have taken every trace of it.
+    if (progress.applied === 'yes' && standing !== 'claimed') return answers.superseded(record, operation, keyId)
     refuseDoubtful(standing)
     if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
     if (standing === 'lost') await steps.discardOwn(record, operation, call)
@@ -77,7 +79,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
-      await steps.promote(record.name, { to: own.id, from: current.id }, call)
+      if (await steps.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'
       return 'again'
     }
     if (progress.epoch !== undefined) throw notApplied('The claim of this rotation was taken back.')

@@ -167,13 +167,13 @@ export class KeySteps {
     return true
   }
 
-  /** The conditional step. What came of it is read afterwards, so a refusal is no failure here. */
-  async promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<void> {
-    try {
-      await this.#records.send('promote', name, call, name, move)
-    } catch (error) {
+  /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */
+  promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<boolean> {
+    const refused = (error: unknown): boolean => {
       if (!isCode(error, 'conflict', 'not_found')) throw error
+      return false
     }
+    return this.#records.send('promote', name, call, name, move).then(() => true, refused)
   }
 
   /** Ends a rotation that has taken effect: the version before goes now or keeps its grace, then the done stamp. */
