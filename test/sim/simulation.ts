@@ -199,9 +199,11 @@ export class Simulation {
     }
   }
 
-  /** R-5 of the operations page: where tags are mirrors, what a deletion of the same name left behind may not tell a repetition whether its operation took effect. */
-  #mayNotKnow({ wish, operationId, number }: Attempt): boolean {
-    return this.shape.name === 'staged' && number > 0 && this.attempts.some((other) => other.operationId !== operationId && other.wish.verb === 'delete' && other.wish.alias === wish.alias && this.oracle.applied(other.operationId))
+  /** R-5 of the operations page: where tags are mirrors, what a deletion of the same name left behind may not tell whether an operation that was sent twice took effect. */
+  #mayNotKnow({ wish, operationId }: Attempt): boolean {
+    const sent = this.attempts.filter((other) => other.operationId === operationId)
+    const deleted = this.attempts.some((other) => other.operationId !== operationId && other.wish.verb === 'delete' && other.wish.alias === wish.alias && this.oracle.applied(other.operationId))
+    return this.shape.name === 'staged' && sent.length > 1 && deleted
   }
 
   /** Runs what is waiting, in order, without faults, until nothing waits. */
