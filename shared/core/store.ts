@@ -2,6 +2,7 @@
 import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, SecretCache } from './cache.ts'
 import { isTombstone } from './keys/operation-text.ts'
+import { isInternal } from './names.ts'
 import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
 import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
 import { propertyOf } from './stores/property.ts'
@@ -115,7 +116,7 @@ export class SecretStore {
   /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */
   async list(query: { readonly prefix: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<SecretFacts>> {
     const page = await (this.provider.list?.(query, call) ?? this.#cannot('list names'))
-    return { ...page, items: page.items.filter((facts) => !facts.name.text.split('/').some((segment) => segment.startsWith('__'))) }
+    return { ...page, items: page.items.filter((facts) => !isInternal(facts.name.text)) }
   }
 
   /** Facts without the value, and without asking the cache. @throws not_found, unsupported */

@@ -1,6 +1,7 @@
 // Reading secrets, one and many, and listing their names: the routes of the read function. Bodies are checked by hand, because a validation
 // library would cost every cold start more than these two checks.
 import { LatchkeyError, asLatchkeyError, isCode, nearest } from '../core/errors.ts'
+import { isInternal } from '../core/names.ts'
 import type { SecretFacts, SecretRef, SecretValue, Stage } from '../core/secret.ts'
 import type { SecretStore, StoreRead } from '../core/store.ts'
 import type { Action, Answer, Exchange, Json, Route } from './api.ts'
@@ -24,7 +25,7 @@ export const storeOf = (exchange: Exchange): SecretStore => {
 
 /** Segments that begin with `__` are Latchkey's own everywhere, except in names that the operator hosts. @throws invalid_request */
 export const checkReserved = (stores: readonly SecretStore[], name: string, field = 'name'): void => {
-  if (!name.split('/').some((segment) => segment.startsWith('__')) || stores.some((store) => store.policy.hostedKeys?.has(name) === true)) return
+  if (!isInternal(name) || stores.some((store) => store.policy.hostedKeys?.has(name) === true)) return
   throw badField(field, 'has a segment that begins with "__", which is reserved for Latchkey\'s own records', 'Choose another name.')
 }
 

@@ -3,11 +3,11 @@
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { capabilities, type Capability, type SecretProvider } from '../../shared/core/provider.ts'
 import type { Call, Clock } from '../../shared/core/runtime.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
+import type { SecretValue } from '../../shared/core/secret.ts'
 import { memory } from '../../shared/providers/memory.ts'
 import { testRuntime } from '../support/runtime.ts'
 import { faultKinds, passOn, type ExamProvider, type Harness } from './harness.ts'
-import { Striker } from './striker.ts'
+import { seedThrough, Striker } from './striker.ts'
 
 const changing: ReadonlySet<string> = new Set<keyof SecretProvider>(['write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover'])
 
@@ -57,11 +57,7 @@ export const memoryHarness = (given: { wrap?: Wrap; recoveryWindowSeconds?: numb
       provider: await instance(),
       clock: runtime.clock,
       pass: passOn(runtime.clock),
-      seed: async (name, value) => {
-        const secret = typeof value === 'string' ? SecretValue.of(value) : SecretValue.ofBytes(value)
-        const operation = `seed-${Buffer.from(runtime.random.bytes(16)).toString('hex')}`
-        await operator.write?.({ name, value: secret, expect: 'any', operation, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
-      },
+      seed: seedThrough(operator, runtime.random),
       fault: (fault) => gate.fault(fault),
       heal: () => gate.heal(),
       calls: () => gate.calls,

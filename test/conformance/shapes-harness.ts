@@ -2,11 +2,10 @@
 // so that a change which takes several calls is really cut in the middle.
 import type { Capability, SecretProvider } from '../../shared/core/provider.ts'
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
 import type { Hook } from '../shapes/service.ts'
 import { testRuntime } from '../support/runtime.ts'
 import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness } from './harness.ts'
-import { Striker } from './striker.ts'
+import { seedThrough, Striker } from './striker.ts'
 
 interface Service<S> {
   through(hook: Hook): S
@@ -36,11 +35,7 @@ export const shapeHarness = <S extends Service<S>>(
       provider: await instance(),
       clock: runtime.clock,
       pass: passOn(runtime.clock),
-      seed: async (name, value) => {
-        const secret = typeof value === 'string' ? SecretValue.of(value) : SecretValue.ofBytes(value)
-        const operation = `seed-${Buffer.from(runtime.random.bytes(16)).toString('hex')}`
-        await operator.write?.({ name, value: secret, expect: 'any', operation, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
-      },
+      seed: seedThrough(operator, runtime.random),
       fault: (fault) => wire.fault(fault),
       heal: () => wire.heal(),
       calls: () => wire.calls,

@@ -1,6 +1,9 @@
 // Which call is struck: the bookkeeping that every harness without a wire of its own shares.
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import { afterCommit, faultCodes, type Fault } from './harness.ts'
+import type { SecretProvider } from '../../shared/core/provider.ts'
+import type { Random } from '../../shared/core/runtime.ts'
+import { SecretValue } from '../../shared/core/secret.ts'
+import { afterCommit, faultCodes, type ExamProvider, type Fault } from './harness.ts'
 
 /** Counts calls, strikes those that the fault of the hour means, and holds back those that are slow. */
 export class Striker {
@@ -43,3 +46,12 @@ export class Striker {
     return this.#matched >= first && this.#matched < first + (fault.times ?? Infinity) ? fault : undefined
   }
 }
+
+/** Puts a secret there as an operator would: through a provider of the operator's own, which nothing strikes. */
+export const seedThrough =
+  (operator: SecretProvider, random: Random): NonNullable<ExamProvider['seed']> =>
+  async (name, value) => {
+    const secret = typeof value === 'string' ? SecretValue.of(value) : SecretValue.ofBytes(value)
+    const operation = `seed-${Buffer.from(random.bytes(16)).toString('hex')}`
+    await operator.write?.({ name, value: secret, expect: 'any', operation, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
+  }
