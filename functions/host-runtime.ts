@@ -33,6 +33,8 @@ export const hostRuntime = (): Runtime => {
     random: systemRandom,
     env: processEnv,
     files: nodeFiles,
+    // Only who speaks plain HTTPS to its service loads the client.
+    http: { connect: async (peer) => (await import('../shared/core/http-client.ts')).nodeHttp(systemClock, systemRandom).connect(peer) },
     log: createLog({ clock: systemClock, write }),
     audit: createAudit({ clock: systemClock, random: systemRandom, write, ...keyed }),
   }

@@ -16,7 +16,7 @@ export const timeBudget = (clock: Clock, ms: number = longestRequestMs): TimeBud
   const request = new AbortController()
   const timer = new AbortController()
   const budget = Math.max(0, Math.min(ms, longestRequestMs))
-  clock.sleep(budget, timer.signal).then(
+  clock.until(clock.now() + budget, timer.signal).then(
     () => request.abort(new LatchkeyError('deadline_exceeded', `The request was not answered within ${budget} ms.`, { applied: 'unknown' })),
     () => undefined,
   )

@@ -1,13 +1,16 @@
 // The ports: everything the core and the providers may know of the outside. Tests replace them; nothing else reads a clock,
 // draws randomness, reads the environment or a file, or prints.
 import { LatchkeyError } from './errors.ts'
+import type { HttpPort } from './http-client.ts'
 
 /** Wall-clock time. Nothing that matters hangs on a timer: a function host freezes between calls. */
 export interface Clock {
   /** Milliseconds since the epoch, of this machine. */
   now(): number
-  /** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. */
+  /** A pause that somebody chose, before a repetition. Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** A limit that nobody hopes to reach. Resolves once `now()` is at least `at`, or rejects with the signal's reason as soon as it aborts. */
+  until(at: number, signal?: AbortSignal): Promise<void>
 }
 
 /** Where all randomness comes from. */
@@ -73,12 +76,13 @@ export interface Runtime {
   readonly random: Random
   readonly env: Env
   readonly files: Files
+  readonly http: HttpPort
   readonly log: LogPort
   readonly audit: AuditPort
 }
 
 /** What a provider may know of the outside: no log and no audit, because providers neither log nor audit. */
-export type ProviderIo = Pick<Runtime, 'clock' | 'random' | 'env' | 'files'>
+export type ProviderIo = Pick<Runtime, 'clock' | 'random' | 'env' | 'files' | 'http'>
 
 /**
  * The time and patience of one request. `deadline` is in epoch milliseconds of {@link Clock}.

@@ -136,7 +136,7 @@ export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, actio
   const patience: Patience = { abortSignal: own.signal, deadline: call.deadline, sent: false }
   const ended = new Promise<never>((_, reject) => own.signal.addEventListener('abort', () => reject(own.signal.reason as Error), { once: true }))
   call.signal.addEventListener('abort', () => own.abort(call.signal.reason), { once: true, signal: done.signal })
-  io.clock.sleep(left, done.signal).then(() => own.abort(outOfTime(patience.sent)), () => undefined)
+  io.clock.until(call.deadline, done.signal).then(() => own.abort(outOfTime(patience.sent)), () => undefined)
   try {
     return await Promise.race([send(patience), ended])
   } catch (error) {

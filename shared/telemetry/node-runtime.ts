@@ -8,22 +8,25 @@ import type { Clock, Env, Files, Random } from '../core/runtime.ts'
 
 const longestTimer = 2 ** 31 - 1
 
+const after = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason as Error)
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason as Error)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }, Math.min(Math.max(ms, 0), longestTimer))
+    signal?.addEventListener('abort', stop, { once: true })
+  })
+
 /** The wall clock of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted === true) return reject(signal.reason as Error)
-      const stop = (): void => {
-        clearTimeout(timer)
-        reject(signal?.reason as Error)
-      }
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stop)
-        resolve()
-      }, Math.min(Math.max(ms, 0), longestTimer))
-      signal?.addEventListener('abort', stop, { once: true })
-    }),
+  sleep: after,
+  until: (at, signal) => after(at - Date.now(), signal),
 }
 
 /** The randomness of the operating system. */

@@ -93,6 +93,12 @@ export interface Harness {
   open(): Promise<ExamProvider>
 }
 
+/** Any server that speaks a service's protocol, whoever wrote it: where it is, and the further settings (the credential among them) to open the provider with. */
+export interface Target {
+  readonly url: string
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
 /** The name a harness gives to a label of the exam. */
 export const nameFor = (harness: Harness, label: string): SecretName => harness.name?.(label) ?? createdName(`litellm/${label}`)
 

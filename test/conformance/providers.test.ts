@@ -1,8 +1,8 @@
 // The exam, one line a provider.
-import { awsHarness } from './aws-harness.ts'
-import { embeddedHarness } from './embedded-harness.ts'
-import { environmentHarness } from './environment-harness.ts'
-import { memoryHarness } from './memory-harness.ts'
+import { awsHarness } from './harnesses/aws-secrets-manager.ts'
+import { embeddedHarness } from './harnesses/embedded.ts'
+import { environmentHarness } from './harnesses/environment.ts'
+import { memoryHarness } from './harnesses/memory.ts'
 import { providerConformance } from './provider-conformance.ts'
 
 providerConformance('memory', memoryHarness())

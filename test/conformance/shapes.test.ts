@@ -5,7 +5,7 @@ import { openPlain, PlainService } from '../shapes/plain.ts'
 import { openStaged, StagedService } from '../shapes/staged.ts'
 import { openUpsert, UpsertService } from '../shapes/upsert.ts'
 import { providerConformance } from './provider-conformance.ts'
-import { shapeHarness } from './shapes-harness.ts'
+import { shapeHarness } from './harnesses/shapes.ts'
 
 const unseen = 'a shape says that it is ready without a look at its service'
 const checks = ['denied', 'unavailable_before', 'malformed', 'expired_credential'].map((fault) => ({ case: `fault.${fault}.check`, reason: unseen }))

@@ -1,7 +1,7 @@
 // The exam is examined: every wrong provider must fail the case that exists for it, which the right one passes.
 import { describe, expect, it } from 'vitest'
 import { runCase } from './exam.ts'
-import { memoryHarness } from './memory-harness.ts'
+import { memoryHarness } from './harnesses/memory.ts'
 import { caseNamed, examCases, examReport, runDeviation } from './provider-conformance.ts'
 import { wrongReaders } from './wrong-reading.ts'
 import { wrongWriters } from './wrong-writing.ts'

@@ -3,7 +3,7 @@
 import { asLatchkeyError, isCode, LatchkeyError } from '../../shared/core/errors.ts'
 import type { ListQuery, SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue, type SecretFacts, type SecretName, type SecretRecord } from '../../shared/core/secret.ts'
-import type { Wrap } from './memory-harness.ts'
+import type { Wrap } from './harnesses/memory.ts'
 
 /** One wrong provider, and the case that must fail for it. */
 export interface WrongProvider {

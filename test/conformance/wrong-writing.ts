@@ -2,7 +2,7 @@
 import { isCode, LatchkeyError } from '../../shared/core/errors.ts'
 import type { SecretProvider, WriteRequest } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
-import type { Wrap } from './memory-harness.ts'
+import type { Wrap } from './harnesses/memory.ts'
 import { spoil, type Whole, type WrongProvider } from './wrong-reading.ts'
 
 const onWrite = (change: (request: WriteRequest) => WriteRequest): Wrap => spoil((right) => ({ write: (request, call) => right.write(change(request), call) }))

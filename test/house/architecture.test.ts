@@ -58,13 +58,14 @@ describe('the ways out', () => {
     expect(hiddenInputs(source('shared/core/a.ts', `export const x = () => ${code}`))).not.toEqual([])
   })
 
-  it('to the network are one file that listens, and what the build gives the vendors', () => {
-    expect(running.filter(takesNetwork).map(({ path }) => path)).toEqual(['functions/build.ts', 'functions/local/listen.ts'])
+  it('to the network are one client, one file that listens, and what the build gives the vendors', () => {
+    expect(running.filter(takesNetwork).map(({ path }) => path)).toEqual(['shared/core/http/addresses.ts', 'shared/core/http/exchange.ts', 'functions/build.ts', 'functions/local/listen.ts'])
     expect(takesNetwork(source('a.ts', "process.getBuiltinModule('node:https')"))).toBe(true)
   })
 
   it('for a secret are these files, and no other opens a SecretValue', () => {
     expect(running.filter(opensSecrets).map(({ path }) => path).toSorted()).toEqual([
+      'shared/core/http/exchange.ts',
       'shared/core/keys/finding.ts',
       'shared/core/secret.ts',
       'shared/core/stores/property.ts',

@@ -1,7 +1,7 @@
 // AWS's peers under the exam's harness: one server for all cases, so the exam's own names keep them apart. Nothing can be broken on purpose here.
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import type { SecretProvider } from '../../shared/core/provider.ts'
-import { awsCapabilities, openAws } from '../conformance/aws-harness.ts'
+import { awsCapabilities, openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
 import { passOn, type Deviation, type Harness } from '../conformance/harness.ts'
 import { testRuntime } from '../support/runtime.ts'
 

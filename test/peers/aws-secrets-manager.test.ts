@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, inject, it } from 'vitest'
-import { openAws } from '../conformance/aws-harness.ts'
+import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
 import { providerConformance } from '../conformance/provider-conformance.ts'
 import { testRuntime } from '../support/runtime.ts'
 import { awsDeviations } from './aws-deviations.ts'

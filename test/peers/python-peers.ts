@@ -7,11 +7,14 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What the environment holds. ministack without cryptography answers wrongly; boto3 is the independent client. */
-const requirements = ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106']
+/** The virtual environments, by what they are for. ministack without cryptography answers wrongly; boto3 is the independent client. */
+const environments = {
+  aws: ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106'],
+  clients: ['hvac==2.4.0', 'conjur-api==0.2.0', 'infisicalsdk==1.0.17', 'azure-keyvault-secrets==4.12.0', 'azure-identity==1.27.0', 'google-cloud-secret-manager==2.32.0', 'google-cloud-kms==3.18.0'],
+} as const
 
-/** A server that runs, or why it does not. */
-export type Peer = { readonly url: string } | { readonly missing: string }
+/** A server that runs (a client's program: its path as `url`), or why it does not. */
+export type Peer = { readonly url: string; readonly facts: Readonly<Record<string, string>> } | { readonly missing: string }
 
 const cleanEnv = (home: string, more: Record<string, string> = {}): NodeJS.ProcessEnv => ({ PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, TMPDIR: home, LANG: 'C.UTF-8', ...more })
 
@@ -27,10 +30,14 @@ export const run = (file: string, args: readonly string[], env: NodeJS.ProcessEn
     child.on('close', (code) => (code === 0 ? resolve(Buffer.concat(out).toString()) : reject(new Error(Buffer.concat(bad).toString().trim().split('\n').at(-1) ?? `${file} ended with ${code ?? 'a signal'}`))))
   })
 
-/** The folder of the virtual environment, made when it is not there. @throws when there is no Python, or the registry cannot be reached */
-export const pythonEnvironment = async (): Promise<string> => {
-  const digest = createHash('sha256').update(requirements.join('\n')).digest('hex').slice(0, 12)
-  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'latchkey-peers', `aws-${digest}`)
+/** The folder in which something pinned is kept, named after what is in it; outside the checkout, so that a second run costs seconds. */
+export const cacheFolder = (name: string, content: string): string =>
+  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'latchkey-peers', `${name}-${createHash('sha256').update(content).digest('hex').slice(0, 12)}`)
+
+/** The folder of a virtual environment, made when it is not there; its programs are in `bin`. @throws when there is no Python, or the registry cannot be reached */
+export const pythonEnvironment = async (name: keyof typeof environments = 'aws'): Promise<string> => {
+  const requirements = environments[name]
+  const folder = cacheFolder(name, requirements.join('\n'))
   const complete = join(folder, '.complete')
   if (existsSync(complete)) return folder
   rmSync(folder, { recursive: true, force: true })
@@ -66,6 +73,8 @@ const answers = (port: number): Promise<boolean> =>
 /** A started server and how it ends. */
 export interface Running {
   readonly url: string
+  /** What else its users must know: further addresses, a root credential made for this run. */
+  readonly facts?: Readonly<Record<string, string>>
   stop(): Promise<void>
 }
 

@@ -201,7 +201,7 @@ describe('the repetitions of a call', () => {
   })
 
   it('do not begin after the deadline, although no timer said so: a function may have been frozen', async () => {
-    const frozen = { ...runtime, clock: { now: () => runtime.clock.now() + (fake.requests.length > 0 ? 30_000 : 0), sleep: () => new Promise<void>(() => undefined) } }
+    const frozen = { ...runtime, clock: { now: () => runtime.clock.now() + (fake.requests.length > 0 ? 30_000 : 0), sleep: () => new Promise<void>(() => undefined), until: () => new Promise<void>(() => undefined) } }
     const { settings } = readSettings(awsSecretsManager.settings, { ...keyed, aws_secretsmanager_endpoint: fake.url }, { path: 'settings' })
     const provider = await awsSecretsManager.open(settings, frozen, { kind: 'operator' })
     opened.push(provider)

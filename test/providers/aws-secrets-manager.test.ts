@@ -4,7 +4,7 @@ import { isCode, type LatchkeyError } from '../../shared/core/errors.ts'
 import { createdName, hostedName, nativeName } from '../../shared/core/names.ts'
 import type { SecretProvider, WriteRequest } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
-import { openAws } from '../conformance/aws-harness.ts'
+import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
 import { startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { callOf, testRuntime, type TestRuntime } from '../support/runtime.ts'
 

@@ -8,11 +8,12 @@ import type { WriteRequest } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { openEmbedded } from '../../shared/providers/embedded.ts'
 import { nodeFiles, processEnv, systemClock, systemRandom } from '../../shared/telemetry/node-runtime.ts'
+import { noHttp } from '../support/runtime.ts'
 
 const [, , order = '', folder = '', id = ''] = process.argv
 const say = (line: string): void => void writeSync(1, `${line}\n`)
 
-const io = { clock: systemClock, random: systemRandom, env: processEnv, files: nodeFiles }
+const io = { clock: systemClock, random: systemRandom, env: processEnv, files: nodeFiles, http: noHttp }
 const store = await openEmbedded({ path: folder, recovery_window_days: 7, lock_wait_ms: 10_000 }, io)
 say('open')
 

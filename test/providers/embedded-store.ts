@@ -12,7 +12,7 @@ import { SecretValue, type Version } from '../../shared/core/secret.ts'
 import type { Connect } from '../../shared/credentials/sqlite.ts'
 import { openEmbedded } from '../../shared/providers/embedded.ts'
 import { nodeFiles, systemRandom } from '../../shared/telemetry/node-runtime.ts'
-import { callOf, envOf, ManualClock } from '../support/runtime.ts'
+import { callOf, envOf, ManualClock, noHttp } from '../support/runtime.ts'
 
 export type Store = Required<Omit<SecretProvider, 'traits'>> & Pick<SecretProvider, 'traits'>
 
@@ -40,7 +40,7 @@ export interface Given {
 
 /** Opens the store in a folder; it is closed when the test ends, if not before. */
 export const storeIn = async (path: string, given: Given = {}): Promise<Store> => {
-  const io = { clock: given.clock ?? new ManualClock(), random: systemRandom, env: envOf({}), files: nodeFiles }
+  const io = { clock: given.clock ?? new ManualClock(), random: systemRandom, env: envOf({}), files: nodeFiles, http: noHttp }
   const settings = { path, recovery_window_days: given.days ?? 7, lock_wait_ms: given.lockWaitMs ?? 5000, ...(given.key !== undefined && { key: SecretValue.of(given.key) }) }
   const store = (await openEmbedded(settings, io, given.connect)) as Store
   onTestFinished(() => store.close())

@@ -7,7 +7,7 @@ import { hostedName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import { environment, isNeverReadable, readableNames } from '../../shared/providers/environment.ts'
 import { nodeFiles } from '../../shared/telemetry/node-runtime.ts'
-import { callOf, envOf, filesOf, ManualClock, SeededRandom } from '../support/runtime.ts'
+import { callOf, envOf, filesOf, ManualClock, noHttp, SeededRandom } from '../support/runtime.ts'
 import { temporaryFolder, withoutRights } from './embedded-store.ts'
 
 type Environment = SecretProvider & Required<Pick<SecretProvider, 'describe' | 'list' | 'readMany'>>
@@ -24,7 +24,7 @@ interface Given {
 
 const opened = async ({ env = {}, dotenv, ...lists }: Given): Promise<Environment> => {
   const files = filesOf(dotenv === undefined ? {} : { '/app/.env': dotenv })
-  const io = { clock, random: new SeededRandom(), env: envOf(env), files }
+  const io = { clock, random: new SeededRandom(), env: envOf(env), files, http: noHttp }
   return (await environment.open({ dotenv_path: '/app/.env', ...lists }, io, { kind: 'operator' })) as Environment
 }
 
@@ -97,7 +97,7 @@ describe('.env', () => {
     const path = join(folder, '.env')
     await writeFile(path, 'FIRST=1\r\n# kept\nnot an assignment\n', { mode: 0o640 })
     const before = [await readFile(path), (await stat(path)).mtimeMs, (await stat(path)).mode]
-    const provider = (await environment.open({ dotenv_path: path }, { clock, random: new SeededRandom(), env: envOf({}), files: nodeFiles }, { kind: 'operator' })) as Environment
+    const provider = (await environment.open({ dotenv_path: path }, { clock, random: new SeededRandom(), env: envOf({}), files: nodeFiles, http: noHttp }, { kind: 'operator' })) as Environment
 
     await textOf(provider, 'FIRST')
     await provider.list({ prefix: '', limit: 10 }, call())
@@ -113,7 +113,7 @@ describe('.env', () => {
     await chmod(folder, 0o755)
     await writeFile(join(folder, '.env'), 'K=v\n')
     await chmod(join(folder, '.env'), 0o000)
-    const io = { clock, random: new SeededRandom(), env: envOf({}), files: nodeFiles }
+    const io = { clock, random: new SeededRandom(), env: envOf({}), files: nodeFiles, http: noHttp }
 
     const opening = withoutRights(() => environment.open({ dotenv_path: join(folder, '.env') }, io, { kind: 'operator' }))
 
@@ -123,7 +123,7 @@ describe('.env', () => {
   it('that is a folder is misconfigured and says so', async () => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, '.env'))
-    const io = { clock, random: new SeededRandom(), env: envOf({}), files: nodeFiles }
+    const io = { clock, random: new SeededRandom(), env: envOf({}), files: nodeFiles, http: noHttp }
 
     const opening = environment.open({ dotenv_path: join(folder, '.env') }, io, { kind: 'operator' })
 

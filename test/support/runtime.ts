@@ -1,15 +1,21 @@
 // The ports as a test has them: a clock that stands until it is moved, seeded randomness, an environment that holds only what is given.
 import { createHash } from 'node:crypto'
 import { LatchkeyError } from '../../shared/core/errors.ts'
+import { nodeHttp, type HttpPort } from '../../shared/core/http-client.ts'
 import type { AuditEvent, AuditReceipt, Call, Clock, Env, Files, LogLevel, Random, Runtime } from '../../shared/core/runtime.ts'
 
-/** Time stands still until `advance` or `set`; whoever sleeps wakes when its time has come. */
+/**
+ * Time stands still until `advance` or `set`; whoever sleeps wakes when its time has come. One that `hurries` lets every chosen pause (`sleep`) pass at once by
+ * moving itself, so that a repetition costs nobody a second; limits (`until`) still come only when time does.
+ */
 export class ManualClock implements Clock {
   #now: number
   #sleepers: { at: number; wake: () => void }[] = []
+  readonly #hurries: boolean
 
-  constructor(now = Date.UTC(2026, 10, 21, 12)) {
+  constructor(now = Date.UTC(2026, 10, 21, 12), how: { readonly hurries?: boolean } = {}) {
     this.#now = now
+    this.#hurries = how.hurries === true
   }
 
   now(): number {
@@ -28,10 +34,15 @@ export class ManualClock implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (this.#hurries && ms > 0 && signal?.aborted !== true) this.advance(ms)
+    return this.until(this.#hurries ? this.#now : this.#now + ms, signal)
+  }
+
+  until(at: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
-    if (ms <= 0) return Promise.resolve()
+    if (at <= this.#now) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      this.#sleepers.push({ at: this.#now + ms, wake: resolve })
+      this.#sleepers.push({ at, wake: resolve })
       signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
     })
   }
@@ -54,6 +65,9 @@ export class SeededRandom implements Random {
     return Buffer.concat(parts).subarray(0, count)
   }
 }
+
+/** For those who stay on this machine. */
+export const noHttp: HttpPort = { connect: () => Promise.reject(new Error('nothing here may be dialled')) }
 
 export const envOf = (variables: Readonly<Record<string, string>>): Env => ({
   get: (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined),
@@ -78,10 +92,13 @@ export interface TestRuntime extends Runtime {
   auditDown: boolean
 }
 
-export const testRuntime = (given: { now?: number; env?: Record<string, string>; files?: Record<string, string | Uint8Array>; seed?: string } = {}): TestRuntime => {
+export const testRuntime = (given: { now?: number; hurries?: boolean; env?: Record<string, string>; files?: Record<string, string | Uint8Array>; seed?: string } = {}): TestRuntime => {
+  const clock = new ManualClock(given.now, { hurries: given.hurries === true })
+  const random = new SeededRandom(given.seed)
   const runtime: TestRuntime = {
-    clock: new ManualClock(given.now),
-    random: new SeededRandom(given.seed),
+    clock,
+    random,
+    http: nodeHttp(clock, random),
     env: envOf(given.env ?? {}),
     files: filesOf(given.files ?? {}),
     lines: [],

@@ -1,11 +1,11 @@
 // The five shapes of memory under examination. Faults strike on the wire between provider and service, call by call,
 // so that a change which takes several calls is really cut in the middle.
-import type { Capability, SecretProvider } from '../../shared/core/provider.ts'
-import type { Clock, Runtime } from '../../shared/core/runtime.ts'
-import type { Hook } from '../shapes/service.ts'
-import { testRuntime } from '../support/runtime.ts'
-import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness } from './harness.ts'
-import { seedThrough, Striker } from './striker.ts'
+import type { Capability, SecretProvider } from '../../../shared/core/provider.ts'
+import type { Clock, Runtime } from '../../../shared/core/runtime.ts'
+import type { Hook } from '../../shapes/service.ts'
+import { testRuntime } from '../../support/runtime.ts'
+import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness } from '../harness.ts'
+import { seedThrough, Striker } from '../striker.ts'
 
 interface Service<S> {
   through(hook: Hook): S

@@ -1,11 +1,11 @@
 // AWS Secrets Manager under examination: the provider over its real SDK, against the fake that speaks the wire protocol. Two attempts instead of three,
 // so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer.
-import { capabilities, type SecretProvider } from '../../shared/core/provider.ts'
-import { readSettings } from '../../shared/core/settings.ts'
-import { awsSecretsManager } from '../../shared/providers/aws-secrets-manager.ts'
-import { fakeKeys, startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
-import { testRuntime, type TestRuntime } from '../support/runtime.ts'
-import { faultKinds, passOn, type ExamProvider, type Harness } from './harness.ts'
+import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import { readSettings } from '../../../shared/core/settings.ts'
+import { awsSecretsManager } from '../../../shared/providers/aws-secrets-manager.ts'
+import { fakeKeys, startSecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
+import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { faultKinds, passOn, type ExamProvider, type Harness } from '../harness.ts'
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
 export const openAws = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {

@@ -1,8 +1,8 @@
 // The environment under examination: variables in memory, and names that an operator hosts. Nothing is sent anywhere, so nothing can be broken.
-import { hostedName } from '../../shared/core/names.ts'
-import { environment } from '../../shared/providers/environment.ts'
-import { envOf, filesOf, ManualClock, SeededRandom } from '../support/runtime.ts'
-import { passOn, type Harness } from './harness.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { environment } from '../../../shared/providers/environment.ts'
+import { envOf, filesOf, ManualClock, noHttp, SeededRandom } from '../../support/runtime.ts'
+import { passOn, type Harness } from '../harness.ts'
 
 /** Every name that the exam asks for is one that the operator opened. */
 const readable: string[] = []
@@ -21,7 +21,7 @@ export const environmentHarness: Harness = {
   open: async () => {
     const variables: Record<string, string> = {}
     const clock = new ManualClock()
-    const io = { clock, random: new SeededRandom(), env: envOf(variables), files: filesOf({}) }
+    const io = { clock, random: new SeededRandom(), env: envOf(variables), files: filesOf({}), http: noHttp }
     const openOne = () => environment.open({ dotenv_path: '.env', readable }, io, { kind: 'operator' })
     return {
       provider: await openOne(),

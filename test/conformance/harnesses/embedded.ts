@@ -4,13 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SecretProvider } from '../../shared/core/provider.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
-import type { Connect } from '../../shared/credentials/sqlite.ts'
-import { openEmbedded } from '../../shared/providers/embedded.ts'
-import { nodeFiles, systemRandom } from '../../shared/telemetry/node-runtime.ts'
-import { callOf, envOf, ManualClock } from '../support/runtime.ts'
-import { passOn, type Fault, type Harness } from './harness.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import type { Connect } from '../../../shared/credentials/sqlite.ts'
+import { openEmbedded } from '../../../shared/providers/embedded.ts'
+import { nodeFiles, systemRandom } from '../../../shared/telemetry/node-runtime.ts'
+import { callOf, envOf, ManualClock, noHttp } from '../../support/runtime.ts'
+import { passOn, type Fault, type Harness } from '../harness.ts'
 
 /** SQLite's result codes for what a disk or another process can do. */
 const resultCodes: Readonly<Partial<Record<Fault['kind'], number>>> = { denied: 8, unavailable_before: 10, unavailable_after: 10, slow: 5 }
@@ -75,7 +75,7 @@ export const embeddedHarness: Harness = {
   open: async () => {
     const folder = await mkdtemp(join(tmpdir(), 'latchkey-embedded-'))
     const clock = new ManualClock()
-    const io = { clock, random: systemRandom, env: envOf({}), files: nodeFiles }
+    const io = { clock, random: systemRandom, env: envOf({}), files: nodeFiles, http: noHttp }
     const settings = { path: folder, recovery_window_days: 7, lock_wait_ms: 5000 }
     const service = breakable()
     const opened: SecretProvider[] = []

@@ -1,0 +1,146 @@
+// The one way out for requests that Latchkey writes itself: deadlines, repetitions, size, redirects and what a failure may say are decided here, once.
+// Nothing of a request ever stands in an error: no URL, no header, no body. It takes the network from process.getBuiltinModule, because an ESM import of node:http costs every cold start 10 to 20 ms.
+import { LatchkeyError } from './errors.ts'
+import { openWire, type Resolve, type WireFailure } from './http/exchange.ts'
+import { checkCall, type Call, type Clock, type Random } from './runtime.ts'
+import type { SecretValue } from './secret.ts'
+
+/** One service at one address, and how it is talked to. */
+export interface HttpPeer {
+  /** Scheme, host and port; a path in it stands before the path of every request. */
+  readonly url: string
+  /** The service's name, for messages. */
+  readonly title: string
+  /** The setting that holds the address, for messages. */
+  readonly setting: string
+  /** PEM of the authorities to trust in place of the system's. */
+  readonly ca?: string
+  /** The certificate that Latchkey shows, PEM. */
+  readonly identity?: { readonly cert: string; readonly key: SecretValue }
+  /** Default: true. */
+  readonly verifyCertificate?: boolean
+  /** `operator`: dialled wherever it leads. Otherwise no private, local or metadata address is dialled but those in `allowed` (CIDR). Default: `operator`. */
+  readonly addresses?: 'operator' | { readonly allowed: readonly string[] }
+  /** Bytes of an answer's body. Default: 1 MiB. */
+  readonly maxAnswerBytes?: number
+  /** Sendings of one request at most, the first included. Default: 3. */
+  readonly attempts?: number
+  /** Milliseconds. Default: connect 2000, first byte 3000, total 5000; each of an attempt, within the call's own deadline. */
+  readonly limits?: { readonly connect?: number; readonly firstByte?: number; readonly total?: number }
+}
+
+/** Text that may hold a secret, or be made of several parts. */
+export type HttpText = string | SecretValue | readonly (string | SecretValue)[]
+
+/** One request. */
+export interface HttpRequest {
+  readonly method: string
+  /** Path and query from the first `/`, encoded. What a URL parser would read otherwise is refused. */
+  readonly path: string
+  readonly headers?: Readonly<Record<string, HttpText>>
+  readonly body?: string | Uint8Array | SecretValue
+  /** Whether it may be sent twice. Default: GET, HEAD and LIST may. */
+  readonly repeatable?: boolean
+  /** Statuses that are worth a repetition, beside 429 (always, nothing was done) and 500, 502, 503 and 504. */
+  readonly repeatOn?: readonly number[]
+}
+
+/** An answer, whatever its status. Redirects never get here. */
+export interface HttpResponse {
+  readonly status: number
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+/** A connection to one service; it keeps its sockets. */
+export interface HttpClient {
+  /**
+   * Sends one request and waits for the whole answer. Throttled and failing services are asked again, with growing pauses or as `Retry-After` says, while attempts and
+   * deadline last; a request that is not repeatable only where nothing can have happened.
+   * @throws provider_unavailable (also for redirects and nonsense), deadline_exceeded, invalid_request (a path or header that cannot be sent as it is), the signal's reason
+   */
+  send(request: HttpRequest, call: Call): Promise<HttpResponse>
+  close(): Promise<void>
+}
+
+/** The port. */
+export interface HttpPort {
+  /** Makes no call. @throws misconfigured naming the setting when the address, a certificate or a key cannot be used */
+  connect(peer: HttpPeer): Promise<HttpClient>
+}
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'LIST'])
+const busyStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504])
+const firstPauseMs = 100
+const longestPauseMs = 5_000
+
+/** Whether a host is this machine. */
+export const isLoopbackHost = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname)
+
+/** Plain http is for this machine, elsewhere only where a setting says so. @throws misconfigured */
+export const refuseOpenHttp = (setting: string, url: string, allow: { readonly setting: string; readonly value: boolean }): void => {
+  if (!url.startsWith('http://') || allow.value || isLoopbackHost(new URL(url).hostname)) return
+  throw new LatchkeyError('misconfigured', `${setting} must begin with https:// unless it is on this machine; set ${allow.setting} to true to send secrets unencrypted.`)
+}
+
+/** `Retry-After` in seconds, where an answer has one that makes sense. */
+export const retryAfterOf = ({ headers }: HttpResponse): number | undefined => {
+  const seconds = Number(headers['retry-after'])
+  return seconds >= 0 && seconds <= 86_400 ? Math.ceil(seconds) : undefined
+}
+
+/** The JSON of an answer. @throws provider_unavailable when it does not call itself JSON or is none */
+export const jsonOf = (response: HttpResponse, title: string): unknown => {
+  try {
+    if (response.headers['content-type']?.includes('json') === true) return JSON.parse(Buffer.from(response.body).toString('utf8')) as unknown
+  } catch {
+    // What JSON.parse says of it shows the beginning of the text.
+  }
+  throw new LatchkeyError('provider_unavailable', `${title} could not be reached, or what answered is not ${title}: its answer is no JSON.`, { vendor: { status: response.status } })
+}
+
+/** The port on the network of this machine. `resolve` turns a host into addresses; default: the system's resolver. */
+export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpPort => ({
+  connect: async (peer) => {
+    const wire = openWire(peer, clock, resolve)
+    const attempts = peer.attempts ?? 3
+
+    const once = async (request: HttpRequest, repeatable: boolean, call: Call): Promise<HttpResponse | WireFailure> => {
+      const outcome = await wire.exchange(request, repeatable, call)
+      if (!('failure' in outcome) || outcome.failure !== 'stale' || !repeatable) return outcome
+      checkCall(call, clock)
+      wire.dropIdle()
+      return wire.exchange(request, repeatable, call)
+    }
+
+    const pauseBefore = (outcome: HttpResponse | WireFailure, request: HttpRequest, repeatable: boolean, attempt: number): number | undefined => {
+      const jitter = ((random.bytes(1)[0] ?? 0) / 256) * firstPauseMs * 2 ** (attempt - 1)
+      const grown = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1) + jitter)
+      if ('failure' in outcome) return outcome.failure === 'unreached' || (outcome.failure === 'broken' && repeatable) ? grown : undefined
+      const { status } = outcome
+      const again = status === 429 || (repeatable && (busyStatuses.has(status) || request.repeatOn?.includes(status) === true))
+      if (!again) return undefined
+      const asked = retryAfterOf(outcome)
+      return asked === undefined ? grown : asked * 1000 <= longestPauseMs ? asked * 1000 : undefined
+    }
+
+    return {
+      send: async (request, call) => {
+        const repeatable = request.repeatable ?? safeMethods.has(request.method)
+        for (let attempt = 1; ; attempt += 1) {
+          checkCall(call, clock)
+          const outcome = await once(request, repeatable, call)
+          const pause = attempt < attempts ? pauseBefore(outcome, request, repeatable, attempt) : undefined
+          if (pause !== undefined && clock.now() + pause < call.deadline) {
+            await clock.sleep(pause, call.signal)
+            continue
+          }
+          if (!('failure' in outcome)) return outcome
+          throw outcome.error
+        }
+      },
+      close: async () => wire.close(),
+    }
+  },
+})

@@ -1,0 +1,20 @@
+// The Go peers: a program of a few lines in a folder of its own beside this file, built from pinned modules into the cache folder, once for every go.sum.
+// Two builds of one program at once would fight for the cache, so each waits for the other by building under a name of its own and renaming.
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { cacheFolder, run } from './python-peers.ts'
+
+/** The path of the program made from `test/peers/<folder>`, built when it is not there. @throws when there is no Go, or its module proxy cannot be reached */
+export const goProgram = async (folder: string, flags: readonly string[] = []): Promise<string> => {
+  const source = join(import.meta.dirname, folder)
+  const content = readdirSync(source).filter((file) => /\.go$|^go\.(mod|sum)$/.test(file)).sort().map((file) => readFileSync(join(source, file), 'utf8')).join('\n')
+  const kept = cacheFolder(folder, content)
+  const program = join(kept, folder)
+  if (existsSync(program)) return program
+  mkdirSync(kept, { recursive: true })
+  const draft = join(kept, `${folder}.${process.pid}`)
+  // The module cache and the registry's own settings belong to whoever runs this.
+  await run('go', ['build', '-C', source, '-trimpath', ...flags, '-o', draft, '.'], { ...process.env, GOFLAGS: '-mod=mod' })
+  renameSync(draft, program)
+  return program
+}
