@@ -64,6 +64,7 @@ export const startText = (start: Start): string => {
     `Stores, reads go ${configuration.readOrder.join(', then ')}:`,
     ...policies,
     ...configuration.warnings.map((warning) => `Warning: ${warning.path} ${warning.message}`),
+    ...[...stores.values()].flatMap(({ name, provider }) => (provider.notices ?? []).map((notice) => `Warning: store ${name}: ${notice}`)),
     ...(weak ? ['Warning: the master key has fewer than 32 characters and can be guessed; make one with: echo "sk-$(openssl rand -hex 32)"'] : []),
     ...(references.length === 0 ? [] : ['References:', ...references.map((found) => `  ${found.reference.padEnd(40)} ${found.source}${found.code === undefined ? '' : ` (${found.code})`}   ${found.path}`)]),
     ...(minted === undefined ? [] : [`Master key of this run (none is configured): ${minted}`]),

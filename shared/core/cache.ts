@@ -34,10 +34,12 @@ export interface CacheKey {
   /** The store, its settings and the secret: what a write invalidates. */
   readonly secret: string
   readonly id: string
+  /** In place of the cache's own TTL; with 0 nothing is kept, absences included. */
+  readonly ttlMs?: number
 }
 
 /** The key of one variant (version, stage, whole) of a secret. */
-export const cacheKey = (secret: string, variant: string): CacheKey => ({ secret, id: `${secret}\u0000${variant}` })
+export const cacheKey = (secret: string, variant: string, ttlMs?: number): CacheKey => ({ secret, id: `${secret}\u0000${variant}`, ...(ttlMs === undefined ? {} : { ttlMs }) })
 
 interface Flight {
   readonly promise: Promise<CacheAnswer>
@@ -89,7 +91,7 @@ export class SecretCache {
     const entry = this.#entries.get(id)
     const now = this.#clock.now()
     if (refresh || entry === undefined || entry.confirmedAt > now) return waitFor(this.#fly(key, id, load, refresh), call, this.#clock)
-    const usable = entry.record instanceof LatchkeyError ? entry.freshUntil : entry.confirmedAt + this.#limits.ttlMs + this.#limits.maxStaleMs
+    const usable = entry.record instanceof LatchkeyError ? entry.freshUntil : entry.confirmedAt + (key.ttlMs ?? this.#limits.ttlMs) + this.#limits.maxStaleMs
     if (now < entry.freshUntil) {
       if (now >= entry.softAt && now >= entry.retryAt) void this.#fly(key, id, load, false).catch(() => undefined)
       return Promise.resolve().then(() => this.#hit(entry, 'HIT'))
@@ -130,11 +132,11 @@ export class SecretCache {
     const own: Call = { signal: new AbortController().signal, deadline: startedAt + flightMs }
     const promise = load(own).then(
       (record) => {
-        if (this.#generation(key.secret) === generation) this.#keep(id, key.secret, record, startedAt)
+        if (this.#generation(key.secret) === generation) this.#keep(key, record, startedAt)
         return { record, state: 'MISS' as const, confirmedAt: startedAt }
       },
       (error: unknown) => {
-        if (this.#generation(key.secret) === generation) this.#failed(id, key.secret, error, startedAt)
+        if (this.#generation(key.secret) === generation) this.#failed(key, error, startedAt)
         throw error
       },
     )
@@ -147,9 +149,10 @@ export class SecretCache {
     return promise
   }
 
-  #failed(id: string, secret: string, error: unknown, at: number): void {
+  #failed(key: CacheKey, error: unknown, at: number): void {
+    const { id } = key
     if (isCode(error, 'not_found')) {
-      this.#keep(id, secret, error, at)
+      this.#keep(key, error, at)
       return
     }
     const entry = this.#entries.get(id)
@@ -160,11 +163,11 @@ export class SecretCache {
     }
   }
 
-  #keep(id: string, secret: string, record: SecretRecord | LatchkeyError, confirmedAt: number): void {
+  #keep({ id, secret, ttlMs = this.#limits.ttlMs }: CacheKey, record: SecretRecord | LatchkeyError, confirmedAt: number): void {
     // A slow flight may land after one that was begun later.
     if ((this.#entries.get(id)?.confirmedAt ?? -Infinity) > confirmedAt) return
     const absent = record instanceof LatchkeyError
-    const ttl = absent ? this.#limits.negativeTtlMs : this.#limits.ttlMs
+    const ttl = absent ? Math.min(this.#limits.negativeTtlMs, ttlMs) : ttlMs
     const rotation = absent ? undefined : record.nextRotation?.getTime()
     const freshUntil = Math.min(confirmedAt + ttl, rotation !== undefined && rotation > confirmedAt ? rotation : Infinity)
     const softAt = absent ? freshUntil : confirmedAt + 0.75 * (freshUntil - confirmedAt)

@@ -74,6 +74,8 @@ export interface Finding {
 export interface SecretProvider {
   /** Facts of this opened provider: settings may take methods away. */
   readonly traits: ProviderTraits
+  /** What the operator should know of these settings before anything goes wrong; the start prints them. Names of settings, never values. */
+  readonly notices?: readonly string[]
   /** @throws not_found when the secret, version or stage is confirmed absent, soft-deleted included; version_disabled; provider_… */
   read(name: SecretName, at: ReadAt, call: Call): Promise<SecretRecord>
   /** Finds out whether the service can be reached, read or written with these settings, without writing. Answers, does not throw. */
@@ -99,7 +101,7 @@ export interface SecretProvider {
 }
 
 /** The name of an optional method. */
-export type Capability = Exclude<keyof SecretProvider, 'traits' | 'read' | 'check'>
+export type Capability = Exclude<keyof SecretProvider, 'traits' | 'notices' | 'read' | 'check'>
 
 /** Every optional method, in the order in which tables show them. */
 export const capabilities = ['describe', 'readMany', 'list', 'write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover', 'close'] as const satisfies readonly Capability[]
@@ -110,6 +112,8 @@ export interface ProviderTraits {
   /** How long after a write other readers, and lists, may still see what was before. */
   readonly settleMs: number
   readonly versions: 'none' | 'numbered' | 'opaque'
+  /** How long a value is fresh where the provider's own settings say so (LiteLLM's refresh variables); 0: nothing of it is ever kept. Default: the configuration's. */
+  readonly cacheTtlMs?: number
   readonly value: { readonly maxBytes: number; readonly empty: boolean; readonly bytes: 'any' | 'text' | 'trimmed_text' }
   readonly write?: {
     readonly guarantee: 'atomic' | 'cooperating' | 'detected'

@@ -58,7 +58,7 @@ export class SecretStore {
     this.#cache = options.cache
     this.#clock = options.clock
     this.#random = options.random
-    this.#lookup = createLookup(options.name, options.policy)
+    this.#lookup = createLookup(options.name, options.policy, options.provider.traits.cacheTtlMs)
   }
 
   /** Whether the service can do this at all, and the provider says that it may be written. */

@@ -5,6 +5,38 @@ import { callOf } from '../support/runtime.ts'
 import { absent, down, key, recordOf, setUp, text } from './cached-service.ts'
 
 describe('freshness', () => {
+  it('is the one that the key brings, where it brings one', async () => {
+    const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000 })
+    const longer = cacheKey('of its own', '', 5_000)
+    const first = cache.read(longer, load, call())
+    asked[0]?.answer('one')
+    await first
+    clock.advance(3_000)
+
+    const hit = cache.peek(longer)
+
+    expect(hit?.state).toBe('HIT')
+  })
+
+  it('of nothing keeps nothing: no value, no stale answer, no absence', async () => {
+    const { cache, load, asked, call } = setUp()
+    const never = cacheKey('always read', '', 0)
+    const found = cache.read(never, load, call())
+    asked[0]?.answer('one')
+    await found
+    const failing = cache.read(never, load, call())
+    asked[1]?.fail(down())
+    const failed = await failing.catch((error: LatchkeyError) => error.code)
+    const missing = cache.read(never, load, call())
+    asked[2]?.fail(absent())
+    await missing.catch(() => undefined)
+
+    const again = cache.read(never, load, call())
+    asked[3]?.answer('two')
+
+    expect([failed, await text(again), asked.length, cache.size]).toEqual(['provider_unavailable', 'MISS two', 4, 0])
+  })
+
   it('answers a fresh value at once, without a call', async () => {
     const { cache, load, asked, call } = setUp()
     const first = cache.read(key, load, call())

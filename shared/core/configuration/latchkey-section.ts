@@ -53,7 +53,7 @@ interface CacheSettings {
 
 /** `latchkey.cache`. */
 export const cacheSettings: SettingsTable<CacheSettings> = {
-  ttl_seconds: { type: 'integer', default: 300, min: 0, max: 3600, text: 'How long a value is served without asking again, from its last confirmed read.' },
+  ttl_seconds: { type: 'integer', default: 300, min: 0, max: 3600, text: 'How long a value is served without asking again, from its last confirmed read. Left out: `SECRET_MANAGER_REFRESH_INTERVAL`, as given. A provider\'s own refresh setting wins.' },
   max_stale_seconds: { type: 'integer', default: 900, min: 0, max: 86_400, text: 'How old a value may get while the manager cannot be reached.' },
   negative_ttl_seconds: { type: 'integer', default: 10, min: 0, max: 300, text: 'How long a confirmed absence is believed.' },
   max_entries: { type: 'integer', default: 1000, min: 1, max: 100_000, text: 'How many values are kept.' },
@@ -83,17 +83,28 @@ export const readSection = (section: Readonly<Record<string, unknown>>, env: Env
   const naming = readSettings(namingSettings, section, { path: 'latchkey', env, foreign: [...elsewhere, ...notBuilt] })
   const cache = readSettings(cacheSettings, section['cache'], { path: 'latchkey.cache', env })
   const issues: Issue[] = [...naming.issues, ...cache.issues]
+  const interval = refreshInterval(section['cache'], env, issues)
   for (const key of notBuilt) if (section[key] !== undefined && section[key] !== null) issues.push(unbuilt(`latchkey.${key}`))
   const access = readAccess(section['access'], env, issues)
   return {
     cache: {
-      ttlSeconds: cache.settings.ttl_seconds, maxStaleSeconds: cache.settings.max_stale_seconds,
+      ttlSeconds: interval ?? cache.settings.ttl_seconds, maxStaleSeconds: cache.settings.max_stale_seconds,
       negativeTtlSeconds: cache.settings.negative_ttl_seconds, maxEntries: cache.settings.max_entries,
     },
     access,
     keyName: naming.settings.key_name,
     issues,
   }
+}
+
+/** LiteLLM's variable for all its caches counts as given, however long, where the file itself says nothing. */
+const refreshInterval = (given: unknown, env: Env, issues: Issue[]): number | undefined => {
+  const written = given !== null && typeof given === 'object' && 'ttl_seconds' in given && given.ttl_seconds !== null
+  const text = env.get('SECRET_MANAGER_REFRESH_INTERVAL') ?? ''
+  if (written || text === '') return undefined
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  issues.push({ path: 'SECRET_MANAGER_REFRESH_INTERVAL', message: 'must be a whole number of seconds; leave it unset for the 300 of latchkey.cache.ttl_seconds' })
+  return undefined
 }
 
 const unbuilt = (path: string): Issue => ({ path, message: 'is not built yet; take it out' })

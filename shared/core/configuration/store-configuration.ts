@@ -65,6 +65,7 @@ export const makeStore = (name: string, path: string, system: string, settings: 
   for (const key of Object.keys(tags ?? {})) {
     if (/^(?:managed-by|latchkey-.*)$/i.test(key)) findings.issues.push({ path: `${at('tags')}.${key}`, message: 'is a tag of Latchkey\'s own (managed-by, latchkey-*); choose another name' })
   }
+  if (systems[system]?.ciphertext === true && policy.fallback !== undefined) findings.issues.push({ path: at('fallback'), message: `must be left out under ${system}: the environment holds the ciphertext, which is no answer` })
   checkCombinations(policy, written, findings)
   return {
     name, system, path,

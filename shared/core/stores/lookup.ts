@@ -24,7 +24,7 @@ export const secretKey = (store: string, name: SecretName): string => `${store}\
  * Makes the lookup of a store. Plain names are worked out once, because a cache hit has no time for the grammar; a name outside it is never remembered.
  * The lookup throws forbidden and invalid_request.
  */
-export const createLookup = (store: string, policy: AccessPolicy): ((ref: SecretRef) => Lookup) => {
+export const createLookup = (store: string, policy: AccessPolicy, ttlMs?: number): ((ref: SecretRef) => Lookup) => {
   const remembered = new Map<string, Lookup>()
   const make = (ref: SecretRef): Lookup => {
     const name = nameOf(policy, ref.name)
@@ -33,7 +33,7 @@ export const createLookup = (store: string, policy: AccessPolicy): ((ref: Secret
     checkRead(policy, store, ref.name)
     const native = among ? (primary.startsWith('arn:') ? nativeName(primary) : hostedName(primary, 'primary_secret_name')) : name
     const at: ReadAt = { ...(ref.version === undefined ? {} : { version: ref.version }), ...(ref.stage === undefined || ref.stage === 'current' ? {} : { stage: ref.stage }), ...(among ? { whole: true } : {}) }
-    const key = cacheKey(secretKey(store, native), `${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`)
+    const key = cacheKey(secretKey(store, native), `${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`, ttlMs)
     return { key, native, at, ...(among ? { primary: ref.name } : {}) }
   }
   return (ref) => {

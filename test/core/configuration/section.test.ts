@@ -8,9 +8,9 @@ import { envOf } from '../../support/runtime.ts'
 
 const parse = (input: unknown, env: Record<string, string> = {}): Configuration => parseConfiguration(input, { env: envOf(env), loopback: true }).configuration
 
-const refused = (input: unknown): Record<string, string> => {
+const refused = (input: unknown, env: Record<string, string> = {}): Record<string, string> => {
   try {
-    parse(input)
+    parse(input, env)
   } catch (error) {
     if (error instanceof LatchkeyError && error.code === 'misconfigured') return Object.fromEntries((error.details.issues ?? []).map(({ path, message }) => [path, message]))
     throw error
@@ -44,6 +44,7 @@ describe('latchkey.stores and read_order', () => {
     ['a store that only calls itself the environment', { stores: { environment: { system: 'memory' } } }, 'latchkey.stores.environment.system', /must be environment/],
     ['a fallback to somewhere else', { stores: { corp: { system: 'memory', fallback: 'corp' } } }, 'latchkey.stores.corp.fallback', /must be one of environment/],
     ['a store that is no mapping', { stores: { corp: 'memory' } }, 'latchkey.stores.corp', /must be a mapping/],
+    ['a fallback to what is only ciphertext', { stores: { corp: { system: 'aws_kms', fallback: 'environment' } } }, 'latchkey.stores.corp.fallback', /must be left out under aws_kms/],
     ['an order that is no list', { read_order: 'default' }, 'latchkey.read_order', /must be a list/],
     ['an empty order', { read_order: [] }, 'latchkey.read_order', /must be a list/],
     ['an order with an unknown store', { read_order: ['defualt'] }, 'latchkey.read_order[0]', /did you mean default\?/],
@@ -70,6 +71,15 @@ describe('the rest of latchkey:', () => {
       { name: 'gateway', tokenSha256: hash.toLowerCase(), grants: [{ action: 'secrets:read', names: ['OPENAI_*', 'teams/**'] }, { action: 'keys:*', team: '*' }] },
       { name: 'ops', tokenSha256: 'cd'.repeat(32), grants: [{ action: 'ops:read' }] },
     ])
+  })
+
+  it("takes LiteLLM's refresh interval as it is given, unless the file says how long", () => {
+    const interval = { SECRET_MANAGER_REFRESH_INTERVAL: '86400' }
+
+    expect(parse({}, interval).cache.ttlSeconds).toBe(86_400)
+    expect(parse({ latchkey: { cache: { ttl_seconds: 60 } } }, interval).cache.ttlSeconds).toBe(60)
+    expect(parse({ latchkey: { cache: { max_entries: 5 } } }, { SECRET_MANAGER_REFRESH_INTERVAL: '' }).cache.ttlSeconds).toBe(300)
+    expect(refused({}, { SECRET_MANAGER_REFRESH_INTERVAL: 'a day' })).toEqual({ SECRET_MANAGER_REFRESH_INTERVAL: expect.stringContaining('whole number of seconds') as string })
   })
 
   it.each([
