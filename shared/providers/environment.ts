@@ -2,6 +2,7 @@
 // With a list of readable names it is no open door: the credentials that Latchkey itself runs on are refused by name, whatever the list says.
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
+import { isAskable, isNeverReadable, readableNames } from '../credentials/readable-names.ts'
 import { LatchkeyError } from '../core/errors.ts'
 import { cursorAfter, hostedName, positionOf, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type OpenedProvider } from '../core/provider.ts'
@@ -13,43 +14,6 @@ interface EnvironmentSettings {
   readonly readable?: readonly string[]
   readonly never?: readonly string[]
 }
-
-/** What opens the managers, the clouds and Latchkey itself. Compared in upper case: some systems do not tell cases apart. */
-const neverNames: ReadonlySet<string> = new Set([
-  'LITELLM_MASTER_KEY',
-  'AZURE_TENANT_ID',
-  'AZURE_USERNAME',
-  'AZURE_PASSWORD',
-  'AZURE_FEDERATED_TOKEN_FILE',
-  'AZURE_AUTHORITY_HOST',
-  'IDENTITY_ENDPOINT',
-  'IDENTITY_HEADER',
-  'MSI_ENDPOINT',
-  'MSI_SECRET',
-  'GOOGLE_APPLICATION_CREDENTIALS',
-  'GOOGLE_APPLICATION_CREDENTIALS_JSON',
-  'GCS_PATH_SERVICE_ACCOUNT',
-  'VAULT_TOKEN',
-  'VAULT_SECRET_ID',
-  'CIRCLE_OIDC_TOKEN',
-  'CIRCLE_OIDC_TOKEN_V2',
-])
-const neverBeginnings = ['LATCHKEY_', 'AWS_', 'AZURE_CLIENT_', 'AZURE_KEY_VAULT_', 'HCP_VAULT_', 'CYBERARK_', 'CONJUR_', 'INFISICAL_', 'CLOUDSDK_', 'ACTIONS_ID_TOKEN_REQUEST_', 'KSM_']
-
-/**
- * Whether a name of the environment may never be read through Latchkey: its own settings and master key, and the credentials of clouds and managers.
- * `never` adds names, such as the one that the master key is configured from.
- */
-export const isNeverReadable = (name: string, never: Iterable<string> = []): boolean => {
-  const upper = name.toUpperCase()
-  if (neverNames.has(upper) || neverBeginnings.some((beginning) => upper.startsWith(beginning))) return true
-  for (const refused of never) if (refused.toUpperCase() === upper) return true
-  return false
-}
-
-/** The names that a caller over HTTP may read: those in `.env`, those hosted and those that the configuration refers to, without what is never readable. */
-export const readableNames = (sources: readonly Iterable<string>[], never: readonly string[] = []): ReadonlySet<string> =>
-  new Set(sources.flatMap((names) => [...names]).filter((name) => !isNeverReadable(name, never)))
 
 /** A value in one of three kinds of quotes, over several lines if need be, or the rest of the line up to `#`. */
 const quoted = (quote: string): string => String.raw`\s*${quote}(?:\\${quote}|[^${quote}])*${quote}`
@@ -78,15 +42,6 @@ const readDotenv = async (path: string, io: ProviderIo): Promise<ReadonlyMap<str
 
 const codec = verbatimCodec()
 
-/** The environment can hold names that no caller could ask for. */
-const askable = (text: string): boolean => {
-  try {
-    return hostedName(text).text === text
-  } catch {
-    return false
-  }
-}
-
 const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const dotenv = await readDotenv(settings.dotenv_path, io)
   const never = settings.never ?? []
@@ -112,7 +67,7 @@ const open = async (settings: EnvironmentSettings, io: ProviderIo): Promise<Open
   const factsOf = (name: SecretName): SecretFacts => ({ name, nativeName: name.text, labels: {} })
 
   /** Names that were opened on purpose, so that a list shows nothing of the rest of the environment. */
-  const listed = (): readonly string[] => [...readableNames([dotenv.keys(), readable ?? []], never)].filter((name) => askable(name) && valueOf(name) !== undefined).sort()
+  const listed = (): readonly string[] => [...readableNames([dotenv.keys(), readable ?? []], never)].filter((name) => isAskable(name) && valueOf(name) !== undefined).sort()
 
   return {
     traits: { names: codec, versions: 'none', value: { maxBytes: 1_048_576, empty: true, bytes: 'text' } },
