@@ -1,13 +1,15 @@
 // The one build: split ESM bundles in dist/lambda/{read,keys}, each a folder that is deployed as it is (with `--config <file>` its configuration as JSON),
 // and the table of their sizes. It fails when a bundle is over its budget or holds what it must not. Third-party `node:http` becomes
 // process.getBuiltinModule: importing it would load undici.
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as esbuild from 'esbuild'
 import type { Metafile, Plugin } from 'esbuild'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
+import { registry } from '../shared/providers/registry.ts'
 import { nodeFiles, processEnv } from '../shared/telemetry/node-runtime.ts'
 import { loadConfigFile } from './local/config-file.ts'
 
@@ -29,8 +31,32 @@ export const { Agent, ClientRequest, IncomingMessage, METHODS, OutgoingMessage, 
   },
 }
 
-/** Builds one function into `folder` and answers what esbuild knows of it. */
-export const bundle = async (entry: 'read' | 'keys', folder: string): Promise<Metafile> => {
+/** What vendors `require` of Node itself: in an ES module there is no `require`. */
+const requiredBuiltins: Plugin = {
+  name: 'required-builtins',
+  setup: (build) => {
+    build.onResolve({ filter: /^[\w:/]+$/ }, ({ kind, path }) => (kind === 'require-call' && builtinModules.includes(path.replace(/^node:/, '')) ? { path, namespace: 'builtin' } : undefined))
+    build.onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({ contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`, loader: 'js' }))
+  },
+}
+
+const explanation = /, text: (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)(?= \})/g
+const registryLine = /^ {2}(\w+): \(\) => import\(.*\n/gm
+
+/** Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have. */
+const withoutWhatNobodyReads = (only: readonly string[] | undefined): Plugin => ({
+  name: 'without-what-nobody-reads',
+  setup: (build) => {
+    build.onLoad({ filter: /[\\/]shared[\\/].*\.ts$/ }, async ({ path }) => {
+      const text = (await readFile(path, 'utf8')).replaceAll(explanation, '')
+      const isRegistry = only !== undefined && basename(path) === 'registry.ts'
+      return { contents: isRegistry ? text.replaceAll(registryLine, (line, system: string) => (only.includes(system) ? line : '')) : text, loader: 'ts' }
+    })
+  },
+})
+
+/** Builds one function into `folder` and answers what esbuild knows of it. `only`: the systems it will ever have; default: all. */
+export const bundle = async (entry: 'read' | 'keys', folder: string, only?: readonly string[]): Promise<Metafile> => {
   await rm(folder, { recursive: true, force: true })
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
@@ -51,7 +77,9 @@ export const bundle = async (entry: 'read' | 'keys', folder: string): Promise<Me
     charset: 'utf8',
     legalComments: 'none',
     logLevel: 'error',
-    plugins: [withoutUndici],
+    // Vendors look for files beside their own; what they find lies in the bundle instead.
+    define: { __dirname: '"/latchkey"' },
+    plugins: [withoutUndici, requiredBuiltins, withoutWhatNobodyReads(only)],
   })
   return metafile
 }
@@ -124,13 +152,15 @@ export const functionConfiguration = async (path: string): Promise<string> => {
 }
 
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { config: { type: 'string' }, out: { type: 'string', default: join(root, 'dist') } } })
+  const { values } = parseArgs({ options: { config: { type: 'string' }, only: { type: 'string', multiple: true }, out: { type: 'string', default: join(root, 'dist') } } })
   const configuration = values.config === undefined ? undefined : await functionConfiguration(values.config)
+  const unknown = (values.only ?? []).filter((system) => !Object.hasOwn(registry, system))
+  if (unknown.length > 0) throw new LatchkeyError('misconfigured', `--only names ${unknown.join(', ')}; there are ${Object.keys(registry).join(', ')}.`)
   const wrong: string[] = []
   const rows: { function: string; part: string; bytes: number }[] = []
   for (const entry of ['read', 'keys'] as const) {
     const folder = join(values.out, 'lambda', entry)
-    const parts = partsOf(await bundle(entry, folder))
+    const parts = partsOf(await bundle(entry, folder, values.only))
     if (configuration !== undefined) await writeFile(join(folder, 'latchkey.json'), configuration)
     rows.push(...parts.map((part) => ({ function: entry, part: part.name, bytes: part.bytes })))
     wrong.push(...complaints(entry, parts))

@@ -37,6 +37,13 @@ describe('npm run build', () => {
     expect(readFileSync(join(folder, 'lambda/keys/latchkey.json'), 'utf8')).not.toContain(token)
   })
 
+  it('leaves out the providers that a deployment will never have', async () => {
+    const { stdout } = await run(process.execPath, ['functions/build.ts', '--out', folder, '--only', 'embedded'], { cwd: root })
+
+    expect([...stdout.matchAll(/^read +([\w-]+) /gm)].map(([, part]) => part)).toEqual(['entry', 'embedded'])
+    await expect(run(process.execPath, ['functions/build.ts', '--out', folder, '--only', 'aws'], { cwd: root })).rejects.toMatchObject({ code: 78, stderr: expect.stringMatching(/--only names aws; there are .*aws_secret_manager/) })
+  })
+
   it('refuses a configuration that a function would refuse, and writes no bundle', async () => {
     const built = build('general_settings:\n  key_management_sytem: aws_secret_manager\nlatchkey:\n  cach: {}\n')
 
