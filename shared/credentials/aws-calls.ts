@@ -192,9 +192,11 @@ interface Retries {
   refreshRetryTokenForRetry(token: unknown, why: { readonly error?: unknown }): Promise<unknown>
 }
 
-/** The SDK counts a used-up quota among the throttled and would send it again: no more. */
-export const withoutQuotaRetries = async (client: { readonly config: { retryStrategy(): Promise<object> } }): Promise<void> => {
+const isQuota = ({ name }: Error): boolean => name === 'LimitExceededException'
+
+/** The SDK counts a used-up quota among the throttled and would send it again: no more. `isUsedUp` tells a quota from a rate where a service has one name for both. */
+export const withoutQuotaRetries = async (client: { readonly config: { retryStrategy(): Promise<object> } }, isUsedUp: (error: Error) => boolean = isQuota): Promise<void> => {
   const strategy = (await client.config.retryStrategy()) as Retries
   const again = strategy.refreshRetryTokenForRetry.bind(strategy)
-  strategy.refreshRetryTokenForRetry = (token, why) => (why.error instanceof Error && why.error.name === 'LimitExceededException' ? Promise.reject(why.error) : again(token, why))
+  strategy.refreshRetryTokenForRetry = (token, why) => (why.error instanceof Error && isUsedUp(why.error) ? Promise.reject(why.error) : again(token, why))
 }
