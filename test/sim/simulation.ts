@@ -72,6 +72,7 @@ export class Simulation {
     this.world = world
     this.#seed = seed
     this.#bug = bug
+    world.busy = () => this.attempts.some((attempt) => attempt.started && !attempt.dead && !attempt.done && !world.waiting.some(({ process }) => process === attempt))
     world.changed = async () => {
       oracle.step = world.steps
       for (const alias of this.#names) await oracle.judge(createdName(`litellm/${alias}`))
