@@ -2,6 +2,7 @@
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, StoreConfiguration } from './core/configuration.ts'
 import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
+import { systems } from './core/configuration/litellm-settings.ts'
 import { parseRef } from './core/configuration/references.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
@@ -66,17 +67,22 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   const stores = await openAll(configured, (store) => open(fenced(store, configuration)))
   let unfenced: Promise<SecretStore> | undefined
   /** The environment as the configuration itself sees it: every name, and never over HTTP. Opened by the first who needs it. */
-  const ownEnvironment = (): Promise<SecretStore> => (unfenced ??= open({ ...plainEnvironment, name: '(configuration)' }))
+  const ownEnvironment = (): Promise<SecretStore> => (unfenced ??= open({ ...plainEnvironment, name: '(configuration) environment' }))
   const fallback = new Set(configured.filter((store) => store.fallbackToEnvironment).map((store) => store.name))
   const environment = [...stores.values()].find((store) => store.system === 'environment') ?? (fallback.size > 0 ? await open(fenced(plainEnvironment, configuration)) : undefined)
   const reader = createReader({ stores, order: configuration.readOrder, fallback, ...(environment === undefined ? {} : { environment }) })
   const main = reader.store('default')
+  const mainConfiguration = configuration.stores.get(main.name)
+  let openManager: Promise<SecretStore> | undefined
+  /** The manager as the configuration itself sees it. It differs where variables hold ciphertext: over HTTP they are as fenced as the environment is. */
+  const ownManager = async (): Promise<SecretStore> => (mainConfiguration === undefined || !holdsCiphertext(mainConfiguration) ? main : (openManager ??= open({ ...mainConfiguration, name: '(configuration) manager' })))
 
   /** As LiteLLM resolves: the manager where it may be asked, and the environment after a confirmed absence or where it may not. */
   const resolve = async (ref: SecretRef, call: Call, managerFirst = true): Promise<{ value: SecretValue; source: 'manager' | 'environment' }> => {
     if (managerFirst) {
       try {
-        const answer = await reader.read(ref, call)
+        const own = await ownManager()
+        const answer = own === main || (ref.store !== undefined && ref.store !== main.name) ? await reader.read(ref, call) : await own.read(ref, call)
         return { value: answer.value, source: answer.source === 'environment' ? 'environment' : 'manager' }
       } catch (error) {
         if (ref.store !== undefined || !isCode(error, 'not_found', 'forbidden')) throw error
@@ -91,7 +97,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     if (plan.kind === 'ref') return (await reader.read(plan.ref, call)).value
     for (const place of plan.lookIn) {
       try {
-        return (await (place === 'manager' ? main : await ownEnvironment()).read({ name: plan.name }, call)).value
+        return (await (await (place === 'manager' ? ownManager() : ownEnvironment())).read({ name: plan.name }, call)).value
       } catch (error) {
         if (!isCode(error, 'not_found')) throw error
       }
@@ -135,7 +141,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
         }),
       ),
     close: async () => {
-      for (const store of stores.values()) await store.provider.close?.()
+      for (const store of [...stores.values(), ...(openManager === undefined ? [] : [await openManager])]) await store.provider.close?.()
     },
   }
 }
@@ -165,9 +171,12 @@ const plainEnvironment: StoreConfiguration = {
 /** The name of the secret that holds the master key, if a secret does. */
 const masterSecretOf = ({ masterKey }: Configuration): string | undefined => (masterKey.kind === 'literal' ? undefined : masterKey.kind === 'name' ? masterKey.name : masterKey.ref.name)
 
+/** Whether variables of the environment hold this store's values, encrypted. */
+const holdsCiphertext = ({ system }: StoreConfiguration): boolean => systems[system]?.ciphertext === true
+
 /** Over HTTP the environment is no open door: only what is hosted, in `.env`, or referred to, and never what the master key is called. */
 const fenced = (store: StoreConfiguration, configuration: Configuration): StoreConfiguration => {
-  if (store.system !== 'environment') return store
+  if (store.system !== 'environment' && !holdsCiphertext(store)) return store
   const masterSecret = masterSecretOf(configuration)
   const referred = configuration.references.filter(({ ref }) => ref.store === undefined || ref.store === store.name).map(({ name }) => name)
   return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterSecret === undefined ? [] : [masterSecret] } }
