@@ -32,6 +32,8 @@ export interface Files {
   read(path: string): Promise<Uint8Array | undefined>
   /** Creates the file with mode 0600 and its folder with 0700; `false` and no change when it exists already. */
   createPrivate(path: string, bytes: Uint8Array): Promise<boolean>
+  /** The path with every symbolic link followed, or `undefined` when there is nothing there. Other failures are thrown as LatchkeyError. */
+  realPath(path: string): Promise<string | undefined>
 }
 
 /** How grave a log line is. */

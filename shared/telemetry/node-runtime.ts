@@ -1,7 +1,7 @@
 // The ports of core/runtime.ts as this machine has them: the one place where the house meets its clock, randomness, environment and disk.
 // A private file appears under its name only once it is whole, so that of two processes that make it at once both read the same one.
 import { randomBytes } from 'node:crypto'
-import { link, lstat, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { link, lstat, mkdir, open, readFile, realpath, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LatchkeyError } from '../core/errors.ts'
 import type { Clock, Env, Files, Random } from '../core/runtime.ts'
@@ -115,6 +115,15 @@ export const nodeFiles: Files = {
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return undefined
       throw refused('read', path, error)
+    }
+  },
+
+  realPath: async (path) => {
+    try {
+      return await realpath(path)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined
+      throw refused('followed', path, error)
     }
   },
 

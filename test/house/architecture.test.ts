@@ -71,6 +71,7 @@ describe('the ways out', () => {
       'shared/core/stores/property.ts',
       'shared/core/virtual-key.ts',
       'shared/credentials/aws.ts',
+      'shared/credentials/oidc.ts',
       'shared/credentials/sealing.ts',
       'shared/http/key-answers.ts',
       'shared/http/secrets.ts',

@@ -82,6 +82,7 @@ export const filesOf = (content: Record<string, string | Uint8Array>): Files => 
     content[path] = bytes
     return true
   },
+  realPath: async (path) => (Object.keys(content).some((known) => known === path || known.startsWith(`${path}/`)) ? path : undefined),
 })
 
 export interface TestRuntime extends Runtime {

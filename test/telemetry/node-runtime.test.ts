@@ -101,6 +101,18 @@ describe('reading a file', () => {
   })
 })
 
+describe('the real path of a file', () => {
+  it('has no links in it, and is nothing where nothing is', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'real'))
+    await symlink('real', join(folder, 'link'))
+    const real = await nodeFiles.realPath(join(folder, 'real'))
+
+    expect(await nodeFiles.realPath(join(folder, 'link'))).toBe(real)
+    expect(await nodeFiles.realPath(join(folder, 'link', 'nothing'))).toBeUndefined()
+  })
+})
+
 describe('making a private file', () => {
   it('makes it with its folders, for this user alone', async () => {
     const folder = await temporaryFolder()
