@@ -13,8 +13,8 @@ export const goProgram = async (folder: string, flags: readonly string[] = []): 
   if (existsSync(program)) return program
   mkdirSync(kept, { recursive: true })
   const draft = join(kept, `${folder}.${process.pid}`)
-  // The module cache and the registry's own settings belong to whoever runs this.
-  await run('go', ['build', '-C', source, '-trimpath', ...flags, '-o', draft, '.'], { ...process.env, GOFLAGS: '-mod=mod' })
+  // The module cache and the registry's own settings belong to whoever runs this. go.sum is what was pinned: a build never adds a line to it.
+  await run('go', ['build', '-C', source, '-mod=readonly', '-trimpath', ...flags, '-o', draft, '.'], { ...process.env, GOFLAGS: '' })
   renameSync(draft, program)
   return program
 }
