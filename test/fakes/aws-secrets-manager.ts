@@ -1,10 +1,12 @@
 // AWS Secrets Manager on loopback: JSON 1.1 with Signature Version 4, over the rules of aws-secrets-manager-rules.ts. It checks every signature itself,
 // so that a client which signs wrongly fails here as it would there, and it can be broken on purpose, before or after it has done what was asked.
-import { createHash, createHmac } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ServiceFailure, type Input } from './aws-secrets-manager-input.ts'
 import { secretsManagerRules, type HeldSecret, type RulesOptions } from './aws-secrets-manager-rules.ts'
+import { checkSignature, fakeKeys, type FakeAccessKey } from './aws-signature.ts'
+
+export { fakeKeys, type FakeAccessKey }
 
 /** How one answer goes wrong. `unavailable_after`, `truncated`, `slow` and the nonsense come after the work is done, the rest before it is begun. */
 export type FakeFaultKind =
@@ -47,19 +49,10 @@ export interface FakeRequest {
   readonly headers: IncomingMessage['headers']
 }
 
-export interface FakeAccessKey {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken?: string
-}
-
 export interface SecretsManagerFakeOptions extends RulesOptions {
   /** Whose signatures are good. Default: {@link fakeKeys}. */
   readonly keys?: readonly FakeAccessKey[]
 }
-
-/** The access key that the fake knows by default. */
-export const fakeKeys: FakeAccessKey = { accessKeyId: 'AKIAIOSFODNN7FAKE001', secretAccessKey: 'fake/secret/access/key/of/the/loopback/service' }
 
 const reads: ReadonlySet<string> = new Set(['GetSecretValue', 'BatchGetSecretValue', 'DescribeSecret', 'ListSecrets', 'ListSecretVersionIds', 'GetRandomPassword', 'GetResourcePolicy', 'ValidateResourcePolicy'])
 
@@ -93,30 +86,6 @@ export interface SecretsManagerFake {
 
 interface ArmedFault extends FakeFault {
   met: number
-}
-
-const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
-const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
-
-/** Signature Version 4 as documented, from the bytes that arrived. */
-const checkSignature = (request: IncomingMessage, body: Buffer, region: string, keys: readonly FakeAccessKey[]): void => {
-  const refuse = (name: string, message: string): never => {
-    throw new ServiceFailure(name, message)
-  }
-  const parts = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(request.headers.authorization ?? '')
-  if (parts === null) return refuse('MissingAuthenticationTokenException', 'Missing Authentication Token')
-  const [, id = '', day = '', inRegion = '', service = '', signedHeaders = '', signature = ''] = parts
-  const key = keys.find((candidate) => candidate.accessKeyId === id && candidate.sessionToken === request.headers['x-amz-security-token'])
-  if (key === undefined) return refuse('UnrecognizedClientException', 'The security token included in the request is invalid.')
-  if (inRegion !== region || service !== 'secretsmanager') return refuse('InvalidSignatureException', `Credential should be scoped to a valid region and service: ${region}/secretsmanager.`)
-  for (const header of ['host', 'x-amz-date', 'x-amz-target']) if (!signedHeaders.split(';').includes(header)) return refuse('InvalidSignatureException', `The header ${header} must be signed.`)
-  const headers = signedHeaders.split(';').map((name) => `${name}:${String(request.headers[name] ?? '').trim().replace(/ +/g, ' ')}\n`).join('')
-  const canonical = [request.method, '/', '', headers, signedHeaders, sha256(body)].join('\n')
-  const date = String(request.headers['x-amz-date'])
-  const scope = `${day}/${inRegion}/${service}/aws4_request`
-  const signingKey = hmac(hmac(hmac(hmac(`AWS4${key.secretAccessKey}`, day), inRegion), service), 'aws4_request')
-  const expected = hmac(signingKey, ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n')).toString('hex')
-  if (expected !== signature || !date.startsWith(day)) return refuse('InvalidSignatureException', 'The request signature we calculated does not match the signature you provided.')
 }
 
 const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
@@ -184,7 +153,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
 
   const answerOf = (request: IncomingMessage, body: Buffer, operation: string, input: Input): { readonly status: number; readonly body: string } => {
     try {
-      checkSignature(request, body, region, keys)
+      checkSignature(request, body, { region, service: 'secretsmanager', keys })
       if (request.method !== 'POST' || !String(request.headers['content-type']).startsWith('application/x-amz-json-1.1')) throw new ServiceFailure('UnknownOperationException', 'Not an AWS JSON 1.1 request.', 404)
       const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined
       if (run === undefined) throw new ServiceFailure('UnknownOperationException', 'The operation is not known.', 404)
