@@ -72,6 +72,8 @@ describe('the ways out', () => {
       'shared/core/virtual-key.ts',
       'shared/credentials/aws.ts',
       'shared/credentials/oidc.ts',
+      'shared/credentials/google-logins.ts',
+      'shared/credentials/google.ts',
       'shared/credentials/sealing.ts',
       'shared/http/key-answers.ts',
       'shared/http/secrets.ts',
