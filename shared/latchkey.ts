@@ -120,6 +120,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     auth: createAuthenticator({ access: configuration.access, masterKey, ...(masterSecret === undefined ? {} : { masterSecret }) }),
     runtime,
     version: latchkeyVersion,
+    changes: options.routes?.some(({ changes }) => changes === true) === true,
   }
 
   return {

@@ -61,6 +61,8 @@ export interface Services {
   readonly auth: Authenticator
   readonly runtime: Runtime
   readonly version: string
+  /** Whether any route here changes something; the read function has none, and its identity may not either. */
+  readonly changes: boolean
 }
 
 declare const audited: unique symbol

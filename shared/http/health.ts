@@ -15,42 +15,56 @@ interface StoreState {
   readonly findings: readonly Finding[]
 }
 
-const checks = new WeakMap<Services, { readonly at: number; readonly states: Promise<readonly StoreState[]> }>()
+type Depth = 'reach' | 'read' | 'write'
+interface Checked {
+  readonly at: number
+  readonly states: Promise<readonly StoreState[]>
+}
+const checks = { reach: new WeakMap<Services, Checked>(), permissions: new WeakMap<Services, Checked>() } as const
 
-const checkStore = async (store: SecretStore, call: Call): Promise<StoreState> => {
+const checkStore = async (store: SecretStore, depth: Depth, call: Call): Promise<StoreState> => {
   try {
-    return { store, findings: await store.provider.check('reach', call) }
+    return { store, findings: await store.provider.check(depth, call) }
   } catch {
-    return { store, findings: [{ ok: false, subject: 'reach', message: 'The check itself failed.' }] }
+    return { store, findings: [{ ok: false, subject: depth, message: 'The check itself failed.' }] }
   }
 }
 
+/** What this function, with this store's policy, will ever ask of the service. */
+const neededDepth = ({ policy }: SecretStore, { changes }: Services): Depth => {
+  if (changes && (policy.storeVirtualKeys || policy.accessMode !== 'read_only')) return 'write'
+  return policy.accessMode === 'write_only' ? 'reach' : 'read'
+}
+
 /** One check serves everybody who asks within ten seconds; no caller's leaving ends it. */
-const stateOf = (services: Services): Promise<readonly StoreState[]> => {
+const stateOf = (services: Services, what: keyof typeof checks): Promise<readonly StoreState[]> => {
   const now = services.runtime.clock.now()
-  const last = checks.get(services)
+  const last = checks[what].get(services)
   if (last !== undefined && now - last.at < readyForMs) return last.states
   const call: Call = { signal: new AbortController().signal, deadline: now + checkWithinMs }
-  const states = Promise.all([...services.stores.values()].map((store) => checkStore(store, call)))
-  checks.set(services, { at: now, states })
+  const states = Promise.all([...services.stores.values()].map((store) => checkStore(store, what === 'reach' ? 'reach' : neededDepth(store, services), call)))
+  checks[what].set(services, { at: now, states })
   return states
 }
 
 const health = async (exchange: Exchange): Promise<Answer> => openAnswer(200, { status: 'ok', version: exchange.services.version })
 
+const shown = (state: StoreState | undefined): readonly Body[] => (state?.findings ?? []).map(({ ok, subject, message, setting }) => ({ ok, subject, message, setting }))
 const isReady = (state: StoreState): boolean => state.findings.every((finding) => finding.ok)
 
 const ready = async (exchange: Exchange): Promise<Answer> => {
   const { services, headers } = exchange
   const credential = headers['authorization'] !== undefined || headers['x-litellm-api-key'] !== undefined
   const caller = credential ? await services.auth.authenticate(headers, exchange.call) : exchange.caller
-  const states = await waitFor(stateOf(services), exchange.call, services.runtime.clock)
+  const states = await waitFor(stateOf(services, 'reach'), exchange.call, services.runtime.clock)
   const fine = states.every(isReady)
   const body = { status: fine ? 'ready' : 'not_ready' }
   const [status, more] = fine ? [200, {}] : [503, { 'retry-after': String(readyForMs / 1000) }]
   if (!allows(caller, 'ops:read')) return openAnswer(status, body, more)
   const receipt = await exchange.record({ action: 'ops:read', decision: 'allowed', caller: caller.name })
-  const stores = states.map((state) => ({ name: state.store.name, system: state.store.system, ready: isReady(state), findings: state.findings.map(({ ok, subject, message, setting }) => ({ ok, subject, message, setting })) }))
+  // Permissions are told and decide nothing: an identity that may read certain names only is refused the name that a check makes up.
+  const permissions = await waitFor(stateOf(services, 'permissions'), exchange.call, services.runtime.clock)
+  const stores = states.map((state, index) => ({ name: state.store.name, system: state.store.system, ready: isReady(state), findings: shown(state), permissions: shown(permissions[index]) }))
   return answer(receipt, status, { ...body, stores }, more)
 }
 

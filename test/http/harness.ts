@@ -69,6 +69,7 @@ export const open = async (options: OpenOptions = {}) => {
   const lifecycle = new KeyLifecycle(main, { clock, random, keyName: '{prefix}{alias}' })
   const access = Object.entries(options.callers ?? {}).map(([name, grants]) => ({ name, tokenSha256: sha256(tokenOf(name)), grants }))
   const services: Services = {
+    changes: true,
     stores,
     reader: createReader({ stores, order: [...stores.keys()], fallback: new Set() }),
     keys: async () => lifecycle,

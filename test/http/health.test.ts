@@ -14,7 +14,7 @@ describe('health and readiness', () => {
 
   it('asks each store at most every ten seconds, whoever asks', async () => {
     let asked = 0
-    const counting = (provider: SecretProvider): SecretProvider => ({ ...provider, check: async () => [{ ok: (asked += 1) > 0, subject: 'reach', message: 'reached' }] })
+    const counting = (provider: SecretProvider): SecretProvider => ({ ...provider, check: async (depth) => [{ ok: (asked += depth === 'reach' ? 1 : 0) > 0, subject: 'reach', message: 'reached' }] })
     const { send, clock } = await open({ wrap: counting })
 
     await Promise.all([send('GET /ready'), send('GET /ready', { as: '' })])
@@ -36,6 +36,23 @@ describe('health and readiness', () => {
     expect([anybody.status, anybody.body, anybody.headers['retry-after'], app.body]).toEqual([503, '{"status":"not_ready"}\n', '10', '{"status":"not_ready"}\n'])
     expect(ops.json['stores']).toMatchObject([{ name: 'default', ready: false, findings: [{ message: 'no route', setting: 'aws_region_name' }] }])
     expect(runtime.audited.map((event) => [event.action, event.caller])).toEqual([['ops:read', 'ops']])
+  })
+
+  it('tells which permission is missing, and is ready all the same: an identity may be allowed certain names only', async () => {
+    const depths: string[] = []
+    const refused = (provider: SecretProvider): SecretProvider => ({
+      ...provider,
+      check: async (depth) => {
+        depths.push(depth)
+        return [{ ok: depth === 'reach', subject: 'put', message: 'put is refused', setting: 'role' }]
+      },
+    })
+    const { send } = await open({ wrap: refused })
+
+    const got = await send('GET /ready')
+
+    expect([got.status, depths]).toEqual([200, ['reach', 'write']])
+    expect(got.json['stores']).toMatchObject([{ ready: true, findings: [{ ok: true }], permissions: [{ ok: false, message: 'put is refused', setting: 'role' }] }])
   })
 
   it('lets a caller leave while a check hangs, and asks again ten seconds later', async () => {
