@@ -290,6 +290,8 @@ export const leftOut = (one: ExamCase, opened: ExamProvider, harness: Harness): 
   if (missing !== undefined) return `needs the capability ${missing}`
   const unmet = one.where.filter((condition) => !condition.holds(opened.provider.traits, opened, harness))
   if (unmet.length > 0) return `only where ${unmet.map((condition) => condition.says).join(' and ')}`
+  const itself = harness.answersItself?.find((operation) => one.fault !== undefined && one.id === `fault.${one.fault}.${operation}`)
+  if (itself !== undefined) return `needs a call to the service, and ${itself} makes none`
   if (one.fault !== undefined && !harness.faults.includes(one.fault)) return `needs a fault that it cannot have (${harness.faultsReason ?? 'the harness cannot produce it'})`
   return undefined
 }

@@ -85,6 +85,8 @@ export interface Harness {
   readonly faultsReason?: string
   /** Two opens see nothing of each other's secrets (a fresh service each). Default: true. With false the exam's names alone keep cases apart. */
   readonly fresh?: boolean
+  /** Reading operations that this provider answers without a call to its service (variables of the environment are listed, only decrypted there), so that no fault can strike them. */
+  readonly answersItself?: readonly ('describe' | 'list' | 'read-missing')[]
   /** Native names for the exam to use; `label` is `[a-z0-9-]`, at most 40 characters, different for every secret. Default: `createdName('litellm/' + label)`. */
   name?(label: string): SecretName
   /** Cases known to fail here. */
