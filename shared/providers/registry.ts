@@ -24,10 +24,11 @@ export const registry: Registry = {
   environment: () => import('./environment.ts').then((file) => file.environment),
   embedded: () => import('./embedded.ts').then((file) => file.embedded),
   aws_secret_manager: () => import('./aws-secrets-manager.ts').then((file) => file.awsSecretsManager),
+  aws_kms: () => import('./aws-kms.ts').then((file) => file.awsKms),
 }
 
 /** Systems of the design whose provider is still to come. */
-export const notBuiltSystems = ['aws_kms', 'azure_key_vault', 'google_secret_manager', 'google_kms', 'hashicorp_vault', 'cyberark', 'infisical', 'custom'] as const
+export const notBuiltSystems = ['azure_key_vault', 'google_secret_manager', 'google_kms', 'hashicorp_vault', 'cyberark', 'infisical', 'custom'] as const
 
 /** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {

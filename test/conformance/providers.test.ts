@@ -1,4 +1,5 @@
 // The exam, one line a provider.
+import { awsKmsHarness } from './harnesses/aws-kms.ts'
 import { awsHarness } from './harnesses/aws-secrets-manager.ts'
 import { embeddedHarness } from './harnesses/embedded.ts'
 import { environmentHarness } from './harnesses/environment.ts'
@@ -10,3 +11,4 @@ providerConformance('memory, final deletes', memoryHarness({ recoveryWindowSecon
 providerConformance('embedded', embeddedHarness)
 providerConformance('environment', environmentHarness)
 providerConformance('aws_secret_manager', awsHarness)
+providerConformance('aws_kms', awsKmsHarness)
