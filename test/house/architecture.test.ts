@@ -77,6 +77,7 @@ describe('the ways out', () => {
       'shared/credentials/sealing.ts',
       'shared/http/key-answers.ts',
       'shared/http/secrets.ts',
+      'shared/providers/aws-kms.ts',
       'shared/providers/aws-secrets-manager.ts',
     ])
     expect(opensSecrets(source('a.ts', 'value.reveal()'))).toBe(true)
