@@ -78,16 +78,18 @@ const longestPauseMs = 5_000
 /** Whether a host is this machine. */
 export const isLoopbackHost = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname)
 
-/** Plain http is for this machine, elsewhere only where a setting says so. @throws misconfigured */
+/** Plain http is for this machine, elsewhere only where a setting says so. What is no URL is left to `connect`. @throws misconfigured */
 export const refuseOpenHttp = (setting: string, url: string, allow: { readonly setting: string; readonly value: boolean }): void => {
-  if (!url.startsWith('http://') || allow.value || isLoopbackHost(new URL(url).hostname)) return
+  if (!URL.canParse(url)) return
+  const { protocol, hostname } = new URL(url)
+  if (protocol !== 'http:' || allow.value || isLoopbackHost(hostname)) return
   throw new LatchkeyError('misconfigured', `${setting} must begin with https:// unless it is on this machine; set ${allow.setting} to true to send secrets unencrypted.`)
 }
 
 /** `Retry-After` in seconds, where an answer has one that makes sense. */
 export const retryAfterOf = ({ headers }: HttpResponse): number | undefined => {
-  const seconds = Number(headers['retry-after'])
-  return seconds >= 0 && seconds <= 86_400 ? Math.ceil(seconds) : undefined
+  const text = headers['retry-after']?.trim() ?? ''
+  return /^\d{1,5}(\.\d+)?$/.test(text) && Number(text) <= 86_400 ? Math.ceil(Number(text)) : undefined
 }
 
 /** The JSON of an answer. @throws provider_unavailable when it does not call itself JSON or is none */
@@ -117,7 +119,7 @@ export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpP
     const pauseBefore = (outcome: HttpResponse | WireFailure, request: HttpRequest, repeatable: boolean, attempt: number): number | undefined => {
       const jitter = ((random.bytes(1)[0] ?? 0) / 256) * firstPauseMs * 2 ** (attempt - 1)
       const grown = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1) + jitter)
-      if ('failure' in outcome) return outcome.failure === 'unreached' || (outcome.failure === 'broken' && repeatable) ? grown : undefined
+      if ('failure' in outcome) return outcome.failure === 'unreached' || (outcome.failure !== 'refused' && repeatable) ? grown : undefined
       const { status } = outcome
       const again = status === 429 || (repeatable && (busyStatuses.has(status) || request.repeatOn?.includes(status) === true))
       if (!again) return undefined

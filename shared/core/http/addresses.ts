@@ -40,22 +40,32 @@ const groupsOf = (address: string): readonly number[] => {
   return [...front, ...Array.from({ length: Math.max(0, 8 - front.length - back.length) }, () => 0), ...back]
 }
 
-/** The IPv4 address inside an IPv6 one: mapped, NAT64 (both prefixes) and 6to4. */
-const embedded = (address: string): string | undefined => {
+/** The IPv4 addresses that an IPv6 one may lead to, by every way of writing one into it; `alone`: the address says nothing else. */
+const embedded = (address: string): { readonly alone: boolean; readonly inner: readonly string[] } => {
   const groups = groupsOf(address)
-  const dotted = (high = 0, low = 0): string => [high >> 8, high & 255, low >> 8, low & 255].join('.')
+  const at = (index: number): number => groups[index] ?? 0
+  const dotted = (high: number, low: number): string => [high >> 8, high & 255, low >> 8, low & 255].join('.')
   const starts = (...prefix: readonly number[]): boolean => prefix.every((group, index) => groups[index] === group)
-  if (starts(0, 0, 0, 0, 0, 0xffff) || starts(0x64, 0xff9b, 0, 0, 0, 0) || starts(0x64, 0xff9b, 1)) return dotted(groups[6], groups[7])
-  return starts(0x2002) ? dotted(groups[1], groups[2]) : undefined
+  const last = dotted(at(6), at(7))
+  if (starts(0, 0, 0, 0, 0, 0xffff) || starts(0x64, 0xff9b, 0, 0, 0, 0)) return { alone: true, inner: [last] }
+  if (starts(0x64, 0xff9b, 1)) {
+    const either = [last, dotted(at(3), ((at(4) & 255) << 8) | (at(5) >> 8))].filter((address) => address !== '0.0.0.0')
+    return { alone: true, inner: either.length > 0 ? either : ['0.0.0.0'] }
+  }
+  if (starts(0x2002)) return { alone: true, inner: [dotted(at(1), at(2))] }
+  return { alone: false, inner: starts(0, 0, 0, 0, 0, 0) ? [last] : [] }
 }
 
-/** Whether an address may not be dialled for a host that is not the operator's. `allowed` (CIDR) opens private ranges, never metadata. */
+/** Whether an address may not be dialled for a host that is not the operator's. `allowed` (CIDR) opens private ranges, never metadata. What is no address is forbidden. */
 export const isForbiddenAddress = (address: string, allowed: readonly string[] = []): boolean => {
-  const inner = address.includes(':') ? embedded(address) : undefined
-  if (inner !== undefined) return isForbiddenAddress(inner, allowed)
-  const family = address.includes(':') ? 'ipv6' : 'ipv4'
-  if (listOf(metadata).check(address, family)) return true
-  return listOf(inside).check(address, family) && !listOf(allowed).check(address, family)
+  const bare = address.split('%')[0] ?? ''
+  const version = process.getBuiltinModule('node:net').isIP(bare)
+  if (version === 0) return true
+  const { alone, inner } = version === 6 ? embedded(bare) : { alone: false, inner: [] }
+  if (alone) return inner.some((one) => isForbiddenAddress(one, allowed))
+  const family = version === 6 ? 'ipv6' : 'ipv4'
+  if (listOf(metadata).check(bare, family) || inner.some((one) => listOf(metadata).check(one, 'ipv4'))) return true
+  return listOf(inside).check(bare, family) && !listOf(allowed).check(bare, family)
 }
 
 const refusal = (setting: string): LatchkeyError => new LatchkeyError('provider_denied', `${setting} leads to a private, local or metadata address, which is not dialled for it. The operator may allow a private range for this endpoint.`)

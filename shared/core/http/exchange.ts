@@ -1,5 +1,6 @@
 // One request over one socket: what may be sent, how long each part may take, and what can be said of it when it fails.
 // The pool of sockets belongs to one peer, so that no connection is ever shared between two services, identities or trust settings.
+import { X509Certificate } from 'node:crypto'
 import { LatchkeyError } from '../errors.ts'
 import type { HttpPeer, HttpRequest, HttpResponse, HttpText } from '../http-client.ts'
 import type { Call, Clock } from '../runtime.ts'
@@ -22,7 +23,7 @@ export interface Wire {
   close(): void
 }
 
-/** A function host may have slept since: a change is not risked on a socket that has waited longer than this. */
+/** A function host may have slept since: a change is not risked on a socket that has waited as long as this. */
 const freshSocketMs = 4_000
 const mebibyte = 1_048_576
 
@@ -39,9 +40,13 @@ const reasons: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by an authority that is trusted here',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by an authority that is trusted here',
   CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
   EPROTO: 'it does not speak TLS as expected',
 }
+
+/** A certificate that is not trusted now is not trusted a moment later. */
+const lasting: ReadonlySet<string> = new Set(Object.keys(reasons).filter((code) => reasons[code]?.includes('certificate') === true))
 
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
 
@@ -71,26 +76,30 @@ export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefi
   const trust = { ...(peer.ca !== undefined && { ca: peer.ca }), ...(identity !== undefined && { cert: identity.cert, key: identity.key.reveal() }), rejectUnauthorized: peer.verifyCertificate ?? true }
   try {
     if (secure) process.getBuiltinModule('node:tls').createSecureContext(trust)
+    if (peer.ca !== undefined) new X509Certificate(peer.ca)
   } catch {
     throw new LatchkeyError('misconfigured', `${title}: the client certificate, its key or the authorities given beside ${setting} are no PEM that fits together.`)
   }
+  const usedAt = new WeakMap<object, number>()
+  let closed = false
   const agent = new Agent({ keepAlive: true, maxSockets: 32, maxFreeSockets: 8, scheduling: 'lifo', ...(lookup !== undefined && { lookup }), ...(secure && { ...trust, ALPNProtocols: ['http/1.1'], minVersion: 'TLSv1.2' as const }) })
-  let lastUsed = 0
 
   const unavailable = (why: string, status?: number): LatchkeyError =>
     new LatchkeyError('provider_unavailable', `${title} could not be reached, or did not answer sensibly: ${why}. Check ${setting} and the way there.`, status === undefined ? {} : { vendor: { status } })
-  const dropIdle = (): void => {
-    for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
+  const dropIdle = (waitedMs = 0): void => {
+    for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => [...(sockets ?? [])])) if (clock.now() - (usedAt.get(socket) ?? 0) >= waitedMs) socket.destroy()
   }
 
   /** The path and the headers as they go out, held against what a URL parser and a header may be. @throws invalid_request */
   const prepare = (request: HttpRequest): { readonly path: string; readonly headers: Record<string, string>; readonly body: Uint8Array | undefined } => {
+    if (!/^[A-Z]+$/.test(request.method)) throw cannotBeSent('The method')
     const path = beforePath + request.path
     const parsed = URL.canParse(path, base.origin) ? new URL(path, base.origin) : undefined
     if (parsed === undefined || !request.path.startsWith('/') || parsed.origin !== base.origin || parsed.pathname + parsed.search !== path) throw cannotBeSent('The name')
     const headers: Record<string, string> = { accept: 'application/json', 'accept-encoding': 'identity' }
     for (const [name, value] of Object.entries(request.headers ?? {})) {
       const text = textOf(value)
+      if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) throw cannotBeSent('The name of a header')
       if (!/^[\t\x20-\x7e]*$/.test(text)) throw cannotBeSent(`The header ${name}`)
       headers[name.toLowerCase()] = text
     }
@@ -100,11 +109,15 @@ export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefi
   }
 
   return {
-    dropIdle,
-    close: () => agent.destroy(),
+    dropIdle: () => dropIdle(),
+    close: () => {
+      closed = true
+      agent.destroy()
+    },
     exchange: async (request, repeatable, call) => {
       const { path, headers, body } = prepare(request)
-      if (!repeatable && clock.now() - lastUsed > freshSocketMs) dropIdle()
+      if (closed) return { failure: 'refused', error: unavailable('the connection to it is closed') }
+      if (!repeatable) dropIdle(freshSocketMs)
       const endBy = Math.min(clock.now() + totalMs, call.deadline)
       return new Promise((settle) => {
         let sent = false
@@ -114,7 +127,7 @@ export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefi
         const finish = (outcome: HttpResponse | WireFailure): void => {
           if (over) return
           over = true
-          lastUsed = clock.now()
+          if (outgoing.socket !== null) usedAt.set(outgoing.socket, clock.now())
           timer.abort()
           call.signal.removeEventListener('abort', leave)
           if ('failure' in outcome) outgoing.destroy()
@@ -134,20 +147,26 @@ export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefi
           clock.until(at, timer.signal).then(late, () => undefined)
         }
         call.signal.addEventListener('abort', leave, { once: true })
-        limit(connectMs, 'the connection took too long')
+        limit(totalMs, 'too many other requests to it wait')
         outgoing.once('socket', (socket) => {
           const connected = (): void => {
             sent = true
             limit(firstByteMs, 'its answer took too long')
           }
-          if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', connected)
-          else connected()
+          if (!socket.connecting) return connected()
+          limit(connectMs, 'the connection took too long')
+          socket.once(secure ? 'secureConnect' : 'connect', connected)
         })
         outgoing.on('error', (error) => {
           if (error instanceof LatchkeyError) return finish({ failure: 'refused', error })
           const known = unavailable(reasons[codeOf(error)] ?? 'the exchange failed')
           if (outgoing.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error))) finish({ failure: 'stale', error: known })
+          else if (lasting.has(codeOf(error)) || closed) finish({ failure: 'refused', error: known })
           else broken(known)
+        })
+        outgoing.once('upgrade', (_, socket) => {
+          socket.destroy()
+          finish({ failure: 'refused', error: unavailable('it wants to speak another protocol', 101) })
         })
         outgoing.once('response', (incoming) => {
           const status = incoming.statusCode ?? 0
