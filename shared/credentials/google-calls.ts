@@ -33,7 +33,7 @@ export interface GoogleApi {
   /** For the constructor of one of Google's own clients, beside `fallback: true`. */
   readonly auth: GoogleAuth
   /** Runs one method of such a client: `options` go to it as they are. @throws as `send` */
-  through<T>(action: GoogleAction, call: Call, act: (options: CallOptions) => Promise<readonly [T, ...unknown[]]>): Promise<T>
+  through<T>(action: GoogleAction, call: Call, act: (options: CallOptions) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -55,6 +55,12 @@ const reasonsOf = (error: Json): readonly string[] => (Array.isArray(error['deta
 
 const callHeader = 'x-latchkey-call'
 const attempts = 3
+
+/** Where the transport of Google's clients is to send its requests; they leave by our own client all the same. */
+export const addressOf = (service: GoogleService): { servicePath: string; port: number; protocol: string; universeDomain: string; fallback: true } => {
+  const { hostname, port, protocol } = new URL(service.url)
+  return { servicePath: hostname, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port), protocol: protocol.slice(0, -1), universeDomain: 'googleapis.com', fallback: true }
+}
 
 /** Connects. Makes no call. @throws misconfigured */
 export const googleApi = async (service: GoogleService, identity: GoogleIdentity, io: ProviderIo): Promise<GoogleApi> => {
@@ -91,10 +97,11 @@ export const googleApi = async (service: GoogleService, identity: GoogleIdentity
       (error) => error instanceof LatchkeyError && error.details.vendor?.name === 'UNAUTHENTICATED',
     )
 
-  const send = async (action: GoogleAction, request: HttpRequest, call: Call): Promise<Json> => {
-    const json = jsonOf(await succeed(action, request, call), title)
+  const exchange = async (action: GoogleAction, request: HttpRequest, call: Call): Promise<{ readonly json: Json; readonly body: Uint8Array }> => {
+    const answer = await succeed(action, request, call)
+    const json = jsonOf(answer, title)
     if (!isObject(json) || 'error' in json) throw nonsense(action, 200)
-    return json
+    return { json, body: answer.body }
   }
 
   /** What Google's REST transport takes for `fetch`. Which call a request belongs to travels in a header of ours, which goes no further. */
@@ -103,20 +110,19 @@ export const googleApi = async (service: GoogleService, identity: GoogleIdentity
     const { action, call } = running.get(id) ?? { action: { action: 'a call' }, call: undefined }
     if (call === undefined) throw nonsense(action)
     const { pathname, search } = new URL(url)
-    const json = await send(action, { method: init.method, path: pathname + search, headers, ...(init.body !== undefined && { body: init.body }) }, call)
-    return { ok: true, status: 200, arrayBuffer: async () => Buffer.from(JSON.stringify(json)) }
+    const { body } = await exchange(action, { method: init.method, path: pathname + search, headers, ...(init.body !== undefined && { body: init.body }) }, call)
+    return { ok: true, status: 200, arrayBuffer: async () => body }
   }
 
   return {
-    send,
+    send: async (action, request, call) => (await exchange(action, request, call)).json,
     auth: { fetch, getRequestHeaders: () => undefined } as unknown as GoogleAuth,
     through: async (action, call, act) => {
       const id = String((begun += 1))
       running.set(id, { action, call })
       try {
         // No timeout and no repetitions of the transport's own: an infinite one arms no timer.
-        const [answer] = await act({ timeout: Number.POSITIVE_INFINITY, retry: null, autoPaginate: false, otherArgs: { headers: { [callHeader]: id } } })
-        return answer
+        return await act({ timeout: Number.POSITIVE_INFINITY, retry: null, autoPaginate: false, otherArgs: { headers: { [callHeader]: id } } })
       } catch (error) {
         call.signal.throwIfAborted()
         const cause: unknown = error instanceof Error ? error.cause : undefined
