@@ -99,6 +99,15 @@ export interface Harness {
 export interface Target {
   readonly url: string
   readonly settings: Readonly<Record<string, unknown>>
+  /** How long letting time go by really waits at most, where the server needs time until everybody sees a change. Default: not at all. */
+  readonly settleMs?: number
+}
+
+/** Lets time go by on a standing clock, and as much as the target needs on the wall. */
+export const passOnTarget = (clock: ManualClock, target: Target) => async (ms: number): Promise<void> => {
+  const wait = Math.min(ms, target.settleMs ?? 0)
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+  await passOn(clock)(ms)
 }
 
 /** The name a harness gives to a label of the exam. */

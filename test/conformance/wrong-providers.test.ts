@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { runCase } from './exam.ts'
 import { memoryHarness } from './harnesses/memory.ts'
-import { caseNamed, examCases, examReport, runDeviation } from './provider-conformance.ts'
+import { caseNamed, count, emptyResult, examCases, examReasons, examTable, planExam, runDeviation, subjectOf, subjects } from './exam-cases.ts'
 import { wrongReaders } from './wrong-reading.ts'
 import { wrongWriters } from './wrong-writing.ts'
 
@@ -54,13 +54,23 @@ describe('the exam', () => {
     expect(deviating).toHaveLength(1)
   })
 
-  it('prints what was left out by reason and what deviates by id', () => {
-    const report = examReport('some', { healthy: [3, 3], faulted: [0, 0] }, new Map([['needs the capability list', ['list.pages', 'list.prefix']]]), [{ case: 'read.empty', reason: 'accepts it' }])
+  it('prints a line for each half, what was left out by reason, and what deviates by id', async () => {
+    const deviations = [{ case: 'read.empty', reason: 'accepts it' }]
+    const result = emptyResult('some', { ...(await planExam(memoryHarness())), missing: new Map([['needs the capability list', ['list.pages', 'list.prefix']]]), deviations: new Map([['read.empty', deviations[0] ?? { case: '', reason: '' }]]) })
+    for (const [id, passed] of [['read.missing', true], ['fault.reset.read-many', true], ['fault.reset.create', false], ['claim.second', true]] as const) count(result, caseNamed(id), passed)
 
-    expect(report.split('\n')).toEqual([
-      'exam  some                     healthy 3/3      faulted 0/0      left out 2    deviating 1',
-      '        left out, needs the capability list: list.pages, list.prefix',
-      '        deviates in read.empty: accepts it',
+    expect([...examTable([result]).split('\n'), ...examReasons([result])]).toEqual([
+      'exam of  half     read  write  rotate  delete  list  batch  all  left out  deviating',
+      'some     healthy   1/1      -     1/1       -     -      -  2/2         2          1',
+      'some     faulted     -    0/1       -       -     -    1/1  1/2',
+      '  left out, needs the capability list: some (list.pages, list.prefix)',
+      '  deviates, accepts it: some (read.empty)',
     ])
+  })
+
+  it('has cases about every subject of the table', () => {
+    const about = new Set(examCases.map(subjectOf))
+
+    expect([...subjects].filter((subject) => !about.has(subject))).toEqual([])
   })
 })

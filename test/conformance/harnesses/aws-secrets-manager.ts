@@ -1,11 +1,13 @@
 // AWS Secrets Manager under examination: the provider over its real SDK, against the fake that speaks the wire protocol. Two attempts instead of three,
 // so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer.
+import { randomBytes } from 'node:crypto'
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import { awsSecretsManager } from '../../../shared/providers/aws-secrets-manager.ts'
 import { fakeKeys, startSecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
 import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, type ExamProvider, type Harness } from '../harness.ts'
+import { faultKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { seedThrough } from '../striker.ts'
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
 export const openAws = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
@@ -51,3 +53,32 @@ export const awsHarness: Harness = {
     }
   },
 }
+
+/** The provider on any server that speaks Secrets Manager's protocol. One server for all cases, so the exam's own names keep them apart; nothing can be broken on purpose. */
+export const awsTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
+  mustHave: awsCapabilities,
+  faults: [],
+  faultsReason: 'a server that somebody else runs cannot be broken on purpose',
+  fresh: false,
+  deviations,
+  open: async () => {
+    const runtime = testRuntime({ now: Date.now() })
+    const settings = { aws_secretsmanager_endpoint: target.url, ...target.settings }
+    const opened: SecretProvider[] = []
+    const instance = async (): Promise<SecretProvider> => {
+      const provider = await openAws(runtime, settings)
+      opened.push(provider)
+      return provider
+    }
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: passOnTarget(runtime.clock, target),
+      seed: seedThrough(await instance(), { bytes: randomBytes }),
+      reopen: instance,
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+      },
+    }
+  },
+})
