@@ -4,6 +4,7 @@ import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SettingsTable } from '../core/settings.ts'
+import type { AwsIdentity } from './aws.ts'
 
 /** Settings that every client of an AWS service has. */
 export interface AwsClientSettings {
@@ -112,22 +113,44 @@ interface Thrown {
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
 }
 
+/** Of what the SDK threw, all that may be kept: name, status and request id, where they look like ones. */
+export const vendorOf = (error: unknown): NonNullable<LatchkeyError['details']['vendor']> => {
+  const { name = '', $metadata: { httpStatusCode: status, requestId = '' } = {} }: Thrown = error instanceof Error ? error : {}
+  return { ...(/^\w{1,64}$/.test(name) && { name }), ...(status !== undefined && { status }), ...(/^[\w-]{1,64}$/.test(requestId) && { requestId }) }
+}
+
 /** Keeps of what the SDK threw its name, status and request id. The rest may hold anything. */
 export const awsFailure = (service: AwsService, error: unknown, action: string, subject?: AwsSubject): LatchkeyError => {
   if (error instanceof LatchkeyError) return error.with({})
-  const { name = '', message = '', $metadata: { httpStatusCode: status, requestId = '' } = {}, $response }: Thrown = error instanceof Error ? error : {}
+  const { name = '', message = '', $response }: Thrown = error instanceof Error ? error : {}
   const known = { ...commonCodes, ...service.codes }
   const code = service.refine?.(name, message) ?? (Object.hasOwn(known, name) ? known[name] : undefined) ?? 'provider_unavailable'
   const seconds = Number($response?.headers?.['retry-after'])
   return new LatchkeyError(code, messages[code]?.(service, action, subject?.text ?? 'this store') ?? nonsense(service, action).message, {
-    vendor: { ...(/^\w{1,64}$/.test(name) && { name }), ...(status !== undefined && { status }), ...(/^[\w-]{1,64}$/.test(requestId) && { requestId }) },
+    vendor: vendorOf(error),
     ...(code === 'provider_denied' && { detail: `${service.prefix}:${action} on ${subject?.native ?? '*'}` }),
     ...(code === 'provider_throttled' && { retryAfter: seconds >= 1 && seconds <= 3600 ? Math.ceil(seconds) : 1 }),
   })
 }
 
-/** Runs one call of the SDK under the caller's signal and deadline, and turns every failure into ours. Ends promptly whatever the SDK is waiting for. */
-export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, action: string, subject: AwsSubject | undefined, call: Call, send: (patience: Patience) => Promise<Answer>): Promise<Answer> => {
+/** AWS refused the credentials themselves, not what they may do: nothing was done. */
+const spent: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException', 'UnrecognizedClientException', 'InvalidClientTokenId'])
+
+/**
+ * Runs one call of the SDK under the caller's signal and deadline, and turns every failure into ours. Ends promptly whatever the SDK is waiting for. With an `identity`,
+ * a call that is refused because its session has ended is made once more, after a new login.
+ */
+export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, action: string, subject: AwsSubject | undefined, call: Call, send: (patience: Patience) => Promise<Answer>, identity?: Pick<AwsIdentity, 'attempt'>): Promise<Answer> => {
+  const renew = identity?.attempt()
+  try {
+    return await sendOnce(service, io, action, subject, call, send)
+  } catch (error) {
+    if (!(error instanceof LatchkeyError) || !spent.has(error.details.vendor?.name ?? '') || renew?.() !== true) throw error
+    return sendOnce(service, io, action, subject, call, send)
+  }
+}
+
+const sendOnce = async <Answer>(service: AwsService, io: ProviderIo, action: string, subject: AwsSubject | undefined, call: Call, send: (patience: Patience) => Promise<Answer>): Promise<Answer> => {
   call.signal.throwIfAborted()
   const left = call.deadline - io.clock.now()
   if (left <= 0) throw outOfTime(false)
@@ -148,7 +171,7 @@ export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, actio
 
 const requestTimeoutMs = 3000
 /** Providers do not log: neither does what they bring. */
-const silent = { trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+export const silent = { trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** No attempt begins after the deadline, none waits beyond it, and what neither calls itself JSON nor has AWS's request id is somebody else's answer. */
 const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo): NodeHttpHandler => {

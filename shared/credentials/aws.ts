@@ -1,11 +1,14 @@
 // Who Latchkey is on AWS: the settings that say so, and the one place that turns them into credentials, for every provider that stands on AWS.
-// Keys of one source are used together or not at all: a file's access key never meets the environment's session token.
+// Keys of one source are used together or not at all: a file's access key never meets the environment's session token. Keys that are simply there
+// (Lambda's own among them) cost nothing; everything that needs a login is in aws/, which loads only then.
 import { LatchkeyError } from '../core/errors.ts'
-import type { Env } from '../core/runtime.ts'
+import type { Finding } from '../core/provider.ts'
+import type { Call, Env, ProviderIo } from '../core/runtime.ts'
 import type { SecretValue } from '../core/secret.ts'
 import type { SettingsTable } from '../core/settings.ts'
+import type { AwsClientSettings } from './aws-calls.ts'
 
-/** LiteLLM's names for region and identity. */
+/** LiteLLM's names for region and identity, and what it has no word for. */
 export interface AwsIdentitySettings {
   readonly aws_region_name?: string
   readonly aws_access_key_id?: SecretValue
@@ -17,6 +20,9 @@ export interface AwsIdentitySettings {
   readonly aws_profile_name?: string
   readonly aws_web_identity_token?: SecretValue
   readonly aws_sts_endpoint?: string
+  readonly aws_source_identity?: string
+  readonly aws_session_tags?: Readonly<Record<string, string>>
+  readonly aws_session_duration_seconds?: number
 }
 
 /** One set of keys, as the AWS SDK takes it. */
@@ -26,7 +32,15 @@ export interface AwsKeys {
   readonly sessionToken?: string
 }
 
-const notYet = 'Not built yet: a value given is refused at the start.'
+/** The identity of one configuration. */
+export interface AwsIdentity {
+  /** For the configuration of an SDK client. As a function it gives keys that are good now by our own clock, and logs in where there are none; the SDK keeps nothing of it. */
+  readonly credentials: AwsKeys | ((() => Promise<AwsKeys>) & { readonly memoized: true })
+  /** Called before a request. When AWS refuses the credentials themselves, what it gave says whether a new login is worth a second try. */
+  attempt(): () => boolean
+  /** Who AWS says we are, or which step to it fails. Empty for keys that need no login and cannot be a role's. Answers, does not throw. */
+  check(call: Call): Promise<readonly Finding[]>
+}
 
 /** The identity rows of every AWS provider's settings table. */
 export const awsIdentitySettings: SettingsTable<AwsIdentitySettings> = {
@@ -34,15 +48,19 @@ export const awsIdentitySettings: SettingsTable<AwsIdentitySettings> = {
   aws_access_key_id: { type: 'string', secret: true, text: 'Static access key; with it, the key set stands here alone. Else `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment, else the default chain of the AWS SDK.' },
   aws_secret_access_key: { type: 'string', secret: true, text: 'The secret key that belongs to `aws_access_key_id`.' },
   aws_session_token: { type: 'string', secret: true, text: 'The session token, where the two keys above are temporary.' },
-  aws_role_name: { type: 'string', text: `ARN of a role to assume. ${notYet}` },
-  aws_session_name: { type: 'string', text: `Session name of the assumed role. ${notYet}` },
-  aws_external_id: { type: 'string', text: `External id that the role's trust policy asks for. ${notYet}` },
-  aws_profile_name: { type: 'string', text: `Profile in the shared AWS files. ${notYet}` },
-  aws_web_identity_token: { type: 'string', secret: true, text: `OIDC token, or the path of a file with one. ${notYet}` },
-  aws_sts_endpoint: { type: 'url', text: `Endpoint of STS, for example of a VPC endpoint. ${notYet}` },
+  aws_role_name: { type: 'string', env: ['AWS_ROLE_NAME'], text: 'ARN of a role to assume, in this or another account. Not assumed again where Latchkey already is that role.' },
+  aws_session_name: { type: 'string', env: ['AWS_SESSION_NAME'], text: 'Session name in `aws_role_name`, as CloudTrail shows it. Default: a generated one that begins with `latchkey-`.' },
+  aws_external_id: { type: 'string', env: ['AWS_EXTERNAL_ID'], text: "External id that the role's trust policy asks for. It cannot be sent where a web identity token goes straight into the role." },
+  aws_profile_name: { type: 'string', env: ['AWS_PROFILE_NAME'], text: 'Profile in the shared AWS files (`~/.aws`, or `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE`), which must be there at the start.' },
+  aws_web_identity_token: { type: 'string', secret: true, env: ['AWS_WEB_IDENTITY_TOKEN'], text: 'OIDC token; or the path of a file with one, read again at every login; or `oidc/<provider>/<audience>`. It goes into `AWS_ROLE_ARN` first, where that is set and is another role than `aws_role_name`, else straight into `aws_role_name`.' },
+  aws_sts_endpoint: { type: 'url', env: ['AWS_STS_ENDPOINT', 'AWS_ENDPOINT_URL_STS', 'AWS_ENDPOINT_URL'], text: "Endpoint of STS, for example of a VPC endpoint. Default: the region's own." },
+  aws_source_identity: { type: 'string', text: "Source identity of the role's session, kept through further roles; the trust policy must allow `sts:SetSourceIdentity`." },
+  aws_session_tags: { type: 'string_map', text: "Tags of the role's session, for policies that look at `aws:PrincipalTag`; the trust policy must allow `sts:TagSession`." },
+  aws_session_duration_seconds: { type: 'integer', min: 900, max: 43_200, text: "How long a session of the role lasts, in seconds; at most the role's own limit, and 3600 where the role is assumed from another role. Default: AWS's, 3600." },
 }
 
 const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
+const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
 
 /** The region. @throws misconfigured when there is none, or when it is not the name of one */
 export const awsRegion = (settings: AwsIdentitySettings): string => {
@@ -52,28 +70,38 @@ export const awsRegion = (settings: AwsIdentitySettings): string => {
   return region
 }
 
-const notBuilt = ['aws_role_name', 'aws_session_name', 'aws_external_id', 'aws_profile_name', 'aws_web_identity_token', 'aws_sts_endpoint'] as const
-
-/**
- * Credentials for these settings: static keys of the settings, else those of the environment (Lambda's own among them), else the SDK's default chain,
- * which refreshes what it finds before it expires. Makes no call. @throws misconfigured
- */
-export const awsCredentials = async (settings: AwsIdentitySettings, env: Env): Promise<AwsKeys | (() => Promise<AwsKeys>)> => {
-  const unknown = notBuilt.filter((key) => settings[key] !== undefined)
-  if (unknown.length > 0) throw misconfigured(`${unknown.join(', ')}: not built yet; leave it out and give static keys, or run with an identity that the default credential chain finds.`)
-  const { aws_access_key_id: id, aws_secret_access_key: secret, aws_session_token: token } = settings
+/** The keys of the settings. @throws misconfigured when they are no whole set */
+export const staticKeys = ({ aws_access_key_id: id, aws_secret_access_key: secret, aws_session_token: token }: AwsIdentitySettings): AwsKeys | undefined => {
   if ((id === undefined) !== (secret === undefined)) throw misconfigured(`${id === undefined ? 'aws_secret_access_key stands without aws_access_key_id' : 'aws_access_key_id stands without aws_secret_access_key'}; set both or neither.`)
   if (id === undefined && token !== undefined) throw misconfigured('aws_session_token stands without aws_access_key_id and aws_secret_access_key; set all three or none.')
-  if (id !== undefined && secret !== undefined) {
-    return { accessKeyId: id.reveal(), secretAccessKey: secret.reveal(), ...(token !== undefined && { sessionToken: token.reveal() }) }
-  }
-  const ambient = { id: given(env, 'AWS_ACCESS_KEY_ID'), secret: given(env, 'AWS_SECRET_ACCESS_KEY'), token: given(env, 'AWS_SESSION_TOKEN') }
-  // The SDK's own rule: a named profile outranks keys in the environment.
-  if (ambient.id !== undefined && ambient.secret !== undefined && given(env, 'AWS_PROFILE') === undefined) {
-    return { accessKeyId: ambient.id, secretAccessKey: ambient.secret, ...(ambient.token !== undefined && { sessionToken: ambient.token }) }
-  }
-  const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers')
-  return fromNodeProviderChain({ clientConfig: { region: awsRegion(settings) } })
+  return id === undefined || secret === undefined ? undefined : { accessKeyId: id.reveal(), secretAccessKey: secret.reveal(), ...(token !== undefined && { sessionToken: token.reveal() }) }
 }
 
-const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
+/** The keys of the environment; none where it names a profile, which outranks them: the SDK's own rule. */
+export const environmentKeys = (env: Env): AwsKeys | undefined => {
+  const [id, secret, token] = [given(env, 'AWS_ACCESS_KEY_ID'), given(env, 'AWS_SECRET_ACCESS_KEY'), given(env, 'AWS_SESSION_TOKEN')]
+  if (id === undefined || secret === undefined || given(env, 'AWS_PROFILE') !== undefined) return undefined
+  return { accessKeyId: id, secretAccessKey: secret, ...(token !== undefined && { sessionToken: token }) }
+}
+
+/** What makes an identity more than a set of keys. */
+const needsLogin = ['aws_role_name', 'aws_session_name', 'aws_external_id', 'aws_profile_name', 'aws_web_identity_token', 'aws_source_identity', 'aws_session_tags', 'aws_session_duration_seconds'] as const
+
+/**
+ * The identity of these settings: web identity, profile or static keys as given, else the keys of the environment, else the SDK's default chain; on top of it the role, where one is named.
+ * Makes no call. @throws misconfigured when the settings do not fit together
+ */
+export const awsIdentity = async (settings: AwsIdentitySettings & AwsClientSettings, io: ProviderIo): Promise<AwsIdentity> => {
+  awsRegion(settings)
+  const keys = staticKeys(settings) ?? environmentKeys(io.env)
+  if (keys === undefined || needsLogin.some((setting) => settings[setting] !== undefined)) return (await import('./aws/chain.ts')).chainedIdentity(settings, io)
+  return {
+    credentials: keys,
+    attempt: () => () => false,
+    // A user's own keys have no session token: nothing that STS could tell is worth a call to it, which many networks do not even allow.
+    check: async (call) => (keys.sessionToken === undefined ? [] : (await import('./aws/chain.ts')).checkKeys(settings, keys, io, call)),
+  }
+}
+
+/** The credentials alone. */
+export const awsCredentials = async (settings: AwsIdentitySettings & AwsClientSettings, io: ProviderIo): Promise<AwsIdentity['credentials']> => (await awsIdentity(settings, io)).credentials

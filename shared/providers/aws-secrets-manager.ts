@@ -2,7 +2,7 @@
 // condition is a label move that names its present holder. Every write looks first, because AWS answers a repeated token with an equal value like a
 // first one, although another version may be current by then.
 import type { DescribeSecretResponse, GetSecretValueResponse, SecretListEntry, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
-import { awsCredentials, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
+import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
 import { awsCall, awsClient, awsClientSettings, awsFailure, awsTags, checkAwsTags, nonsense, refuse, withoutQuotaRetries, type AwsClientSettings, type AwsService, type Patience } from '../credentials/aws-calls.ts'
 import { asLatchkeyError, isCode, LatchkeyError } from '../core/errors.ts'
 import { createdName, hostedName, verbatimCodec } from '../core/names.ts'
@@ -99,14 +99,13 @@ const recordOf = ({ SecretString: text, SecretBinary: bytes, VersionId: id, Vers
 }
 
 const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Promise<OpenedProvider> => {
-  const endpoint = { setting: 'aws_secretsmanager_endpoint', url: settings.aws_secretsmanager_endpoint }
-  const config = { region: awsRegion(settings), credentials: await awsCredentials(settings, io.env), ...(await awsClient(settings, endpoint, service, io)) }
+  const identity = await awsIdentity(settings, io)
+  const config = { region: awsRegion(settings), credentials: identity.credentials, ...(await awsClient(settings, { setting: 'aws_secretsmanager_endpoint', url: settings.aws_secretsmanager_endpoint }, service, io)) }
   const { SecretsManager } = await import('@aws-sdk/client-secrets-manager')
   const api = new SecretsManager(config)
   await withoutQuotaRetries(api)
 
-  const ask = <Answer>(action: string, name: SecretName | undefined, call: Call, send: (patience: Patience) => Promise<Answer>): Promise<Answer> =>
-    awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send)
+  const ask = <Answer>(action: string, name: SecretName | undefined, call: Call, send: (patience: Patience) => Promise<Answer>): Promise<Answer> => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 
   const look = async (name: SecretName, call: Call): Promise<Seen | undefined> => {
     const answer = await ask('DescribeSecret', name, call, (patience) => api.describeSecret({ SecretId: codec.encode(name) }, patience)).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : raise(error)))
@@ -324,6 +323,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
 
   /** Every probe names a secret that does not exist: whoever may is told so, and nothing is changed. */
   const check: SecretProvider['check'] = async (depth, call) => {
+    const who = depth === 'reach' ? [] : await identity.check(call)
     const SecretId = `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}`
     const probes: Readonly<Record<string, (patience: Patience) => Promise<unknown>>> = {
       GetSecretValue: (patience) => api.getSecretValue({ SecretId, VersionStage: 'AWSCURRENT' }, patience),
@@ -335,11 +335,11 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     }
     const probe = async ([action, send]: [string, (patience: Patience) => Promise<unknown>]): Promise<Finding> => {
       const failure = await ask(action, createdName(SecretId), call, send).then(() => undefined, asLatchkeyError)
-      const ok = failure === undefined || failure.code === 'not_found' || (depth === 'reach' && failure.details.vendor?.name?.startsWith('AccessDenied') === true)
-      const setting = isCode(failure, 'provider_denied', 'misconfigured') ? 'aws_access_key_id' : 'aws_region_name'
+      const ok = failure === undefined || failure.code === 'not_found' || (depth === 'reach' && failure.details.vendor?.name === 'AccessDeniedException')
+      const setting = failure?.details.issues?.[0]?.path ?? (isCode(failure, 'provider_denied', 'misconfigured') ? 'aws_access_key_id' : 'aws_region_name')
       return { ok, subject: `secretsmanager:${action}`, message: ok ? 'Allowed.' : failure.message, ...(!ok && { setting }) }
     }
-    return Promise.all(Object.entries(probes).map(probe))
+    return who.some(({ ok }) => !ok) ? who : [...who, ...(await Promise.all(Object.entries(probes).map(probe)))]
   }
 
   const parts = { read, readMany, list, write, remove, check }

@@ -40,7 +40,8 @@ export const checkSignature = ({ method, headers }: SignedRequest, body: Buffer,
   const key = keys.find((candidate) => candidate.accessKeyId === id && candidate.sessionToken === headers['x-amz-security-token'])
   if (key === undefined) return refuse('UnrecognizedClientException', 'The security token included in the request is invalid.')
   if (inRegion !== region || inService !== service) return refuse('InvalidSignatureException', `Credential should be scoped to a valid region and service: ${region}/${service}.`)
-  for (const header of ['host', 'x-amz-date', 'x-amz-target']) if (!signedHeaders.split(';').includes(header)) return refuse('InvalidSignatureException', `The header ${header} must be signed.`)
+  // The query protocol of STS names its action in the body.
+  for (const header of ['host', 'x-amz-date', ...(service === 'sts' ? [] : ['x-amz-target'])]) if (!signedHeaders.split(';').includes(header)) return refuse('InvalidSignatureException', `The header ${header} must be signed.`)
   const lines = signedHeaders.split(';').map((name) => `${name}:${String(headers[name] ?? '').trim().replace(/ +/g, ' ')}\n`).join('')
   const canonical = [method, '/', '', lines, signedHeaders, sha256(body)].join('\n')
   const date = String(headers['x-amz-date'])

@@ -50,8 +50,7 @@ describe('the settings of AWS', () => {
     ['a secret key alone', { aws_region_name: 'us-east-1', aws_secret_access_key: 'x' }, /aws_secret_access_key stands without aws_access_key_id/],
     ['a session token alone', { aws_region_name: 'us-east-1', aws_session_token: 'x' }, /aws_session_token/],
     ['plain http to another machine', { ...keyed, aws_secretsmanager_endpoint: 'http://vault.example:4566' }, /aws_secretsmanager_endpoint must begin with https.*aws_allow_plain_http/],
-    ...['aws_role_name', 'aws_session_name', 'aws_external_id', 'aws_profile_name', 'aws_web_identity_token'].map((setting) => [setting, { ...keyed, [setting]: 'x' }, new RegExp(`${setting}: not built yet`)] as const),
-    ['an STS endpoint', { ...keyed, aws_sts_endpoint: 'https://sts.example' }, /aws_sts_endpoint: not built yet/],
+    ['a role that is no ARN', { ...keyed, aws_role_name: 'x' }, /aws_role_name must be the ARN of a role/],
   ]
   it.each(wrong)('answer %s with misconfigured that names the setting', async (_title, given, message) => {
     const failure = await failureOf(open(given))
