@@ -1,4 +1,4 @@
-// `npm run bench`: P4 (what the built read function weighs and loads), P6 (a cached read in process) and P9 (coalescing in time), each beside its floor in
+// `npm run bench`: P4 (what the built read function weighs and loads), P5 (what the other providers cost the AWS read), P6 (a cached read in process) and P9 (coalescing in time), each beside its floor in
 // the same run. Gates that are counts stand in the tests; times are printed with the machine they were taken on, and what was not measured says so.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
@@ -42,6 +42,32 @@ const weight = async (aws: SecretsManagerFake): Promise<void> => {
   say(`P4 weight        ${sizes.join(', ')}`)
   say(`   after the first read: undici ${rounds.some(({ undici }) => undici) ? 'LOADED' : 'never'}, ${spread(rounds.map(({ builtins }) => builtins), 'built-ins')}, RSS ${spread(rounds.map(({ megabytes }) => megabytes), 'MB')}`)
   say(`   spawn to first answer, plain HTTP to the fake: ${spread(rounds.map(({ ms }) => ms), 'ms')}; statuses ${[...new Set(rounds.map(({ status }) => status))].join(', ')}`)
+}
+
+/** P5: the same cold AWS read out of a bundle with every provider and out of one with AWS alone, in turns, so that the machine's moods meet both. */
+const registered = async (aws: SecretsManagerFake): Promise<void> => {
+  const builds = { all: undefined, aws: ['aws_secret_manager'] } as const
+  const folders = new Map<keyof typeof builds, string>()
+  const parts: string[] = []
+  for (const name of ['all', 'aws'] as const) {
+    const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))
+    folders.set(name, folder)
+    const bytes = partsOf(await bundle('read', folder, builds[name])).filter((part) => ['entry', 'aws-secrets-manager'].includes(part.name)).reduce((sum, part) => sum + part.bytes, 0)
+    parts.push(`${name} ${(bytes / 1024).toFixed(1)} kB`)
+  }
+  const times = { all: [] as number[], aws: [] as number[] }
+  for (let round = 0; round < 42; round += 1) {
+    const name = round % 2 === 0 ? 'all' : 'aws'
+    const read = new LambdaProcess(join(folders.get(name) ?? '', 'read.mjs'), { LATCHKEY_CONFIG: JSON.stringify(file), ...envOn(aws) })
+    const started = performance.now()
+    await read.ready()
+    await read.invoke(recorded('http-api-get', masterKey))
+    times[name].push(performance.now() - started)
+    await read.close()
+  }
+  for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true })
+  say(`P5 registered    loaded for the AWS read: ${parts.join(', ')}`)
+  say(`   spawn to first answer: all ${spread(times.all.slice(1), 'ms')}, AWS alone ${spread(times.aws.slice(1), 'ms')}; ratio of medians ${(median(times.all.slice(1)) / median(times.aws.slice(1))).toFixed(3)} (goal 1.10 or less)`)
 }
 
 /** Nanoseconds a call, in rounds, after a warm-up. */
@@ -100,6 +126,7 @@ try {
   for (const name of ['your-test-key', 'present', 'cold']) await latchkey.stores.get('default')?.put({ name, value: SecretValue.of('there') }, call())
   say(`Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}; median (min-max)`)
   await weight(aws)
+  await registered(aws)
   await cached(latchkey)
   await coalesced(latchkey, aws)
 } finally {
