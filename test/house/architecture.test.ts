@@ -77,11 +77,17 @@ describe('the ways out', () => {
       'shared/credentials/google-logins.ts',
       'shared/credentials/google.ts',
       'shared/credentials/oidc.ts',
+      'shared/credentials/conjur/login.ts',
+      'shared/credentials/conjur/record.ts',
       'shared/credentials/sealing.ts',
+      'shared/credentials/vault/connection.ts',
+      'shared/credentials/vault/login.ts',
       'shared/http/key-answers.ts',
       'shared/http/secrets.ts',
       'shared/providers/aws-kms.ts',
       'shared/providers/aws-secrets-manager.ts',
+      'shared/providers/cyberark.ts',
+      'shared/providers/hashicorp-vault.ts',
     ])
     expect(opensSecrets(source('a.ts', 'value.reveal()'))).toBe(true)
     expect(opensSecrets(source('a.ts', 'random.bytes(32)'))).toBe(false)

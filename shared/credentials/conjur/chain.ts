@@ -1,0 +1,155 @@
+// One secret in Conjur: its main variable, which direct readers see, and the companion variable whose versions are the chain that decides. A change is a new version of the
+// companion that names the one before; who finds its own version to be the first one based on that has won, and only a winner writes the main variable.
+import { isCode, LatchkeyError } from '../../core/errors.ts'
+import type { Call, Random } from '../../core/runtime.ts'
+import type { SecretValue } from '../../core/secret.ts'
+import { atStage, decodeLink, encodeLink, foldLinks, sumOf, withForeign, type Book, type Entry, type Link } from './record.ts'
+import type { ConjurVariables } from './variables.ts'
+
+/** A secret as it is now. */
+export interface LoadedSecret {
+  readonly book: Book
+  /** The number of the companion's version that holds; 0 where there is none. */
+  readonly number: number
+  /** Whether the main variable holds an older value than the current one. */
+  readonly lagging: boolean
+}
+
+const recordSegment = '__latchkey/chain/'
+const mirrorTries = 3
+
+/** Which variable holds the record of a secret: below the policy branch, else below the first segment of the name. Both ways are unambiguous. */
+export const companions = (branch: string): { of(id: string): string; isOne(id: string): boolean; mainOf(id: string): string } => {
+  const fixed = branch === 'root' ? undefined : `${branch}/`
+  const shape = /^([^/]+\/)?__latchkey\/chain\/(.+)$/
+  const headOf = (id: string): string => (fixed === undefined ? (/^[^/]+\//.exec(id)?.[0] ?? '') : id.startsWith(fixed) ? fixed : '')
+  return {
+    of: (id) => {
+      const head = headOf(id)
+      return head + recordSegment + id.slice(head.length)
+    },
+    isOne: (id) => (fixed === undefined ? shape.test(id) : id.startsWith(fixed + recordSegment) || id.startsWith(recordSegment)),
+    mainOf: (id) => id.replace(recordSegment, ''),
+  }
+}
+
+/** Secrets as chains, over the calls about variables. */
+export const conjurChain = (variables: ConjurVariables, companionOf: (id: string) => string, random: Random) => {
+  const linkAt = async (companion: string, number: number, call: Call): Promise<{ readonly number: number; readonly link: Link | undefined } | undefined> => {
+    const text = await variables.orAbsent(variables.value(companion, call, number))
+    return text === undefined ? undefined : { number, link: decodeLink(text) }
+  }
+
+  /** The whole chain that is kept, read version by version: where the short way does not lead. */
+  const foldAll = async (companion: string, call: Call): Promise<{ readonly number: number; readonly link: Link } | undefined> => {
+    const links: { readonly number: number; readonly link: Link }[] = []
+    for (const number of await variables.numbers(companion, call)) {
+      const found = await linkAt(companion, number, call)
+      if (found?.link !== undefined) links.push({ number, link: found.link })
+    }
+    return foldLinks(links)
+  }
+
+  /**
+   * The link that holds, given the newest one. Its writer had folded everything up to the version that it names, so only what came after that has to be looked at:
+   * one version where nobody interfered.
+   */
+  const holding = async (companion: string, newest: SecretValue, call: Call): Promise<{ readonly number: number; readonly link: Link } | undefined> => {
+    const last = decodeLink(newest)
+    if (last === undefined) return foldAll(companion, call)
+    let held: { readonly number: number; readonly link: Link } | undefined
+    for (let number = last.before + 1; ; number += 1) {
+      const found = await linkAt(companion, number, call)
+      if (found === undefined) return foldAll(companion, call)
+      const { link } = found
+      if (link !== undefined && link.before === (held?.number ?? last.before)) held = { number, link }
+      if (link?.nonce === last.nonce) return held
+    }
+  }
+
+  const seen = async (id: string, [main, record]: readonly [SecretValue | undefined, SecretValue | undefined], call: Call): Promise<LoadedSecret | undefined> => {
+    const held = record === undefined ? undefined : await holding(companionOf(id), record, call)
+    const sum = main === undefined ? undefined : sumOf(main)
+    const current = atStage(held?.link.book, 'current')
+    const known = main === undefined || held?.link.book.entries.some((entry) => entry.sum === sum) === true
+    if (known) return held === undefined ? undefined : { book: held.link.book, number: held.number, lagging: current?.sum !== sum }
+    return { book: withForeign(held?.link.book, await variables.numbers(id, call), main), number: held?.number ?? 0, lagging: false }
+  }
+
+  /** The main variable is asked first: whatever stands there was decided before it got there. */
+  const look = (id: string, call: Call): ReturnType<ConjurVariables['pair']> => variables.pair(id, companionOf(id), call)
+  const load = async (id: string, call: Call): Promise<LoadedSecret | undefined> => seen(id, await look(id, call), call)
+
+  /** Makes the variables that are missing; what refuses it is kept for the case that they are not there afterwards either. */
+  const make = (ids: readonly string[], call: Call): Promise<LatchkeyError | undefined> =>
+    variables.make(ids, call).then(
+      () => undefined,
+      (error: unknown) => {
+        if (call.signal.aborted || !(error instanceof LatchkeyError) || isCode(error, 'deadline_exceeded')) throw error
+        return error
+      },
+    )
+  const orRefusal = async (sent: Promise<void>, refused: LatchkeyError | undefined): Promise<void> => {
+    await sent.catch((error: unknown) => {
+      if (refused !== undefined && isCode(error, 'not_found', 'provider_denied')) throw refused
+      if (isCode(error, 'not_found')) throw new LatchkeyError('conflict', 'The secret was deleted while it was being written.', { retryAfter: 1 })
+      throw error
+    })
+  }
+
+  const mirror = async (id: string, wanted: SecretValue, call: Call): Promise<void> => {
+    let value = wanted
+    for (let attempt = 0; attempt < mirrorTries; attempt += 1) {
+      const sending = value
+      await orRefusal(variables.set(id, () => sending, call), undefined)
+      const after = await load(id, call)
+      const current = atStage(after?.book, 'current')?.value
+      if (after?.lagging !== true || current === undefined) return
+      value = current
+    }
+  }
+
+  return {
+    load,
+    /** The current value where main variable and record agree, in one call; else what the whole way finds. */
+    current: async (id: string, call: Call, given?: Awaited<ReturnType<ConjurVariables['pair']>>): Promise<{ readonly book: Book; readonly entry: Entry } | undefined> => {
+      const found = given ?? (await look(id, call))
+      const [main, record] = found
+      const book = main === undefined || record === undefined ? undefined : decodeLink(record)?.book
+      const quick = atStage(book, 'current')
+      if (book !== undefined && quick?.value !== undefined && main !== undefined && quick.sum === sumOf(main)) return { book, entry: quick }
+      const loaded = await seen(id, found, call)
+      const entry = atStage(loaded?.book, 'current')
+      return loaded === undefined || entry === undefined ? undefined : { book: loaded.book, entry }
+    },
+    /** Makes `book` what holds, if what was loaded still does. `false`: somebody else was first, and nothing changed. @throws provider_denied where the policy or the variable refuses */
+    commit: async (id: string, book: Book, loaded: LoadedSecret | undefined, call: Call): Promise<boolean> => {
+      const companion = companionOf(id)
+      const before = loaded?.number ?? 0
+      variables.refuseOutside(id)
+      const refused = before > 0 ? undefined : await make(loaded === undefined ? [id, companion] : [companion], call)
+      const nonces = new Set<string>()
+      const sending = (): SecretValue => {
+        const nonce = Buffer.from(random.bytes(12)).toString('base64url')
+        nonces.add(nonce)
+        return encodeLink({ before, nonce, book })
+      }
+      await orRefusal(variables.set(companion, sending, call), refused)
+      for (let number = before + 1; ; number += 1) {
+        const found = await linkAt(companion, number, call)
+        if (found === undefined) {
+          const held = await foldAll(companion, call)
+          return held !== undefined && nonces.has(held.link.nonce)
+        }
+        if (found.link?.before === before) return nonces.has(found.link.nonce)
+      }
+    },
+    /** Sets the main variable, reads it back with the record, and sets it again where the record has moved on meanwhile. */
+    mirror,
+    /** Sets the main variable where it lags. */
+    repair: async (id: string, loaded: LoadedSecret, call: Call): Promise<void> => {
+      const value = atStage(loaded.book, 'current')?.value
+      if (loaded.lagging && value !== undefined) await mirror(id, value, call)
+    },
+  }
+}
