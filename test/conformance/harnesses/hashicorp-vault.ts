@@ -1,0 +1,91 @@
+// HashiCorp Vault under examination: the provider over our own client, against the fake, and against any server of that protocol that somebody names.
+import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretName } from '../../../shared/core/secret.ts'
+import { readSettings } from '../../../shared/core/settings.ts'
+import { hashicorpVault } from '../../../shared/providers/hashicorp-vault.ts'
+import { startVaultFake } from '../../fakes/vault/vault.ts'
+import { callOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+
+/** Opens the provider as a configuration would. */
+export const openVault = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
+  const read = readSettings(hashicorpVault.settings, given, { path: 'vault', env: runtime.env })
+  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
+  return hashicorpVault.open(read.settings, runtime, { kind: 'operator' })
+}
+
+/** What the provider can do, of all that a provider may. */
+export const vaultCapabilities = capabilities.filter((capability) => capability !== 'readMany')
+
+/** Puts a secret into a server as an operator would: a map with the one field that LiteLLM reads. */
+const seedIn = async (runtime: TestRuntime, { url, settings }: Target, name: SecretName, value: string | Uint8Array): Promise<void> => {
+  const client = await runtime.http.connect({ url, title: 'Vault', setting: 'url' })
+  const headers = { 'x-vault-token': String(settings['vault_token']), 'content-type': 'application/json' }
+  const path = `/v1/secret/data/${name.text.split('/').map(encodeURIComponent).join('/')}`
+  const { status } = await client.send({ method: 'POST', path, headers, body: JSON.stringify({ data: { key: Buffer.from(value).toString('utf8') } }) }, callOf(runtime.clock))
+  await client.close()
+  if (status !== 200) throw new Error(`the operator's write was answered with ${status}`)
+}
+
+/** The provider on the fake, a fresh one each time. */
+export const vaultHarness: Harness = {
+  mustHave: vaultCapabilities,
+  faults: faultKinds,
+  open: async (): Promise<ExamProvider> => {
+    const runtime = testRuntime({ hurries: true })
+    const fake = await startVaultFake({ now: () => runtime.clock.now() })
+    const opened: SecretProvider[] = []
+    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
+      const provider = await openVault(runtime, { vault_addr: fake.url, vault_token: fake.rootToken, ...more })
+      opened.push(provider)
+      return provider
+    }
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: async (ms) => {
+        await fake.held()
+        await passOn(runtime.clock)(ms)
+      },
+      seed: (name, value) => seedIn(runtime, { url: fake.url, settings: { vault_token: fake.rootToken } }, name, value),
+      fault: (fault) => fake.fault(fault),
+      heal: () => fake.heal(),
+      calls: () => fake.requests.length,
+      reopen: () => instance(),
+      misconfigured: () => instance({ vault_token: 'a token that nobody gave' }),
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+        await fake.close()
+      },
+    }
+  },
+}
+
+/** The provider on a server that runs: its address, and the token among the settings. */
+export const vaultTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
+  mustHave: vaultCapabilities,
+  faults: [],
+  faultsReason: 'a server of others cannot be broken on purpose',
+  fresh: false,
+  deviations,
+  open: async () => {
+    const runtime = testRuntime({ now: Date.now(), hurries: true })
+    const opened: SecretProvider[] = []
+    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
+      const provider = await openVault(runtime, { vault_addr: target.url, ...target.settings, ...more })
+      opened.push(provider)
+      return provider
+    }
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: passOn(runtime.clock),
+      seed: (name, value) => seedIn(runtime, target, name, value),
+      reopen: () => instance(),
+      misconfigured: () => instance({ vault_token: 'a token that nobody gave' }),
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+      },
+    }
+  },
+})
