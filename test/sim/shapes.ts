@@ -1,7 +1,14 @@
 // The five shapes as the simulator drives them, and which of their calls may land however late: conditional steps and new objects. Label writes have no
 // condition; they land within the deadline of their request, which every sender checks before each send.
 import type { SecretProvider } from '../../shared/core/provider.ts'
+import type { HttpPort } from '../../shared/core/http-client.ts'
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
+import { readSettings } from '../../shared/core/settings.ts'
+import { hashicorpVault } from '../../shared/providers/hashicorp-vault.ts'
+import { VaultState } from '../fakes/vault/vault.ts'
+import { wireless } from '../fakes/wire.ts'
+import { openConjurWireless } from '../conformance/harnesses/cyberark.ts'
+import { ConjurService } from '../fakes/conjur/server.ts'
 import { CompareAndSetService, openCompareAndSet } from '../shapes/compare-and-set.ts'
 import { EtagService, openEtag } from '../shapes/etag.ts'
 import { openPlain, PlainService } from '../shapes/plain.ts'
@@ -19,12 +26,29 @@ export interface Shape<S = unknown> {
 
 const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open']): Shape => ({ name, guarantee, make, open: open as Shape['open'] })
 
+/** A fake with a wire protocol of its own, without a socket. */
+const inProcess = <S>(service: S): { through(hook: Hook): { readonly service: S; readonly hook: Hook } } => ({ through: (hook) => ({ service, hook }) })
+
+/** The real provider over the fake without a socket: one request is one step. */
+interface VaultLine {
+  readonly http: HttpPort
+  readonly token: string
+}
+const makeVault = (clock: Clock): { through(hook: Hook): VaultLine } => {
+  const state = new VaultState({ now: () => clock.now() })
+  return { through: (hook) => ({ http: wireless(state, hook), token: state.rootToken }) }
+}
+const openVault = ({ http, token }: VaultLine, runtime: Runtime): Promise<SecretProvider> =>
+  hashicorpVault.open(readSettings(hashicorpVault.settings, { vault_token: token }, { path: 'vault' }).settings, { ...runtime, http }, { kind: 'operator' })
+
 export const shapes: readonly Shape[] = [
   shape('staged', 'atomic', (clock) => new StagedService(clock), openStaged),
   shape('compare_and_set', 'atomic', (clock) => new CompareAndSetService(clock), openCompareAndSet),
   shape('etag', 'cooperating', (clock) => new EtagService(clock), openEtag),
   shape('upsert', 'detected', (clock) => new UpsertService(clock), openUpsert),
   shape('plain', 'detected', (clock) => new PlainService(clock), openPlain),
+  shape('vault', 'atomic', makeVault, openVault),
+  shape('conjur', 'detected', (clock) => inProcess(new ConjurService({ now: () => clock.now() })), openConjurWireless),
 ]
 
 const bounded: ReadonlySet<string> = new Set(['tag', 'untag', 'updateDescription', 'patchMetadata', 'patchTags', 'restoreSecret', 'recoverDeleted'])
