@@ -1,7 +1,7 @@
 // AWS KMS: an environment variable holds base64 ciphertext, and reading it is one Decrypt. Read only. The text that KMS answers is trimmed, as LiteLLM does;
 // whatever does not decrypt is a failure of its own, and the ciphertext is never the answer: LiteLLM hands it out, and it then authenticates people.
 import type { DecryptCommandOutput } from '@aws-sdk/client-kms'
-import { awsCredentials, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
+import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
 import { awsCall, awsClient, awsClientSettings, nonsense, withoutQuotaRetries, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
 import { canonicalBase64, ciphertextVariables, noCiphertext, readableSettings, textFor, type ReadableSettings } from '../credentials/kms/ciphertext-variables.ts'
 import { asLatchkeyError, LatchkeyError, type ErrorCode } from '../core/errors.ts'
@@ -53,7 +53,7 @@ const valueOf = (name: SecretName, { Plaintext }: DecryptCommandOutput): SecretV
 
 const ciphertextOf = (name: SecretName, text: string): Uint8Array => {
   // Tools wrap base64 into lines, and files end with one.
-  const bytes = canonicalBase64(text.replace(/[\t\n\r ]/g, ''))
+  const bytes = canonicalBase64(text.trim().replace(/\r?\n/g, ''))
   if (bytes === undefined || bytes.byteLength === 0) throw noCiphertext(name, 'holds no base64 with its padding; it must hold the CiphertextBlob of AWS KMS, as aws kms encrypt prints it')
   if (bytes.byteLength > limits.ciphertextBytes) throw noCiphertext(name, `holds ${bytes.byteLength} bytes of ciphertext; AWS KMS takes ${limits.ciphertextBytes}`)
   return bytes
@@ -62,7 +62,8 @@ const ciphertextOf = (name: SecretName, text: string): Uint8Array => {
 const open = async (settings: AwsKmsSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const { aws_kms_key_id: keyId, aws_kms_encryption_context: context = {} } = settings
   const endpoint = { setting: 'aws_kms_endpoint', url: settings.aws_kms_endpoint }
-  const config = { region: awsRegion(settings), credentials: await awsCredentials(settings, io.env), ...(await awsClient(settings, endpoint, service, io)) }
+  const identity = await awsIdentity(settings, io)
+  const config = { region: awsRegion(settings), credentials: identity.credentials, ...(await awsClient(settings, endpoint, service, io)) }
   const { KMSClient, DecryptCommand } = await import('@aws-sdk/client-kms')
   const client = new KMSClient(config)
   await withoutQuotaRetries(client, ({ name, message }) => name === 'LimitExceededException' && !isRate(message))
@@ -71,33 +72,39 @@ const open = async (settings: AwsKmsSettings, io: ProviderIo): Promise<OpenedPro
     const EncryptionContext = Object.fromEntries(Object.entries(context).map(([key, template]) => [key, textFor(template, name)]))
     const command = new DecryptCommand({ CiphertextBlob, ...(keyId !== undefined && { KeyId: keyId }), ...(Object.keys(context).length > 0 && { EncryptionContext }) })
     const subject = { text: name.text, native: keyId ?? 'the key of the ciphertext' }
-    return awsCall(service, io, 'Decrypt', subject, call, (patience) => client.send(command, patience)).catch((error: unknown) => {
-      const said = error instanceof LatchkeyError ? refusals[error.details.vendor?.name ?? ''] : undefined
-      throw said === undefined || !(error instanceof LatchkeyError) ? error : error.with({}, said[1](name.text))
+    return awsCall(service, io, 'Decrypt', subject, call, (patience) => client.send(command, patience), identity).catch((error: unknown) => {
+      const vendor = error instanceof LatchkeyError ? error.details.vendor?.name : undefined
+      const said = vendor !== undefined && Object.hasOwn(refusals, vendor) ? refusals[vendor]?.[1] : undefined
+      throw error instanceof LatchkeyError && said !== undefined ? error.with({}, said(name.text)) : error
     })
   }
   const decrypt = async (name: SecretName, text: string, call: Call): Promise<SecretValue> => valueOf(name, await decryptBytes(name, ciphertextOf(name, text), call))
 
   const { sample, ...reading } = ciphertextVariables(settings, io, decrypt)
 
+  const settingOf = ({ code, details: { vendor, issues } }: LatchkeyError): string | undefined => {
+    if (vendor?.name === 'InvalidCiphertextException') return 'aws_kms_encryption_context'
+    if (issues !== undefined) return issues[0]?.path
+    if (code === 'misconfigured') return vendor?.name !== undefined && Object.hasOwn(refusals, vendor.name) ? 'aws_kms_key_id' : 'aws_access_key_id'
+    return code === 'provider_denied' ? 'aws_access_key_id' : 'aws_region_name'
+  }
   const finding = (failure: LatchkeyError | undefined, message: string): Finding => {
-    if (failure === undefined) return { ok: true, subject: 'kms:Decrypt', message }
-    const { vendor } = failure.details
-    const setting = vendor?.name === 'InvalidCiphertextException' ? 'aws_kms_encryption_context' : vendor !== undefined && failure.code === 'misconfigured' ? 'aws_kms_key_id' : failure.code === 'provider_denied' ? 'aws_access_key_id' : 'aws_region_name'
-    return { ok: false, subject: 'kms:Decrypt', message: failure.message, ...(failure.code !== 'misconfigured' || vendor !== undefined ? { setting } : {}) }
+    const setting = failure && settingOf(failure)
+    return { ok: failure === undefined, subject: 'kms:Decrypt', message: failure?.message ?? message, ...(setting !== undefined && { setting }) }
   }
   /** No call asks for the permission alone. A byte that is no ciphertext is refused as such by a service that knows who asks, or for want of a permission that only holds for real ones. */
-  const knock = async (depth: 'reach' | 'read', call: Call): Promise<Finding> => {
+  const knock = async (depth: 'reach' | 'read' | 'write', call: Call): Promise<Finding> => {
     const failure = await decryptBytes(hostedName('latchkey-check'), Uint8Array.of(0), call).then(() => undefined, asLatchkeyError)
     const name = failure?.details.vendor?.name
     const answers = name === 'InvalidCiphertextException' || (depth === 'reach' && name === 'AccessDeniedException')
     return finding(answers ? undefined : failure, 'AWS KMS answers. Whether it decrypts is known once a variable that may be read is set.')
   }
   const check: SecretProvider['check'] = async (depth, call) => {
-    if (depth === 'write') return [{ ok: false, subject: 'kms:Encrypt', message: 'aws_kms only reads: the environment is never written.' }]
+    const who = depth === 'reach' ? [] : await identity.check(call)
+    if (who.some(({ ok }) => !ok)) return who
     const name = sample()
-    if (name === undefined) return [await knock(depth, call)]
-    return [finding(await reading.read(name, {}, call).then(() => undefined, asLatchkeyError), `Allowed: ${name.text} was decrypted.`)]
+    const read = name === undefined ? await knock(depth, call) : finding(await reading.read(name, {}, call).then(() => undefined, asLatchkeyError), `Allowed: ${name.text} was decrypted.`)
+    return [...who, read, ...(depth === 'write' ? [{ ok: false, subject: 'kms:Encrypt', message: 'aws_kms only reads: the environment is never written.', setting: 'access_mode' }] : [])]
   }
 
   return {
