@@ -45,26 +45,32 @@ const withFreshToken = async (hop: Hop, plan: Plan, sts: Sts, call: Call): Promi
   }
 }
 
-const unlessUnknown = (arn: string | undefined): string | undefined => (arn === undefined || arn === '' ? undefined : arn)
-
-/** One hop. A session that already is the role stays as it is: a role need not trust itself. */
-const take = async (hop: Hop, at: number, held: TimedKeys | undefined, plan: Plan, sts: Sts, call: Call): Promise<TimedKeys> => {
-  const place: Place = { hop, at, of: plan.hops.length, start: plan.start }
-  if (held === undefined) return withFreshToken(hop, plan, sts, call).catch((error: unknown) => Promise.reject(hopFailure(error, place)))
-  const before = plan.hops[at - 2]
-  const known = before === undefined ? undefined : `${before.role}/${before.sessionName}`
-  // A user's own keys have no session token, and the role of the hop before is another one.
-  const caller = before === undefined && held.sessionToken !== undefined ? await callerOf(held, sts).catch(() => undefined) : undefined
-  if (caller !== undefined && isRole(caller.arn, hop.role)) return held
-  return assumeRole(hop, held, sts).catch(async (error: unknown) => {
-    const principal = known ?? unlessUnknown(caller?.arn ?? (stsNameOf(error) === 'AccessDenied' ? (await callerOf(held, sts).catch(() => undefined))?.arn : undefined))
+/** One role on the keys that we have. */
+const assume = (hop: Hop, place: Place, held: TimedKeys, sts: Sts): Promise<TimedKeys> =>
+  assumeRole(hop, held, sts).catch(async (error: unknown) => {
+    const principal = place.principal ?? (stsNameOf(error) === 'AccessDenied' ? (await callerOf(held, sts).catch(() => undefined))?.arn : undefined)
     throw hopFailure(error, { ...place, ...(principal !== undefined && { principal }) })
   })
+
+const placeOf = (plan: Plan, at: number): Place => {
+  const [hop, before] = [plan.hops[at - 1], plan.hops[at - 2]]
+  if (hop === undefined) throw new LatchkeyError('internal', 'A way has no such hop.')
+  return { hop, at, of: plan.hops.length, start: plan.start, ...(before !== undefined && { principal: `${before.role}/${before.sessionName}` }) }
 }
 
-const walk = async (plan: Plan, hops: readonly Hop[], sts: Sts, call: Call): Promise<TimedKeys> => {
+/** One hop. A session that already is the role stays as it is: a role need not trust itself. */
+const take = async (at: number, held: TimedKeys | undefined, plan: Plan, sts: Sts, call: Call): Promise<TimedKeys> => {
+  const place = placeOf(plan, at)
+  const { hop } = place
+  if (held === undefined) return withFreshToken(hop, plan, sts, call).catch((error: unknown) => Promise.reject(hopFailure(error, place)))
+  // A user's own keys have no session token, and the role of the hop before is another one.
+  const caller = at === 1 && held.sessionToken !== undefined ? await callerOf(held, sts).catch(() => undefined) : undefined
+  return caller !== undefined && isRole(caller.arn, hop.role) ? held : assume(hop, { ...place, ...(caller !== undefined && { principal: caller.arn }) }, held, sts)
+}
+
+const walk = async (plan: Plan, hops: number, sts: Sts, call: Call): Promise<TimedKeys> => {
   let held = await startKeys(plan, sts)
-  for (const [index, hop] of hops.entries()) held = await take(hop, index + 1, held, plan, sts, call)
+  for (let at = 1; at <= hops; at += 1) held = await take(at, held, plan, sts, call)
   if (held === undefined) throw new LatchkeyError('internal', 'A way without a start.')
   return held
 }
@@ -109,7 +115,7 @@ const sourceOf = (settings: AwsLoginSettings, plan: Plan, io: ProviderIo): Sourc
   let last: Token<AwsKeys> | undefined
   const source = tokenSource<AwsKeys>({
     clock: io.clock,
-    login: (call) => withSts(settings, plan, io, call, (sts) => walk(plan, plan.hops, sts, call)).then((keys) => timed(keys, plan.hops.at(-1), io.clock.now())),
+    login: (call) => withSts(settings, plan, io, call, (sts) => walk(plan, plan.hops.length, sts, call)).then((keys) => timed(keys, plan.hops.at(-1), io.clock.now())),
   })
   const remember = (token: Token<AwsKeys>): Token<AwsKeys> => (last = token)
   return { get: (call) => source.get(call).then(remember), refused: source.refused, held: () => last }
@@ -205,8 +211,8 @@ export const probeExternalId = async (settings: AwsLoginSettings, io: ProviderIo
     const hop = plan.hops.at(-1)
     if (hop?.externalId === undefined || hop.call !== 'AssumeRole') throw new LatchkeyError('misconfigured', 'There is no external id to probe: set aws_role_name and aws_external_id.', { issues: [{ path: 'aws_external_id', message: 'is not set' }] })
     return await withSts(settings, plan, io, call, async (sts) => {
-      const base = plan.hops.length > 1 ? await walk(plan, plan.hops.slice(0, -1), sts, call) : await startKeys(plan, sts)
-      const trial = (externalId: string) => take({ ...hop, externalId, seconds: 900 }, plan.hops.length, base, plan, sts, call)
+      const base = await walk(plan, plan.hops.length - 1, sts, call)
+      const trial = (externalId: string) => assume({ ...hop, externalId, seconds: 900 }, placeOf(plan, plan.hops.length), base, sts)
       const open = await trial(newExternalId(io.random)).then(() => true, (error: unknown) => (isCode(error, 'provider_denied') && error.details.vendor?.name === 'AccessDenied' ? false : Promise.reject(error as Error)))
       if (open) return { ok: false, subject, message: "The role of aws_role_name can be assumed with any external id: its trust policy must ask for the one of aws_external_id (StringEquals on sts:ExternalId).", setting: 'aws_external_id' }
       await trial(hop.externalId ?? '')
