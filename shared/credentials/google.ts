@@ -7,7 +7,7 @@ import { LatchkeyError } from '../core/errors.ts'
 import type { ProviderIo } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
 import type { SettingsTable } from '../core/settings.ts'
-import { googleLogin, type AwsSource, type GoogleCredential } from './google-logins.ts'
+import { googleLogin, type AwsSource, type GoogleCredential } from './google/logins.ts'
 import { tokenSource, type TokenSource } from './token.ts'
 
 /** Settings of identity that every Google provider has. */

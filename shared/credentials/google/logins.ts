@@ -3,12 +3,12 @@
 // thing only, the signed request by which AWS vouches for us, because its own logins keep their own clock and open their own connections.
 import { sign, type KeyObject } from 'node:crypto'
 import { homedir } from 'node:os'
-import { LatchkeyError } from '../core/errors.ts'
-import { serviceFailure } from '../core/failure.ts'
-import { jsonOf, type HttpClient, type HttpRequest, type HttpText } from '../core/http-client.ts'
-import type { Call, ProviderIo } from '../core/runtime.ts'
-import { SecretValue } from '../core/secret.ts'
-import type { Login, Token } from './token.ts'
+import { LatchkeyError } from '../../core/errors.ts'
+import { serviceFailure } from '../../core/failure.ts'
+import { jsonOf, type HttpClient, type HttpRequest, type HttpText } from '../../core/http-client.ts'
+import type { Call, ProviderIo } from '../../core/runtime.ts'
+import { SecretValue } from '../../core/secret.ts'
+import type { Login, Token } from '../token.ts'
 
 /** AWS vouches: the URL of GetCallerIdentity, with `{region}` where the region belongs. */
 export interface AwsSource {
