@@ -25,12 +25,13 @@ export const registry: Registry = {
   embedded: () => import('./embedded.ts').then((file) => file.embedded),
   aws_secret_manager: () => import('./aws-secrets-manager.ts').then((file) => file.awsSecretsManager),
   aws_kms: () => import('./aws-kms.ts').then((file) => file.awsKms),
+  google_kms: () => import('./google-kms.ts').then((file) => file.googleKms),
   hashicorp_vault: () => import('./hashicorp-vault.ts').then((file) => file.hashicorpVault),
   cyberark: () => import('./cyberark.ts').then((file) => file.cyberark),
 }
 
 /** Systems of the design whose provider is still to come. */
-export const notBuiltSystems = ['azure_key_vault', 'google_secret_manager', 'google_kms', 'infisical', 'custom'] as const
+export const notBuiltSystems = ['azure_key_vault', 'google_secret_manager', 'infisical', 'custom'] as const
 
 /** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {

@@ -8,7 +8,7 @@ import { awsKms } from '../../../shared/providers/aws-kms.ts'
 import { startKmsFake } from '../../fakes/aws-kms.ts'
 import { fakeKeys } from '../../fakes/aws-signature.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 import { readable, runtimeOver, variableName } from './hosted-variables.ts'
 
 const capabilities = ['describe', 'readMany', 'list', 'close'] as const
@@ -37,6 +37,7 @@ const opening = (runtime: TestRuntime, settings: Record<string, unknown>) => {
 export const awsKmsHarness: Harness = {
   mustHave: capabilities,
   faults: faultKinds,
+  nonsense: nonsenseKinds,
   answersItself: ['describe', 'list', 'read-missing'],
   name: variableName,
   open: async (): Promise<ExamProvider> => {
@@ -95,7 +96,7 @@ export const awsKmsTargetHarness = (target: Target, deviations: readonly Deviati
       return {
         provider: await instance(),
         clock: runtime.clock,
-        pass: passOn(runtime.clock),
+        pass: passOnTarget(runtime.clock, target),
         seed: async (name, value) => {
           readable.push(name.text)
           variables[name.text] = await encrypt(name, value)
