@@ -119,6 +119,44 @@ describe('the requests of a login', () => {
   })
 })
 
+describe('a login from the default chain of the SDK', () => {
+  let server: Server
+  let variables: Record<string, string>
+  beforeEach(async () => {
+    server = createServer((_, response) => void response.end(JSON.stringify({ AccessKeyId: execution.accessKeyId, SecretAccessKey: execution.secretAccessKey, Token: execution.sessionToken, Expiration: new Date(world.runtime.clock.now() + 60 * minute).toISOString() })))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    variables = { HOME: '/nowhere', AWS_EC2_METADATA_DISABLED: 'true', AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
+    before = Object.fromEntries(Object.keys(variables).map((name) => [name, process.env[name]]))
+    Object.assign(process.env, variables)
+  })
+  let before: Record<string, string | undefined>
+  const restore = (names: readonly string[]): void => {
+    for (const name of names) {
+      if (before[name] === undefined) delete process.env[name]
+      else process.env[name] = before[name]
+    }
+  }
+  afterEach(() => {
+    restore(Object.keys(variables))
+    server.close()
+  })
+
+  it('takes what the container gives, and assumes the role with it', async () => {
+    const keys = [await keysOf(await world.open({})), await keysOf(await world.open({ aws_role_name: target, aws_external_id: externalId }))]
+
+    expect(keys.map(({ accessKeyId }) => accessKeyId)).toEqual([execution.accessKeyId, 'ASIAFAKESESSION00001'])
+    expect(world.sts.forms.map(({ action, signedBy }) => [action, signedBy])).toEqual([['GetCallerIdentity', execution.accessKeyId], ['AssumeRole', execution.accessKeyId]])
+  })
+
+  it('says which settings there are when it finds nothing', async () => {
+    restore(['AWS_CONTAINER_CREDENTIALS_FULL_URI'])
+
+    const failure = await failureOf(keysOf(await world.open({})))
+
+    expect(failure).toMatchObject({ code: 'misconfigured', message: expect.stringMatching(/^No AWS credentials were found. Set aws_access_key_id/) as string, details: { issues: [{ path: 'aws_access_key_id' }] } })
+  })
+})
+
 describe('the endpoint of a login', () => {
   let trap: Server
   let met: string[]

@@ -81,8 +81,8 @@ export const callerOf = async (keys: AwsKeys, sts: Sts): Promise<{ readonly arn:
 
 /** Whether a caller already is that role, in whatever session. */
 export const isRole = (callerArn: string, role: string): boolean => {
-  const [, partition, account, path] = /^arn:([\w-]+):iam::(\d{12}):role\/(.+)$/.exec(role) ?? []
-  return callerArn.startsWith(`arn:${partition}:sts::${account}:assumed-role/${path?.split('/').at(-1)}/`)
+  const [, partition = '', account = '', path = ''] = /^arn:([\w-]+):iam::(\d{12}):role\/(.+)$/.exec(role) ?? []
+  return callerArn.startsWith(`arn:${partition}:sts::${account}:assumed-role/${path.split('/').at(-1) ?? ''}/`)
 }
 
 /** Keys of a role for those that we have. @throws whatever the SDK throws */
