@@ -22,6 +22,10 @@ const labelLimits = { pairs: 62, keyBytes: 128, valueBytes: 512 }
 const descriptionPair = 'description'
 const expiresPair = 'latchkey-expires'
 
+/** What is cut off behind a change that is done already says so: "not applied" is then only true of the call that was not made. */
+const doneBefore = (error: unknown): never => {
+  throw error instanceof LatchkeyError && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : error
+}
 const stageOf = ({ entries }: Pick<Seen, 'entries'>, stage: string): MapEntry | undefined => entries.find((entry) => entry.stage === stage)
 const dateOf = (text: string | undefined): Date | undefined => (Date.parse(text ?? '') > 0 ? new Date(text ?? '') : undefined)
 
@@ -78,7 +82,7 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
     const seen = await engine.look(name, call)
     if (seen.state !== 'there') throw failure('not_found', name)
     const entry = version === undefined ? stageOf(seen, stage ?? 'current') : seen.entries.find(({ id }) => id === version)
-    if (entry !== undefined && entry.stage !== 'past' && entry.stage !== 'gone') return record(seen, entry)
+    if (entry !== undefined && entry.stage !== 'gone' && (entry.stage !== 'past' || heldValue(seen.fields, seen.number, seen.entries, entry, field) !== undefined)) return record(seen, entry)
     if (version === undefined || entry?.stage === 'gone' || !/^[1-9]\d{0,8}$/.test(version) || Number(version) >= seen.number) throw failure('not_found', name)
     const then = await engine.lookAt(name, version, call)
     if (then.state === 'deleted' || (then.state === 'absent' && then.number > 0)) throw failure('version_disabled', name)
@@ -134,7 +138,7 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
       // What a secret that was destroyed leaves in its metadata is nothing of the new one.
       const stale = seen.state === 'absent' && Object.keys(seen.metadata).length > 0
       const pairs = pairsOf(request)
-      if (stage === 'current' && (stale || Object.keys(pairs).length > 0)) await engine.annotate(name, pairs, stale, call)
+      if (stage === 'current' && (stale || Object.keys(pairs).length > 0)) await engine.annotate(name, pairs, stale, call).catch(doneBefore)
       return { outcome: 'written', version: versionOf(entry) }
     }
     throw failure('conflict', name)
@@ -148,7 +152,7 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
     const numbers = (await engine.numbers(name, call)).filter((number) => number <= seen.number)
     await engine.act(final ? 'destroy' : 'delete', name, numbers, call)
     if (!final) return { recoverableUntil: recoverableForEver }
-    if (Object.keys(seen.metadata).length > 0) await engine.annotate(name, {}, true, call)
+    if (Object.keys(seen.metadata).length > 0) await engine.annotate(name, {}, true, call).catch(doneBefore)
     return {}
   }
 

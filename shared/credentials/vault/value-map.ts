@@ -44,19 +44,22 @@ const placeOf = (entry: MapEntry, field: string, number: number, place: number):
 
 /** The value of an entry in the version that was read, as it stands there. `undefined`: this version does not hold it. */
 export const heldValue = (fields: Fields, number: number, entries: readonly MapEntry[], entry: MapEntry, field: string): unknown => {
-  if (entry.stage === 'past' || entry.stage === 'gone') return undefined
   const place = placeOf(entry, field, number, entries.indexOf(entry))
-  return Object.hasOwn(fields, place) ? fields[place] : undefined
+  return Object.hasOwn(fields, place) && (place === field || fields[place] !== null) ? fields[place] : undefined
 }
+
+const longestPast = 4096
+/** A key's former token may still be in grace when Vault's own history has lost it; what a plain write replaced is for that history alone. */
+const staysWhenPast = ({ operation }: MapEntry, value: unknown): boolean => !operation.startsWith('put-') && fieldText(value).length <= longestPast
 
 /** The fields of the version after `number`: the operator's as they are, and every entry with the value that `valueOf` has for it. */
 export const nextFields = (fields: Fields, number: number, field: string, entries: readonly MapEntry[], valueOf: (id: string) => unknown): Record<string, unknown> => {
   const { [field]: _replaced, ...others } = ownFields(fields)
   const next: Record<string, unknown> = others
   entries.forEach((entry, place) => {
-    next[nameOf(number + 1, place, entry)] = ''
-    const value = entry.stage === 'past' || entry.stage === 'gone' ? undefined : valueOf(entry.id)
-    if (value !== undefined) next[placeOf(entry, field, number + 1, place)] = value
+    next[nameOf(number + 1, place, entry)] = null
+    const value = entry.stage === 'gone' ? undefined : valueOf(entry.id)
+    if (value !== undefined && (entry.stage !== 'past' || staysWhenPast(entry, value))) next[placeOf(entry, field, number + 1, place)] = value
   })
   return next
 }
