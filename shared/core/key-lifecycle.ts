@@ -99,6 +99,7 @@ const unknownToken = SecretValue.of('revoked')
 /** A failure before the first step of an operation: nothing was applied now, but an earlier sending with the same key may have been. */
 const saying = (context: OperationContext, answer: Promise<KeyAnswer>): Promise<KeyAnswer> =>
   answer.catch((error: unknown) => {
-    if (!(error instanceof LatchkeyError) || error.details.applied !== undefined) throw error
+    const said = error instanceof LatchkeyError && error.details.applied !== undefined && !(isUnanswered(error) && error.details.operationId === undefined)
+    if (!(error instanceof LatchkeyError) || said) throw error
     throw error.with({ applied: isUnanswered(error) && context.idempotencyKey !== undefined ? 'unknown' : 'no' })
   })

@@ -29,6 +29,8 @@ export interface Attempt extends Process {
   readonly number: number
   readonly operationId: string
   started: boolean
+  /** When its first look at the secret was answered, in steps of the world: it may take several calls, a login among them. */
+  firstLook?: number
   answer?: KeyAnswer
   error?: LatchkeyError
 }
@@ -102,7 +104,7 @@ export class Simulation {
     const attempt: Attempt = { wish, number, operationId, label, dead: false, done: false, started: false, calls: 0, faulted: false }
     this.attempts.push(attempt)
     if (wish.verb === 'rotate' && !this.oracle.promised.has(operationId)) this.oracle.promised.set(operationId, { graceMs: wish.graceMs })
-    this.oracle.sendings.push({ id: operationId, verb: wish.verb, firstStep: () => attempt.firstStep })
+    this.oracle.sendings.push({ id: operationId, verb: wish.verb, firstStep: () => attempt.firstLook ?? attempt.firstStep })
     return attempt
   }
 
@@ -141,6 +143,13 @@ export class Simulation {
   #watched(provider: SecretProvider, attempt: Attempt): SecretProvider {
     return {
       ...provider,
+      describe: async (name, call) => {
+        try {
+          return await (provider.describe as NonNullable<SecretProvider['describe']>)(name, call)
+        } finally {
+          attempt.firstLook ??= this.world.steps
+        }
+      },
       write: async (request, call) => {
         const outcome = await (provider.write as NonNullable<SecretProvider['write']>)(request, call)
         if (request.stage !== 'pending' || attempt.dead) return outcome

@@ -62,7 +62,7 @@ export class KeySteps {
     return this.#options.clock.now()
   }
 
-  /** Runs rounds of "read, decide, one step" until one gives an answer. A call without an answer ends the round, not the operation. */
+  /** Runs rounds of "read, decide, one step" until one gives an answer. A call without an answer ends the round, not the operation, and says nothing of it. */
   async drive<T>(operation: Operation, call: Call, found: KeyRecord | undefined, round: (progress: Progress, count: number) => Promise<T | 'again'>): Promise<T> {
     const progress: Progress = { found, applied: operation.digest === undefined ? 'no' : 'unknown' }
     let failures = 0
@@ -76,7 +76,7 @@ export class KeySteps {
         if (!(error instanceof LatchkeyError)) throw error
         failures += 1
         const open = isUnanswered(error) && failures < attempts && this.#now < call.deadline && !call.signal.aborted
-        if (!open) throw error.with({ operationId: operation.id, applied: error.details.applied ?? progress.applied })
+        if (!open) throw error.with({ operationId: operation.id, applied: (isUnanswered(error) ? undefined : error.details.applied) ?? progress.applied })
       }
     }
   }
