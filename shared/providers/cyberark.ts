@@ -18,8 +18,8 @@ interface CyberArkSettings extends ConjurLoginSettings {
 
 const limits = { valueBytes: 65_536, pairs: 64, keyBytes: 128, labelBytes: 512 } as const
 const tries = 6
-/** Fifty records of three values of the largest size. */
-const answerBytes = 20_971_520
+/** Fifty records, each of as many values of the largest size as it may hold. */
+const answerBytes = 33_554_432
 
 const absent = (name: SecretName, what = 'secret'): LatchkeyError =>
   new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`, { hint: 'Conjur answers alike for a variable that is not there, one that has no value yet, and one that this login may not see (privilege read).' })

@@ -15,6 +15,12 @@ export interface LoadedSecret {
   readonly lagging: boolean
 }
 
+/** Once something was sent, no later call may say that nothing was. */
+const begun = <T>(rest: Promise<T>): Promise<T> =>
+  rest.catch((error: unknown) => {
+    throw isCode(error, 'deadline_exceeded') && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : error
+  })
+
 const recordSegment = '__latchkey/chain/'
 const mirrorTries = 3
 
@@ -97,6 +103,15 @@ export const conjurChain = (variables: ConjurVariables, companionOf: (id: string
     })
   }
 
+  /** Whether the first version based on `before` is one that we sent. */
+  const hasWon = async (companion: string, before: number, nonces: ReadonlySet<string>, call: Call): Promise<boolean> => {
+    for (let number = before + 1; ; number += 1) {
+      const found = await linkAt(companion, number, call)
+      const link = found === undefined ? (await foldAll(companion, call))?.link : found.link
+      if (found === undefined || link?.before === before) return link !== undefined && nonces.has(link.nonce)
+    }
+  }
+
   const mirror = async (id: string, wanted: SecretValue, call: Call): Promise<void> => {
     let value = wanted
     for (let attempt = 0; attempt < mirrorTries; attempt += 1) {
@@ -135,21 +150,14 @@ export const conjurChain = (variables: ConjurVariables, companionOf: (id: string
         return encodeLink({ before, nonce, book })
       }
       await orRefusal(variables.set(companion, sending, call), refused)
-      for (let number = before + 1; ; number += 1) {
-        const found = await linkAt(companion, number, call)
-        if (found === undefined) {
-          const held = await foldAll(companion, call)
-          return held !== undefined && nonces.has(held.link.nonce)
-        }
-        if (found.link?.before === before) return nonces.has(found.link.nonce)
-      }
+      return begun(hasWon(companion, before, nonces, call))
     },
     /** Sets the main variable, reads it back with the record, and sets it again where the record has moved on meanwhile. */
-    mirror,
+    mirror: (id: string, value: SecretValue, call: Call): Promise<void> => begun(mirror(id, value, call)),
     /** Sets the main variable where it lags. */
     repair: async (id: string, loaded: LoadedSecret, call: Call): Promise<void> => {
       const value = atStage(loaded.book, 'current')?.value
-      if (loaded.lagging && value !== undefined) await mirror(id, value, call)
+      if (loaded.lagging && value !== undefined) await begun(mirror(id, value, call))
     },
   }
 }

@@ -1,5 +1,5 @@
 // Conjur has numbered values and nothing else, so what Latchkey knows of a secret is one JSON text in a companion variable. Its versions are a chain: each names the
-// number of the version that it was based on, and the first of two writers wins for everybody who folds. Values stand in the text while a stage is on them.
+// number of the version that it was based on, and the first of two writers wins for everybody who folds. The text holds the values themselves.
 import { hash } from 'node:crypto'
 import type { Annotation, WriteRequest } from '../../core/provider.ts'
 import { SecretValue, type Stage, type Version } from '../../core/secret.ts'
@@ -12,7 +12,7 @@ export interface Entry {
   readonly before?: string
   readonly at?: number
   readonly stage: Stage | 'past' | 'gone'
-  /** There as long as a stage is on it. */
+  /** There while a stage is on it, and afterwards while there is room: a grace may run on an older version. */
   readonly value?: SecretValue
   /** Tells whether the main variable holds it. */
   readonly sum: string
@@ -39,6 +39,7 @@ export interface Link {
 }
 
 const keptEntries = 16
+const pastBytes = 65_536
 const staged: ReadonlySet<string> = new Set(['current', 'previous', 'pending'])
 
 /** A short digest of a value. */
@@ -49,7 +50,7 @@ export const atStage = (book: Book | undefined, stage: string): Entry | undefine
 
 /** The text of a link. */
 export const encodeLink = ({ before, nonce, book }: Link): SecretValue =>
-  SecretValue.of(JSON.stringify({ latchkey: 1, before, nonce, ...book, entries: book.entries.map(({ value, ...rest }) => ({ ...rest, ...(value !== undefined && staged.has(rest.stage) && { value: value.bytes().toString('base64') }) })) }))
+  SecretValue.of(JSON.stringify({ latchkey: 1, before, nonce, ...book, entries: book.entries.map(({ value, ...rest }) => ({ ...rest, ...(value !== undefined && { value: value.bytes().toString('base64') }) })) }))
 
 interface Raw extends Omit<Book, 'entries'> {
   readonly latchkey?: unknown
@@ -106,15 +107,22 @@ export const versionOf = ({ id, stage, at, operation, before }: Entry): Version 
   }
 }
 
-/** At most so many entries are kept; what has a stage always is. */
+const bare = ({ value: _value, ...rest }: Entry): Entry => rest
+
+/** At most so many entries are kept, and of past ones only so many bytes, the newest first; what has a stage is always whole. */
 const trimmed = (entries: readonly Entry[]): readonly Entry[] => {
   let room = keptEntries - entries.filter(({ stage }) => staged.has(stage)).length
-  return entries.toReversed().filter(({ stage }) => staged.has(stage) || (room -= 1) >= 0).toReversed()
+  let bytes = pastBytes
+  const kept: Entry[] = []
+  for (const entry of entries.toReversed()) {
+    if (staged.has(entry.stage)) kept.push(entry)
+    else if ((room -= 1) >= 0) kept.push((bytes -= entry.value?.byteLength ?? 0) >= 0 ? entry : bare(entry))
+  }
+  return kept.toReversed()
 }
 
-const past = ({ value: _value, ...rest }: Entry): Entry => ({ ...rest, stage: 'past' })
 /** What becomes of the others when a version becomes current. */
-const stepDown = (entry: Entry): Entry => (entry.stage === 'current' ? { ...entry, stage: 'previous' } : entry.stage === 'previous' ? past(entry) : entry)
+const stepDown = (entry: Entry): Entry => (entry.stage === 'current' ? { ...entry, stage: 'previous' } : entry.stage === 'previous' ? { ...entry, stage: 'past' } : entry)
 
 /** Labels, description and expiry changed; `null` takes off. */
 export const annotated = (book: Book, change: Annotation): Book => {
@@ -140,7 +148,7 @@ export const withWrite = (book: Book | undefined, { value, operation, stage, bef
 export const withPromoted = (book: Book, claim: Entry): Book => ({ ...book, entries: trimmed([...book.entries.filter(({ id }) => id !== claim.id).map(stepDown), { ...claim, stage: 'current' }]) })
 
 /** A version ends for good. */
-export const withDiscarded = (book: Book, version: string): Book => ({ ...book, entries: book.entries.map((entry) => (entry.id === version ? { ...past(entry), stage: 'gone' } : entry)) })
+export const withDiscarded = (book: Book, version: string): Book => ({ ...book, entries: book.entries.map((entry) => (entry.id === version ? { ...bare(entry), stage: 'gone' } : entry)) })
 
 /**
  * What somebody else wrote into the main variable counts: it is on top of whatever is known. `numbers` are the versions that the variable has, oldest first.

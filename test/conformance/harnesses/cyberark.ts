@@ -1,18 +1,25 @@
 // Conjur under examination: our fake, as its administrator, with the right to delete and without; and any server that somebody names.
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { ProviderIo } from '../../../shared/core/runtime.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import { cyberark } from '../../../shared/providers/cyberark.ts'
-import { startConjurFake } from '../../fakes/conjur/server.ts'
-import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { startConjurFake, type ConjurService } from '../../fakes/conjur/server.ts'
+import { wireless } from '../../fakes/wire.ts'
+import type { Hook } from '../../shapes/service.ts'
+import { testRuntime } from '../../support/runtime.ts'
 import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 import { seedThrough } from '../striker.ts'
 
 /** Opens the provider as a configuration would. */
-export const openConjur = (runtime: Pick<TestRuntime, 'clock' | 'random' | 'env' | 'files' | 'http'>, given: Readonly<Record<string, unknown>>): Promise<SecretProvider> => {
+export const openConjur = (runtime: ProviderIo, given: Readonly<Record<string, unknown>>): Promise<SecretProvider> => {
   const read = readSettings(cyberark.settings, given, { path: 'cyberark', env: runtime.env })
   if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
   return cyberark.open(read.settings, runtime, { kind: 'operator' })
 }
+
+/** Opens the provider on a server without a socket, behind the simulator's hook. */
+export const openConjurWireless = ({ service, hook }: { readonly service: ConjurService; readonly hook: Hook }, runtime: ProviderIo): Promise<SecretProvider> =>
+  openConjur({ ...runtime, http: wireless(service, hook) }, { cyberark_account: 'acct', cyberark_api_key: service.keyOf('admin') })
 
 const could = capabilities.filter((capability) => !['setEnabled', 'recover'].includes(capability))
 
