@@ -102,7 +102,8 @@ const bytesOf = (body: Json, field: string): { readonly bytes: Buffer; readonly 
 
 const parse = (body: Buffer): Json => {
   try {
-    const json: unknown = JSON.parse(body.toString('utf8') || '{}')
+    // Google's own client writes a message without fields as an empty string.
+    const json: unknown = JSON.parse(body.toString('utf8') || '{}') || {}
     if (json !== null && typeof json === 'object' && !Array.isArray(json)) return json as Json
   } catch {
     // Answered below like any other text that is no JSON object.
