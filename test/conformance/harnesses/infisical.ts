@@ -1,0 +1,126 @@
+// Infisical under examination: on our fake, a server of its own each time; and on any server that somebody names, through a second provider as its operator.
+import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import { readSettings } from '../../../shared/core/settings.ts'
+import { infisical } from '../../../shared/providers/infisical.ts'
+import { fakeIdentity, fakeProject, startInfisicalFake } from '../../fakes/infisical/service.ts'
+import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+
+/** What a configuration says for the fake. */
+export const infisicalSettings = (url: string): Record<string, unknown> => ({
+  infisical_site_url: url,
+  infisical_client_id: fakeIdentity.clientId,
+  infisical_client_secret: fakeIdentity.clientSecret,
+  infisical_project_id: fakeProject.id,
+})
+
+/** Opens the provider as a configuration would. */
+export const openInfisical = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
+  const read = readSettings(infisical.settings, given, { path: 'infisical', env: runtime.env })
+  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
+  return infisical.open(read.settings, runtime, { kind: 'operator' })
+}
+
+/** What the provider can do, of all that a provider may. */
+export const infisicalCapabilities = capabilities.filter((capability) => capability !== 'setEnabled' && capability !== 'recover')
+
+const tokenOf = async (url: string, settings: Readonly<Record<string, unknown>>): Promise<string> => {
+  if (typeof settings['infisical_token'] === 'string') return settings['infisical_token']
+  const answer = await fetch(`${url}/api/v1/auth/universal-auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ clientId: settings['infisical_client_id'], clientSecret: settings['infisical_client_secret'] }) })
+  return ((await answer.json()) as { accessToken: string }).accessToken
+}
+
+/** Puts a secret there by plain requests, as the service's own pages would: made, or else changed. */
+const seedBy = (url: string, settings: Readonly<Record<string, unknown>>) => {
+  let token: Promise<string> | undefined
+  return async (text: string, value: string): Promise<void> => {
+    const authorization = `Bearer ${await (token ??= tokenOf(url, settings))}`
+    const root = String(settings['infisical_secret_path'] ?? '/').replace(/\/$/, '')
+    const segments = text.split('/')
+    const key = segments.at(-1) ?? ''
+    const [projectId, environment] = [String(settings['infisical_project_id']), String(settings['infisical_environment_slug'] ?? 'dev')]
+    const send = (method: string, path: string, body: object): Promise<Response> => fetch(`${url}${path}`, { method, headers: { authorization, 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    for (let depth = 1; depth < segments.length; depth += 1) await send('POST', '/api/v1/folders', { workspaceId: projectId, environment, path: `${root}/${segments.slice(0, depth - 1).join('/')}`, name: segments[depth - 1] })
+    const body = { projectId, environment, secretPath: `${root}/${segments.slice(0, -1).join('/')}`.replace(/(?<=.)\/$/, ''), secretValue: value, type: 'shared' }
+    const path = `/api/v4/secrets/${encodeURIComponent(key)}`
+    const made = await send('POST', path, body)
+    if (!made.ok && !(await send('PATCH', path, body)).ok) throw new Error(`the secret could not be put there: ${made.status}`)
+  }
+}
+
+/** The provider on the fake. */
+export const infisicalHarness: Harness = {
+  mustHave: infisicalCapabilities,
+  faults: faultKinds,
+  nonsense: nonsenseKinds,
+  open: async (): Promise<ExamProvider> => {
+    const runtime = testRuntime({ hurries: true })
+    const fake = await startInfisicalFake({ now: () => runtime.clock.now() })
+    const settings = infisicalSettings(fake.url)
+    const opened: SecretProvider[] = []
+    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
+      const provider = await openInfisical(runtime, { ...settings, ...more })
+      opened.push(provider)
+      return provider
+    }
+    const { project } = fake.service
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: async (ms) => {
+        await fake.held()
+        await passOn(runtime.clock)(ms)
+      },
+      seed: async (name, value) => {
+        const segments = name.text.split('/')
+        const folder = `/${segments.slice(0, -1).join('/')}`
+        for (let depth = 1; depth < segments.length; depth += 1) if (!project.hasFolder('dev', `/${segments.slice(0, depth).join('/')}`)) project.makeFolder('dev', `/${segments.slice(0, depth - 1).join('/')}`, segments[depth - 1] ?? '')
+        const written = { secretValue: Buffer.from(value).toString('utf8') }
+        const key = segments.at(-1) ?? ''
+        if (project.row('dev', folder, key) === undefined) project.create('dev', folder, key, written)
+        else project.update('dev', folder, key, written)
+      },
+      fault: (fault) => fake.fault(fault),
+      heal: () => fake.heal(),
+      calls: () => fake.requests.length,
+      expire: () => runtime.clock.advance(2 * 86_400_000),
+      reopen: () => instance(),
+      misconfigured: () => instance({ infisical_client_secret: 'a client secret of nobody' }),
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+        await fake.close()
+      },
+    }
+  },
+}
+
+/** The provider on any server: its address, and settings with the credential, the project and a path of its own. */
+export const infisicalTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
+  mustHave: infisicalCapabilities,
+  faults: [],
+  faultsReason: 'a server of somebody else is not broken on purpose',
+  fresh: false,
+  deviations,
+  open: async (): Promise<ExamProvider> => {
+    const runtime = testRuntime({ now: Date.now() })
+    const { url, settings } = target
+    const given = { infisical_site_url: url, ...settings }
+    const opened: SecretProvider[] = []
+    const instance = async (): Promise<SecretProvider> => {
+      const provider = await openInfisical(runtime, given)
+      opened.push(provider)
+      return provider
+    }
+    const seed = seedBy(url, settings)
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: passOnTarget(runtime.clock, target),
+      seed: (name, value) => seed(name.text, Buffer.from(value).toString('utf8')),
+      reopen: instance,
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+      },
+    }
+  },
+})
