@@ -28,10 +28,11 @@ export const registry: Registry = {
   google_kms: () => import('./google-kms.ts').then((file) => file.googleKms),
   hashicorp_vault: () => import('./hashicorp-vault.ts').then((file) => file.hashicorpVault),
   cyberark: () => import('./cyberark.ts').then((file) => file.cyberark),
+  infisical: () => import('./infisical.ts').then((file) => file.infisical),
 }
 
 /** Systems of the design whose provider is still to come. */
-export const notBuiltSystems = ['azure_key_vault', 'google_secret_manager', 'infisical', 'custom'] as const
+export const notBuiltSystems = ['azure_key_vault', 'google_secret_manager', 'custom'] as const
 
 /** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {

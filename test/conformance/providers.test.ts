@@ -5,6 +5,7 @@ import { cyberarkHarness } from './harnesses/cyberark.ts'
 import { embeddedHarness } from './harnesses/embedded.ts'
 import { environmentHarness } from './harnesses/environment.ts'
 import { vaultHarness } from './harnesses/hashicorp-vault.ts'
+import { infisicalHarness } from './harnesses/infisical.ts'
 import { memoryHarness } from './harnesses/memory.ts'
 import { providerConformance } from './provider-conformance.ts'
 
@@ -17,3 +18,4 @@ providerConformance('aws_kms', awsKmsHarness)
 providerConformance('hashicorp_vault', vaultHarness)
 providerConformance('cyberark', cyberarkHarness())
 providerConformance('cyberark, without the right to delete', cyberarkHarness({ deletes: false }))
+providerConformance('infisical', infisicalHarness)

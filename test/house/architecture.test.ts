@@ -79,6 +79,9 @@ describe('the ways out', () => {
       'shared/credentials/google.ts',
       'shared/credentials/google/logins.ts',
       'shared/credentials/google/secrets.ts',
+      'shared/credentials/infisical/api.ts',
+      'shared/credentials/infisical/login.ts',
+      'shared/credentials/infisical/record.ts',
       'shared/credentials/oidc.ts',
       'shared/credentials/sealing.ts',
       'shared/credentials/vault/connection.ts',
@@ -89,6 +92,7 @@ describe('the ways out', () => {
       'shared/providers/aws-secrets-manager.ts',
       'shared/providers/cyberark.ts',
       'shared/providers/hashicorp-vault.ts',
+      'shared/providers/infisical.ts',
     ])
     expect(opensSecrets(source('a.ts', 'value.reveal()'))).toBe(true)
     expect(opensSecrets(source('a.ts', 'random.bytes(32)'))).toBe(false)
