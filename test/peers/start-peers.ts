@@ -2,6 +2,7 @@
 // Servers are one entry each; `python_clients` and the Go programs are no servers but clients by other people, which examine our fakes.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { startOpenBao } from './openbao-server.ts'
 import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
 
 const python = (program: string, command: (port: number) => { readonly args: readonly string[]; readonly env?: Record<string, string> }) => async (name: string): Promise<Running> => {
@@ -18,6 +19,7 @@ const starters = {
   ministack: ministack({}),
   ministack_iam: ministack({ AUTH: 'true', AWS_SECRET_ACCESS_KEY: 'test' }),
   python_clients: async (): Promise<Running> => ({ url: join(await pythonEnvironment('clients'), 'bin', 'python'), stop: async () => undefined }),
+  openbao: startOpenBao,
 } satisfies Record<string, (name: string) => Promise<Running>>
 
 /** One of them. */
