@@ -137,6 +137,8 @@ export const hexEscapeCodec: NameCodec = {
   encode: (name) => {
     if (name.place !== 'created') {
       if (!/^[A-Za-z0-9_-]{1,255}$/.test(name.text)) throw refuse('name', 'must be 1 to 255 of A-Z a-z 0-9 _ - on this service')
+      const made = name.place === 'hosted' ? hexEscapeCodec.decode(name.text) : undefined
+      if (made?.includes('/') === true && hexEscapeCodec.encode({ text: made, place: 'created' }) === name.text) throw refuse('name', 'is the form in which this service holds a name that Latchkey made; ask for that name')
       return name.text
     }
     const encoded = Buffer.from(name.text, 'utf8').reduce((text, byte) => {

@@ -1,20 +1,23 @@
 // The exam's cases as one list, what of them applies to a harness, and how a result is told. It knows no test runner: vitest, `npm run exam` and
 // whoever examines the exam stand on it alike. Cases are keyed by id for deviations and wrong providers, so that a changed title never loosens anything.
 import type { Capability } from '../../shared/core/provider.ts'
+import { cancellingCases } from './cases/cancelling.ts'
 import { claimCases } from './cases/claims.ts'
 import { faultCases } from './cases/faults.ts'
 import { labelCases } from './cases/labels.ts'
 import { listingCases } from './cases/listing.ts'
 import { nameCases } from './cases/names.ts'
+import { nonsenseCases } from './cases/nonsense.ts'
 import { readingCases } from './cases/reading.ts'
 import { removingCases } from './cases/removing.ts'
+import { togetherCases } from './cases/together.ts'
 import { versionCases } from './cases/versions.ts'
 import { writingCases } from './cases/writing.ts'
 import { leftOut, runCase, type ExamCase } from './exam.ts'
 import type { Deviation, Harness } from './harness.ts'
 
 /** Every case, as data. */
-export const examCases: readonly ExamCase[] = [...readingCases, ...nameCases, ...writingCases, ...versionCases, ...claimCases, ...labelCases, ...removingCases, ...listingCases, ...faultCases]
+export const examCases: readonly ExamCase[] = [...readingCases, ...nameCases, ...writingCases, ...versionCases, ...claimCases, ...labelCases, ...removingCases, ...listingCases, ...togetherCases, ...faultCases, ...cancellingCases, ...nonsenseCases]
 
 /** A case by its id. @throws when there is none, so that a mistyped id never passes for a case. */
 export const caseNamed = (id: string): ExamCase => {

@@ -52,6 +52,7 @@ export const when = {
   fill: { says: 'there is a way to fill the service', holds: (_, opened) => opened.seed !== undefined || opened.provider.write !== undefined },
   fresh: { says: 'the harness opens a fresh service each time', holds: (_, __, harness) => harness.fresh !== false },
   misconfigured: { says: 'the harness can open with wrong settings', holds: (_, opened) => opened.misconfigured !== undefined },
+  expire: { says: 'the harness can let credentials expire', holds: (_, opened) => opened.expire !== undefined },
   createdNames: { says: 'the service holds names that Latchkey creates', holds: (_, __, harness) => harness.name === undefined },
 } as const satisfies Record<string, Condition>
 
@@ -292,7 +293,7 @@ export const leftOut = (one: ExamCase, opened: ExamProvider, harness: Harness): 
   if (unmet.length > 0) return `only where ${unmet.map((condition) => condition.says).join(' and ')}`
   const itself = harness.answersItself?.find((operation) => one.fault !== undefined && one.id === `fault.${one.fault}.${operation}`)
   if (itself !== undefined) return `needs a call to the service, and ${itself} makes none`
-  if (one.fault !== undefined && !harness.faults.includes(one.fault)) return `needs a fault that it cannot have (${harness.faultsReason ?? 'the harness cannot produce it'})`
+  if (one.fault !== undefined && ![...harness.faults, ...(harness.nonsense ?? [])].includes(one.fault)) return `needs a fault that it cannot have (${harness.faultsReason ?? 'the harness cannot produce it'})`
   return undefined
 }
 

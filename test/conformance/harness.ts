@@ -8,7 +8,10 @@ import type { ManualClock } from '../support/runtime.ts'
 
 /** The ways in which a service fails. The code that a provider must answer stands beside each in `faultCodes`. */
 export const faultKinds = ['denied', 'throttled', 'unavailable_before', 'unavailable_after', 'reset', 'truncated', 'slow', 'malformed', 'expired_credential'] as const
-export type FaultKind = (typeof faultKinds)[number]
+/** Nonsense in the place of an answer, as a proxy, a guest network or a wrong address gives it. A harness names the ones that it can produce and that its service's clients can tell. */
+export const nonsenseKinds = ['html', 'mistyped', 'empty', 'error_body', 'redirect'] as const
+export type NonsenseKind = (typeof nonsenseKinds)[number]
+export type FaultKind = (typeof faultKinds)[number] | NonsenseKind
 
 /**
  * The exact codes. `slow` is a service that holds its answer back: the exam aborts the call, or lets its deadline pass.
@@ -24,16 +27,23 @@ export const faultCodes = {
   slow: 'deadline_exceeded',
   malformed: 'provider_unavailable',
   expired_credential: 'provider_denied',
+  html: 'provider_unavailable',
+  mistyped: 'provider_unavailable',
+  empty: 'provider_unavailable',
+  error_body: 'provider_unavailable',
+  redirect: 'provider_unavailable',
 } as const satisfies Record<FaultKind, string>
 
 /** The faults that a service can have after it has committed: an answer that is lost, cut or garbled. `slow` may be either. */
-export const afterCommit: ReadonlySet<FaultKind> = new Set(['unavailable_after', 'truncated', 'malformed'])
+export const afterCommit: ReadonlySet<FaultKind> = new Set<FaultKind>(['unavailable_after', 'truncated', 'malformed'])
 
 /**
  * One thing to go wrong. Default: every call to the service, every time, until `heal()`.
  * `unavailable_before`, `denied`, `throttled`, `expired_credential` and `reset` strike before the service does anything;
  * `unavailable_after`, `truncated` and `malformed` strike after it has done everything: the change is committed, the answer is lost or useless.
  * `slow`: the service takes the call and holds its answer until `heal()` or `close()`.
+ * Nonsense may strike before or after: `html` a page with 200, `mistyped` a page that calls itself JSON, `empty` 200 and no body, `error_body` 200 with the
+ * service's own body of a refusal, `redirect` 302 to another place.
  */
 export interface Fault {
   readonly kind: FaultKind
@@ -60,6 +70,8 @@ export interface ExamProvider {
   fault?(fault: Fault): Promise<void> | void
   /** Takes every fault away and lets go of held answers. */
   heal?(): Promise<void> | void
+  /** Lets so much time go by that every credential the provider holds has expired at the service. New ones can be had: the next call must succeed. */
+  expire?(): Promise<void> | void
   /** How many calls the service has received so far, refused ones included. */
   calls?(): number
   /** A second provider on the same service, as another instance would have it. Closed with the first. */
@@ -81,6 +93,8 @@ export interface Harness {
   readonly mustHave: readonly Capability[]
   /** What `fault` can do. Empty: the faulted half is left out, for `faultsReason`. */
   readonly faults: readonly FaultKind[]
+  /** What of `nonsenseKinds` it can do beside. Default: none. */
+  readonly nonsense?: readonly NonsenseKind[]
   /** Why a fault kind is not in `faults`. Default: "the harness cannot produce it". */
   readonly faultsReason?: string
   /** Two opens see nothing of each other's secrets (a fresh service each). Default: true. With false the exam's names alone keep cases apart. */

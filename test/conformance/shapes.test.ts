@@ -15,5 +15,5 @@ const base = ['describe', 'list', 'write', 'promote', 'annotate', 'discard'] as 
 providerConformance('memory, staged', shapeHarness(StagedService, openStaged, [...base, 'remove', 'recover'], [...checks, anyName]))
 providerConformance('memory, compare-and-set', shapeHarness(CompareAndSetService, openCompareAndSet, [...base, 'remove'], [...checks, anyName]))
 providerConformance('memory, etag', shapeHarness(EtagService, openEtag, [...base, 'remove'], checks))
-providerConformance('memory, upsert', shapeHarness(UpsertService, openUpsert, [...base, 'remove', 'recover'], checks))
+providerConformance('memory, upsert', shapeHarness(UpsertService, openUpsert, [...base, 'remove', 'recover'], [...checks, { case: 'name.encoded-form', reason: 'this shape looks at no tag; the provider of its class does' }]))
 providerConformance('memory, plain', shapeHarness(PlainService, openPlain, base, [...checks, anyName]))

@@ -35,7 +35,7 @@ export class Striker {
       return act()
     }
     if (afterCommit.has(fault.kind) && change) await act()
-    throw new LatchkeyError(faultCodes[fault.kind], 'The service did not do what was asked of it.', { retryAfter: 1 })
+    throw new LatchkeyError(faultCodes[fault.kind], 'The service did not do what was asked of it.', { retryAfter: 1, vendor: { name: fault.kind } })
   }
 
   #strikes(change: boolean): Fault | undefined {

@@ -21,6 +21,9 @@ export type FakeFaultKind =
   | 'slow'
   | 'malformed'
   | 'html'
+  | 'mistyped'
+  | 'error_body'
+  | 'redirect'
   | 'empty'
   | 'not_json'
   | 'no_fields'
@@ -125,6 +128,12 @@ const nonsense: Partial<Record<FakeFaultKind, (response: ServerResponse, answer:
   html: (response, _, echo) => sendForeign(response, `<html><body>Sign in to the guest network ${echo}</body></html>`, 'text/html'),
   empty: (response) => send(response, 200, ''),
   not_json: (response, answer) => sendForeign(response, answer, 'text/plain'),
+  mistyped: (response, _, echo) => sendForeign(response, `<html><body>Sign in to the guest network ${echo}</body></html>`, 'application/x-amz-json-1.1'),
+  error_body: (response, _, echo) => send(response, 200, JSON.stringify({ __type: 'InternalServiceError', Message: `It failed. ${echo}` })),
+  redirect: (response, _, echo) => {
+    response.writeHead(302, { location: `https://elsewhere.example/${encodeURIComponent(echo)}`, 'content-length': 0 })
+    response.end()
+  },
   no_fields: (response) => send(response, 200, '{}'),
   truncated: (response, answer, echo) => {
     const whole = answer + echo

@@ -77,6 +77,15 @@ export interface FakeTls {
 
 const refusals: Partial<Record<WireFault['kind'], Refusal>> = { denied: 'denied', throttled: 'throttled', unavailable_before: 'unavailable', unavailable_after: 'unavailable', expired_credential: 'expired_credential' }
 
+const page = (echo: string): string => `<html><body>Sign in to the guest network ${echo}</body></html>`
+const nonsense: Partial<Record<WireFault['kind'], (service: WireService, echo: string) => WireAnswer>> = {
+  html: (_, echo) => ({ status: 200, headers: { 'content-type': 'text/html' }, body: page(echo) }),
+  mistyped: (_, echo) => ({ status: 200, headers: { 'content-type': 'application/json' }, body: page(echo) }),
+  empty: () => ({ status: 200, headers: { 'content-type': 'application/json' }, body: '' }),
+  error_body: (service, echo) => ({ ...service.refuse('unavailable', echo), status: 200 }),
+  redirect: (_, echo) => ({ status: 302, headers: { location: `https://elsewhere.example/${encodeURIComponent(echo)}` }, body: '' }),
+}
+
 const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -133,6 +142,8 @@ export const startFake = async (service: WireService, options: { readonly tls?: 
     if (fault?.kind === 'says') return send(response, fault.answer ?? { status: 200 })
     const refusal = fault === undefined ? undefined : refusals[fault.kind]
     if (refusal !== undefined && fault?.kind !== 'unavailable_after') return send(response, service.refuse(refusal, echo))
+    const foreign = fault === undefined ? undefined : nonsense[fault.kind]?.(service, echo)
+    if (foreign !== undefined) return send(response, foreign)
     const truth = service.handle(request)
     if (refusal !== undefined) return send(response, service.refuse(refusal, echo))
     if (fault?.kind === 'slow') {

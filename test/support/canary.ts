@@ -1,5 +1,6 @@
 // Canaries: values that may stand nowhere but where a value belongs. Each is unique, and is looked for in every form that leaks were seen in.
 import { createHash, randomBytes } from 'node:crypto'
+import { constants, inflateRawSync } from 'node:zlib'
 
 interface Form {
   readonly label: string
@@ -30,7 +31,11 @@ export const watch = (label: string, text: string): string => {
     ['hex', bytes.toString('hex')],
     ['hex', bytes.toString('hex').toUpperCase()],
     ['url', encodeURIComponent(text)],
+    ['url', [...bytes].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')],
     ['json', JSON.stringify(text).slice(1, -1)],
+    ['json', [...text].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')],
+    ['utf-16', Buffer.from(text, 'utf16le').toString('latin1').slice(0, -1)],
+    ['bytes', [...bytes].join(',')],
     ['reversed', [...text].reverse().join('')],
     ['first 8 characters', text.slice(0, 8)],
     ['last 8 characters', text.slice(-8)],
@@ -52,11 +57,29 @@ export const canary = (label: string): string => watch(label, `${draw(12)}.${lab
 /** The same in the form of a virtual key's token. */
 export const canaryToken = (label: string): string => watch(label, `sk-${draw(40)}`)
 
-/** Every canary in a text, and in which forms. Give it whatever a process printed. */
+/** What is gzipped in a text, as bytes, base64 or hex. What is cut off is looked into as far as it goes. */
+const inflated = (text: string): readonly string[] => {
+  const packed = [
+    ...[...text.matchAll(/\u001f\u008b\u0008/g)].map(({ index }) => Buffer.from(text.slice(index), 'latin1')),
+    ...[...text.matchAll(/H4sI[\w+/-]+/g)].map(([found]) => Buffer.from(found, 'base64')),
+    ...[...text.matchAll(/1f8b08[\da-f]+/gi)].map(([found]) => Buffer.from(found, 'hex')),
+  ]
+  return packed.flatMap((bytes) => {
+    try {
+      const named = ((bytes[3] ?? 0) & 8) === 0 ? 10 : bytes.indexOf(0, 10) + 1
+      return [inflateRawSync(bytes.subarray(named), { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 4_194_304 }).toString('utf8')]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** Every canary in a text, and in which forms; what is gzipped in it is looked into as well. Give it whatever a process printed. */
 export const canariesIn = (text: string): readonly { readonly label: string; readonly as: string }[] => {
   const found = new Set<Form>()
   for (let start = 0; start + 8 <= text.length; start += 1) {
     for (const form of forms.get(text.slice(start, start + 8)) ?? []) if (text.startsWith(form.text, start)) found.add(form)
   }
-  return [...found].map(({ label, as }) => ({ label, as }))
+  const packed = inflated(text).flatMap((inside) => canariesIn(inside).map(({ label, as }) => ({ label, as: `gzip of ${as}` })))
+  return [...[...found].map(({ label, as }) => ({ label, as })), ...packed]
 }

@@ -1,6 +1,7 @@
 // The guards themselves: each must fail what it is there for. A child run shows the whole way, the functions show the edges.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import dns from 'node:dns'
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
@@ -81,12 +82,22 @@ describe('the canary guard', () => {
     ['first 8 characters', (text: string) => `${text.slice(0, 8)}…`],
     ['last 8 characters', (text: string) => `…${text.slice(-8)}`],
     ['sha256', (text: string) => createHash('sha256').update(text).digest('hex')],
+    ['sha256', (text: string) => createHash('sha256').update(text).digest('base64url')],
+    ['url', (text: string) => Buffer.from(text).toString('hex').toUpperCase().replaceAll(/../g, '%$&')],
+    ['json', (text: string) => [...text].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')],
+    ['utf-16', (text: string) => Buffer.from(`x${text}x`, 'utf16le').toString('latin1')],
+    ['bytes', (text: string) => JSON.stringify([...Buffer.from(text)])],
+    ['gzip of raw', (text: string) => gzipSync(`a batch of log lines, ${text}`).toString('base64')],
+    ['gzip of json', (text: string) => gzipSync(JSON.stringify({ line: text })).toString('latin1')],
+    ['gzip of base64', (text: string) => gzipSync(Buffer.from(text).toString('base64')).toString('hex')],
+    ['gzip of raw', (text: string) => gzipSync(`${text} and much more that is cut off`.repeat(3)).subarray(0, -9).toString('latin1')],
   ])('finds a value written as %s', (as, write) => {
     expect(canariesIn(`before ${write(value)} after`)).toContainEqual({ label: 'Grüße?> "x"', as })
   })
 
   it('finds nothing in ordinary text', () => {
     expect(canariesIn('an ordinary line, 0123456789 abcdef, [secret]')).toEqual([])
+    expect(canariesIn(`${gzipSync('an ordinary line').toString('base64')} H4sIbroken 1f8b08ff`)).toEqual([])
   })
 
   it('refuses a canary that is too short to be told from other text', () => {

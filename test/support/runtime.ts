@@ -6,7 +6,7 @@ import type { AuditEvent, AuditReceipt, Call, Clock, Env, Files, LogLevel, Rando
 
 /**
  * Time stands still until `advance` or `set`; whoever sleeps wakes when its time has come. One that `hurries` lets every chosen pause (`sleep`) pass at once by
- * moving itself, so that a repetition costs nobody a second; limits (`until`) still come only when time does.
+ * moving itself, so that a repetition costs nobody a second; limits (`until`) still come only when time does, and no pause moves it past a limit that somebody else waits for.
  */
 export class ManualClock implements Clock {
   #now: number
@@ -33,17 +33,25 @@ export class ManualClock implements Clock {
     for (const sleeper of due) sleeper.wake()
   }
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    if (this.#hurries && ms > 0 && signal?.aborted !== true) this.advance(ms)
-    return this.until(this.#hurries ? this.#now : this.#now + ms, signal)
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (!this.#hurries || ms <= 0 || signal?.aborted === true) return this.until(this.#now + ms, signal)
+    const limit = Math.min(...this.#sleepers.map(({ at }) => at))
+    this.advance(Math.max(0, Math.min(ms, limit - this.#now - 1)))
+    if (limit <= this.#now + 1) await new Promise((resolve) => setImmediate(resolve))
+    signal?.throwIfAborted()
   }
 
   until(at: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
     if (at <= this.#now) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      this.#sleepers.push({ at, wake: resolve })
-      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      const sleeper = { at, wake: resolve }
+      this.#sleepers.push(sleeper)
+      const leave = (): void => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper)
+        reject(signal?.reason as Error)
+      }
+      signal?.addEventListener('abort', leave, { once: true })
     })
   }
 }

@@ -1,216 +1,13 @@
 // The faulted half: every operation under every fault. A table of operations times a table of faults, so that neither can be forgotten for the other.
 // After each: the exact code, nothing half-written, and the same call again ends where an undisturbed one does (its twin).
 import assert from 'node:assert/strict'
-import type { Capability } from '../../../shared/core/provider.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import type { SecretName } from '../../../shared/core/secret.ts'
-import { assertFailure, examCase, when, type Condition, type Exam, type ExamCase, type State } from '../exam.ts'
-import { afterCommit, faultCodes, type Fault, type FaultKind } from '../harness.ts'
+import { assertFailure, examCase, type ExamCase, type State } from '../exam.ts'
+import { afterCommit, faultCodes, type Fault, type FaultKind, type faultKinds } from '../harness.ts'
+import { again, assertBetween, changes, named, prepare, reads, type Full, type Operation } from './operations.ts'
 
-type Full = Exam<'write' | 'describe' | 'readMany' | 'list' | 'promote' | 'annotate' | 'discard' | 'setEnabled' | 'remove' | 'recover'>
-type Act = (signal?: AbortSignal) => Promise<unknown>
-
-interface Values {
-  readonly first: string
-  readonly second: string
-}
-
-interface Operation {
-  readonly id: string
-  readonly can: readonly Capability[]
-  readonly where: readonly Condition[]
-  /** Makes a secret ready and answers what is done to it. Called twice with the same values: once for the fault, once for the twin. */
-  prepare(exam: Full, name: SecretName, values: Values): Promise<Act>
-}
-
-const call = (exam: Full, signal?: AbortSignal) => exam.call(signal === undefined ? {} : { signal })
-const labels = { team: 'payments', state: 'active' }
-const described = (exam: Full): { labels?: Record<string, string>; description: string } => ({ ...(exam.traits.write?.labels !== 'none' && { labels }), description: 'before' })
-
-const reads: readonly Operation[] = [
-  {
-    id: 'read',
-    can: [],
-    where: [when.fill],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first)
-      return async (signal) => assert.equal((await exam.provider.read(name, {}, call(exam, signal))).value.reveal(), first)
-    },
-  },
-  {
-    id: 'read-missing',
-    can: [],
-    where: [],
-    prepare: async (exam, name) => async (signal) => {
-      const outcome = await exam.provider.read(name, {}, call(exam, signal)).catch((error: unknown) => error)
-      if (!(outcome instanceof LatchkeyError) || outcome.code !== 'not_found') throw outcome
-    },
-  },
-  {
-    id: 'describe',
-    can: ['describe'],
-    where: [when.fill],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first)
-      return async (signal) => assert.deepEqual((await exam.provider.describe(name, call(exam, signal))).name, name)
-    },
-  },
-  {
-    id: 'list',
-    can: ['list'],
-    where: [when.fill],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first)
-      return async (signal) => void (await exam.provider.list({ prefix: name.text, limit: 10 }, call(exam, signal)))
-    },
-  },
-  {
-    id: 'read-many',
-    can: ['readMany'],
-    where: [when.fill],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first)
-      return async (signal) => {
-        const [item] = await exam.provider.readMany([name], call(exam, signal))
-        if (item instanceof LatchkeyError) throw item
-        assert.equal(item?.value.reveal(), first)
-      }
-    },
-  },
-]
-
-const claimed = async (exam: Full, name: SecretName, { first, second }: Values): Promise<{ from: string; to: string }> => {
-  const from = await exam.create(name, first, described(exam))
-  const { version } = await exam.provider.write(exam.claim(name, from, second), exam.call())
-  await exam.settle()
-  assert.ok(version !== undefined)
-  return { from, to: version.id }
-}
-
-const changes: readonly Operation[] = [
-  {
-    id: 'create',
-    can: ['write'],
-    where: [],
-    prepare: async (exam, name, { first }) => {
-      const request = exam.request(name, first, { operation: exam.operation('create'), epoch: 1, ...described(exam) })
-      return (signal) => exam.provider.write(request, call(exam, signal))
-    },
-  },
-  {
-    id: 'replace',
-    can: ['write'],
-    where: [when.versions],
-    prepare: async (exam, name, { first, second }) => {
-      const from = await exam.create(name, first, described(exam))
-      const request = exam.request(name, second, { expect: { version: from }, before: from, epoch: 2, operation: exam.operation('rotate', 2) })
-      return (signal) => exam.provider.write(request, call(exam, signal))
-    },
-  },
-  {
-    id: 'claim',
-    can: ['write', 'promote'],
-    where: [when.versions],
-    prepare: async (exam, name, { first, second }) => {
-      const request = exam.claim(name, await exam.create(name, first, described(exam)), second)
-      return (signal) => exam.provider.write(request, call(exam, signal))
-    },
-  },
-  {
-    id: 'promote',
-    can: ['write', 'promote'],
-    where: [when.versions],
-    prepare: async (exam, name, values) => {
-      const move = await claimed(exam, name, values)
-      return (signal) => exam.provider.promote(name, move, call(exam, signal))
-    },
-  },
-  {
-    id: 'discard',
-    can: ['write', 'promote', 'discard'],
-    where: [when.versions],
-    prepare: async (exam, name, values) => {
-      const { to } = await claimed(exam, name, values)
-      return (signal) => exam.provider.discard(name, to, call(exam, signal))
-    },
-  },
-  {
-    id: 'annotate',
-    can: ['write', 'annotate', 'describe'],
-    where: [when.labels],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first, described(exam))
-      return (signal) => exam.provider.annotate(name, { labels: { state: 'rotating', step: '1' }, description: 'after' }, call(exam, signal))
-    },
-  },
-  {
-    id: 'enable',
-    can: ['write', 'setEnabled'],
-    where: [when.versions],
-    prepare: async (exam, name, { first }) => {
-      const version = await exam.create(name, first)
-      return (signal) => exam.provider.setEnabled(name, version, true, call(exam, signal))
-    },
-  },
-  {
-    id: 'remove',
-    can: ['write', 'remove'],
-    where: [],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first, described(exam))
-      return (signal) => exam.provider.remove(name, { expect: 'any', final: false }, call(exam, signal))
-    },
-  },
-  {
-    id: 'recover',
-    can: ['write', 'remove', 'recover'],
-    where: [when.softDelete],
-    prepare: async (exam, name, { first }) => {
-      await exam.put(name, first, described(exam))
-      await exam.provider.remove(name, { expect: 'any', final: false }, exam.call())
-      await exam.settle()
-      return (signal) => exam.provider.recover(name, call(exam, signal))
-    },
-  },
-]
-
-/**
- * The same call once more. A remove may find that it has happened already. Where labels travel apart from the value, a create that was cut off may have left
- * them out, and must not write them later over newer ones: whoever repeats it annotates.
- */
-const again = async (exam: Full, operation: Operation, { name, act }: Scene): Promise<unknown> => {
-  const outcome = await act().catch((error: unknown) => {
-    if (operation.id !== 'remove') throw error
-    return assertFailure(error, ['not_found'])
-  })
-  if (operation.id === 'create' && when.labelsApart.holds(exam.traits)) await exam.provider.annotate(name, described(exam), exam.call())
-  await exam.settle()
-  return outcome
-}
-
-interface Scene {
-  readonly name: SecretName
-  readonly act: Act
-  /** What an undisturbed secret with the same history looks like afterwards. */
-  twin(): Promise<State>
-}
-
-const prepare = async (exam: Full, operation: Operation): Promise<Scene> => {
-  const values = { first: exam.value('first'), second: exam.value('second') }
-  const [name, twin] = [exam.name(operation.id), exam.name('twin')]
-  const act = await operation.prepare(exam, name, values)
-  return {
-    name,
-    act,
-    twin: async () => {
-      await (await operation.prepare(exam, twin, values))()
-      await exam.settle()
-      return exam.state(twin)
-    },
-  }
-}
-
-const says: Readonly<Record<FaultKind, string>> = {
+/** What happens to an operation under a fault, for titles. */
+export const says: Readonly<Record<FaultKind, string>> = {
   denied: 'is refused',
   throttled: 'is throttled',
   unavailable_before: 'meets a server error before anything is done',
@@ -220,6 +17,11 @@ const says: Readonly<Record<FaultKind, string>> = {
   slow: 'waits for an answer that does not come',
   malformed: 'is answered with nonsense',
   expired_credential: 'meets an expired credential',
+  html: 'is answered with a page of HTML',
+  mistyped: 'is answered with HTML that calls itself JSON',
+  empty: 'is answered with nothing',
+  error_body: 'is answered with 200 and the body of a refusal',
+  redirect: 'is sent elsewhere',
 }
 
 const readUnderFault = (operation: Operation, fault: FaultKind): ExamCase =>
@@ -272,14 +74,6 @@ const changeUnderFault = (operation: Operation, fault: Fault, id: string = fault
 const assertSaysItsOwn = (repeated: unknown, after: State, before: State): void => {
   const took = after.value !== before.value && after.versions !== undefined && after.versions !== before.versions
   if (took && typeof repeated === 'object' && repeated !== null && 'outcome' in repeated) assert.equal(repeated.outcome, 'same_operation')
-}
-
-/** Every single thing that can be seen is the old one or the new one: value, number of versions, each label, description. */
-const assertBetween = (after: State, before: State, end: State): void => {
-  const parts = (state: State): Record<string, unknown> => ({ ...state.labels, ' value': state.value, ' versions': state.versions ?? 0, ' description': state.description })
-  const [is, was, willBe] = [parts(after), parts(before), parts(end)]
-  const strange = [...new Set([...Object.keys(is), ...Object.keys(was), ...Object.keys(willBe)])].filter((key) => is[key] !== was[key] && is[key] !== willBe[key])
-  assert.deepEqual(strange, [], 'something is neither what it was nor what it becomes')
 }
 
 /** A change that needs several calls and is cut in the middle: old or new, never in between, and the same call again finishes it. */
@@ -373,7 +167,7 @@ const brokenCheck = (fault: FaultKind): ExamCase =>
   })
 
 /** What each fault strikes: a refusal of changes alone still lets the provider look; a lost connection is lost for all. */
-const struck: Readonly<Record<Exclude<FaultKind, 'slow'>, Fault['on']>> = {
+const struck: Readonly<Record<Exclude<(typeof faultKinds)[number], 'slow'>, Fault['on']>> = {
   denied: 'change',
   throttled: undefined,
   unavailable_before: 'change',
@@ -385,7 +179,6 @@ const struck: Readonly<Record<Exclude<FaultKind, 'slow'>, Fault['on']>> = {
 }
 const kinds = Object.keys(struck) as (keyof typeof struck)[]
 const onOf = (kind: keyof typeof struck): Pick<Fault, 'on'> => (struck[kind] === undefined ? {} : { on: struck[kind] })
-const named = (...ids: readonly string[]): readonly Operation[] => changes.filter(({ id }) => ids.includes(id))
 
 /** Every operation under every fault. */
 export const faultCases: readonly ExamCase[] = [

@@ -1,13 +1,134 @@
 // Labels, description and expiry: exactly as written, merged, and kept over everything that changes the value.
 import assert from 'node:assert/strict'
-import type { SecretFacts } from '../../../shared/core/secret.ts'
-import { examCase, when, type ExamCase } from '../exam.ts'
+import type { SecretFacts, SecretName } from '../../../shared/core/secret.ts'
+import { examCase, when, type Exam, type ExamCase } from '../exam.ts'
 
 /** The labels asked about, as they are; a service may have others of its own. */
 const among = (facts: SecretFacts, ...keys: readonly string[]): Record<string, string | undefined> => Object.fromEntries(keys.map((key) => [key, facts.labels[key]]))
 
+/** LiteLLM's own example of `tags` and a `description`: capitals, spaces. */
+const litellm = { labels: { Environment: 'Prod', Owner: 'AI Platform team' }, description: 'LiteLLM virtual key of "payments", 100 % ours' }
+
+/** Description and tags as they were written at the beginning; a description may be missing only where it always was. */
+const keeps = (facts: SecretFacts, first: SecretFacts): void => {
+  assert.deepEqual(among(facts, 'Environment', 'Owner'), litellm.labels)
+  assert.equal(facts.description, first.description)
+}
+
+const described = async (exam: Exam<'write' | 'describe'>, name: SecretName): Promise<{ readonly from: string; readonly first: SecretFacts }> => {
+  const from = await exam.create(name, exam.value('first'), litellm)
+  const first = await exam.facts(name)
+  assert.ok([undefined, litellm.description].includes(first.description), 'the description is not the one written')
+  return { from, first }
+}
+
+const tags: readonly ExamCase[] = [
+  examCase({
+    id: 'tags.over-rotation',
+    title: 'keeps {Environment: Prod, Owner: "AI Platform team"} and the description over a rotation by claim and promotion',
+    can: ['write', 'describe', 'promote'],
+    where: [when.versions, when.labels],
+    run: async (exam) => {
+      const name = exam.name('tagged')
+      const { from, first } = await described(exam, name)
+      const { version } = await exam.provider.write(exam.claim(name, from, exam.value('second')), exam.call())
+      await exam.settle()
+      keeps(await exam.facts(name), first)
+
+      await exam.provider.promote(name, { to: version?.id ?? '', from }, exam.call())
+      await exam.settle()
+
+      keeps(await exam.facts(name), first)
+    },
+  }),
+  examCase({
+    id: 'tags.over-replacements',
+    title: 'keeps them over three replacements in a row, one of which adds a label of its own',
+    can: ['write', 'describe'],
+    where: [when.versions, when.labels],
+    run: async (exam) => {
+      const name = exam.name('tagged')
+      const { from, first } = await described(exam, name)
+
+      const second = await exam.replace(name, from, exam.value('second'))
+      const third = await exam.replace(name, second, exam.value('third'), { epoch: 3, operation: exam.operation('rotate', 3), labels: { 'latchkey-step': '3' } })
+      await exam.replace(name, third, exam.value('fourth'), { epoch: 4, operation: exam.operation('rotate', 4) })
+
+      keeps(await exam.facts(name), first)
+    },
+  }),
+  examCase({
+    id: 'tags.over-tombstone',
+    title: 'keeps them over a deletion that is a version of its own, and the next life on top of it',
+    can: ['write', 'describe'],
+    where: [when.versions, when.labels],
+    run: async (exam) => {
+      const name = exam.name('tagged')
+      const { from, first } = await described(exam, name)
+      const gone = await exam.replace(name, from, exam.value('tombstone'), { operation: exam.operation('delete', 2), labels: { 'latchkey-state': 'revoked' } })
+      keeps(await exam.facts(name), first)
+
+      await exam.replace(name, gone, exam.value('again'), { epoch: 3, operation: exam.operation('create', 3), labels: { 'latchkey-state': 'active' } })
+
+      keeps(await exam.facts(name), first)
+    },
+  }),
+  examCase({
+    id: 'tags.over-recovery',
+    title: 'keeps them when a deleted secret is recovered and written again',
+    can: ['write', 'describe', 'remove', 'recover'],
+    where: [when.versions, when.labels, when.softDelete],
+    run: async (exam) => {
+      const name = exam.name('tagged')
+      const { first } = await described(exam, name)
+      await exam.provider.remove(name, { expect: 'any', final: false }, exam.call())
+      await exam.settle()
+
+      await exam.provider.recover(name, exam.call())
+      await exam.settle()
+      await exam.put(name, exam.value('again'), { expect: 'any', epoch: 2, operation: exam.operation('create', 2) })
+
+      keeps(await exam.facts(name), first)
+    },
+  }),
+  examCase({
+    id: 'tags.over-recreation',
+    title: 'keeps them as they are written once more when a secret is made again that was deleted for good',
+    can: ['write', 'describe', 'remove'],
+    where: [when.versions, when.labels, when.hardDelete],
+    run: async (exam) => {
+      const name = exam.name('tagged')
+      const { first } = await described(exam, name)
+      await exam.provider.remove(name, { expect: 'any', final: true }, exam.call())
+      await exam.settle()
+
+      await exam.create(name, exam.value('again'), { ...litellm, epoch: 2, operation: exam.operation('create', 2) })
+
+      keeps(await exam.facts(name), first)
+    },
+  }),
+  examCase({
+    id: 'tags.over-annotation',
+    title: 'keeps them when other labels are annotated and taken off',
+    can: ['write', 'describe', 'annotate'],
+    where: [when.versions, when.labels],
+    run: async (exam) => {
+      const name = exam.name('tagged')
+      const { first } = await described(exam, name)
+
+      await exam.provider.annotate(name, { labels: { 'latchkey-op-1': 'x' } }, exam.call())
+      await exam.settle()
+      await exam.provider.annotate(name, { labels: { 'latchkey-op-1': null } }, exam.call())
+      await exam.settle()
+
+      keeps(await exam.facts(name), first)
+    },
+  }),
+]
+
 /** Labels, description, expiry. */
 export const labelCases: readonly ExamCase[] = [
+  ...tags,
   examCase({
     id: 'label.at-create',
     title: 'keeps the labels that a secret is made with',

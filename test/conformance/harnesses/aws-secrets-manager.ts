@@ -6,7 +6,7 @@ import { readSettings } from '../../../shared/core/settings.ts'
 import { awsSecretsManager } from '../../../shared/providers/aws-secrets-manager.ts'
 import { fakeKeys, startSecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
 import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 import { seedThrough } from '../striker.ts'
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
@@ -23,6 +23,7 @@ export const awsCapabilities = capabilities.filter((capability) => capability !=
 export const awsHarness: Harness = {
   mustHave: awsCapabilities,
   faults: faultKinds,
+  nonsense: nonsenseKinds,
   open: async (): Promise<ExamProvider> => {
     const runtime = testRuntime()
     const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })

@@ -6,7 +6,7 @@ import type { Call, Clock } from '../../../shared/core/runtime.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { memory } from '../../../shared/providers/memory.ts'
 import { testRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, type ExamProvider, type Harness } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, type ExamProvider, type Harness } from '../harness.ts'
 import { seedThrough, Striker } from '../striker.ts'
 
 const changing: ReadonlySet<string> = new Set<keyof SecretProvider>(['write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover'])
@@ -46,6 +46,7 @@ let spaces = 0
 export const memoryHarness = (given: { wrap?: Wrap; recoveryWindowSeconds?: number; mustHave?: readonly Capability[] } = {}): Harness => ({
   mustHave: given.mustHave ?? capabilities.filter((capability) => capability !== 'close'),
   faults: faultKinds,
+  nonsense: nonsenseKinds,
   open: async (): Promise<ExamProvider> => {
     const runtime = testRuntime()
     const gate = new Striker()
@@ -61,6 +62,7 @@ export const memoryHarness = (given: { wrap?: Wrap; recoveryWindowSeconds?: numb
       fault: (fault) => gate.fault(fault),
       heal: () => gate.heal(),
       calls: () => gate.calls,
+      expire: () => runtime.clock.advance(86_400_000),
       reopen: instance,
       close: async () => {},
     }

@@ -4,7 +4,7 @@ import type { Capability, SecretProvider } from '../../../shared/core/provider.t
 import type { Clock, Runtime } from '../../../shared/core/runtime.ts'
 import type { Hook } from '../../shapes/service.ts'
 import { testRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness } from '../harness.ts'
 import { seedThrough, Striker } from '../striker.ts'
 
 interface Service<S> {
@@ -20,6 +20,7 @@ export const shapeHarness = <S extends Service<S>>(
 ): Harness => ({
   mustHave,
   faults: faultKinds,
+  nonsense: nonsenseKinds,
   deviations,
   open: async (): Promise<ExamProvider> => {
     const runtime = testRuntime()
