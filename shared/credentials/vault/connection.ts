@@ -103,7 +103,7 @@ const judge = (response: HttpResponse, { method }: VaultRequest, what: ServiceCa
     const failure = serviceFailure(code, what, { ...details, ...(code === 'provider_throttled' && { retryAfter: retryAfterOf(response) ?? 1 }) })
     return message === undefined ? failure : failure.with({}, message)
   }
-  if ((status === 200 || status === 204) && body !== undefined) return { kind: 'done', data: isMap(body.data) ? body.data : {} }
+  if ((status === 200 || status === 204) && body !== undefined && body.errors === undefined) return { kind: 'done', data: isMap(body.data) ? body.data : {} }
   if (status === 404 && isMap(body?.data) && isMap(body.data['metadata'])) return { kind: 'gone', data: body.data }
   if (status === 404 && ((says === '' && body?.data === undefined) || (method === 'PATCH' && response.body.byteLength === 0))) return { kind: 'absent', data: {} }
   if (status === 404 && body !== undefined) throw fail('misconfigured', 'Vault knows no KV version 2 engine at vault_mount_name, or no such namespace: it has nothing to ask for this path. Check vault_mount_name, vault_secret_namespace and that the engine is KV version 2.')

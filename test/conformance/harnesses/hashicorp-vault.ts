@@ -1,11 +1,12 @@
-// HashiCorp Vault under examination: the provider over our own client, against the fake, and against any server of that protocol that somebody names.
+// HashiCorp Vault under examination: the provider over our own client, against the fake under an AppRole whose tokens expire, and against any server of that
+// protocol that somebody names, under a token.
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import { hashicorpVault } from '../../../shared/providers/hashicorp-vault.ts'
 import { startVaultFake } from '../../fakes/vault/vault.ts'
 import { callOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 
 /** Opens the provider as a configuration would. */
 export const openVault = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
@@ -31,12 +32,14 @@ const seedIn = async (runtime: TestRuntime, { url, settings }: Target, name: Sec
 export const vaultHarness: Harness = {
   mustHave: vaultCapabilities,
   faults: faultKinds,
+  nonsense: nonsenseKinds,
   open: async (): Promise<ExamProvider> => {
     const runtime = testRuntime({ hurries: true })
     const fake = await startVaultFake({ now: () => runtime.clock.now() })
+    fake.state.role({ login: 'approle', mount: 'approle', name: 'exam', roleId: 'exam', secretIds: new Map([['the exam', 0]]), policies: ['root'], ttlSeconds: 1_200, maxTtlSeconds: 2_400 })
     const opened: SecretProvider[] = []
     const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-      const provider = await openVault(runtime, { vault_addr: fake.url, vault_token: fake.rootToken, ...more })
+      const provider = await openVault(runtime, { vault_addr: fake.url, approle_role_id: 'exam', approle_secret_id: 'the exam', ...more })
       opened.push(provider)
       return provider
     }
@@ -50,9 +53,10 @@ export const vaultHarness: Harness = {
       seed: (name, value) => seedIn(runtime, { url: fake.url, settings: { vault_token: fake.rootToken } }, name, value),
       fault: (fault) => fake.fault(fault),
       heal: () => fake.heal(),
+      expire: () => runtime.clock.advance(7 * 86_400_000),
       calls: () => fake.requests.length,
       reopen: () => instance(),
-      misconfigured: () => instance({ vault_token: 'a token that nobody gave' }),
+      misconfigured: () => instance({ approle_secret_id: 'a secret id that nobody gave' }),
       close: async () => {
         for (const provider of opened) await provider.close?.()
         await fake.close()

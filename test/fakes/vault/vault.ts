@@ -75,6 +75,11 @@ export class VaultState implements WireService {
     return !['GET', 'LIST', 'HEAD'].includes(request.method) && !reading
   }
 
+  /** Faults are the engine's: the logins of whoever is examined go on. */
+  spared(request: WireRequest): boolean {
+    return /^\/v1\/auth\/.*(?:login|renew-self)$/.test(request.path)
+  }
+
   refuse(kind: 'denied' | 'throttled' | 'unavailable' | 'expired_credential', echo: string): WireAnswer {
     if (kind === 'throttled') return refusal(429, `request path "${echo}": rate limit quota exceeded`)
     if (kind === 'unavailable') return refusal(500, `internal error ${echo}`)
