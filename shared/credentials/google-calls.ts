@@ -5,7 +5,7 @@ import type { CallOptions, GoogleAuth } from 'google-gax'
 import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
 import { serviceFailure, type ServiceCall } from '../core/failure.ts'
 import { jsonOf, retryAfterOf, type HttpRequest, type HttpResponse } from '../core/http-client.ts'
-import type { Call, ProviderIo } from '../core/runtime.ts'
+import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { GoogleIdentity } from './google.ts'
 import { withToken } from './token.ts'
 
@@ -81,11 +81,13 @@ export const googleApi = async (service: GoogleService, identity: GoogleIdentity
     const quota = reasons.some((reason) => reason.endsWith('QUOTA_EXCEEDED'))
     const code = quota && name !== 'PERMISSION_DENIED' ? 'provider_quota' : name === 'FAILED_PRECONDITION' ? (action.precondition ?? 'conflict') : (codes[name] ?? 'provider_unavailable')
     const retryAfter = code === 'provider_throttled' ? retryAfterOf(answer) : undefined
-    return serviceFailure(code, { title, ...action, needs: `${action.action} (Latchkey is ${identity.who}, by ${identity.setting})` }, { vendor, ...(retryAfter !== undefined && { retryAfter: Math.max(1, retryAfter) }) })
+    const denied = code === 'provider_denied' && { detail: `${action.action} on ${action.native ?? '*'}, as ${identity.who} of ${identity.setting}` }
+    return serviceFailure(code, { title, ...action, needs: action.action }, { vendor, ...denied, ...(retryAfter !== undefined && { retryAfter: Math.max(1, retryAfter) }) })
   }
 
-  const succeed = (action: GoogleAction, request: HttpRequest, call: Call): Promise<HttpResponse> =>
-    withToken(
+  const succeed = async (action: GoogleAction, request: HttpRequest, call: Call): Promise<HttpResponse> => {
+    checkCall(call, io.clock)
+    return withToken(
       identity.tokens,
       call,
       async ({ value }) => {
@@ -95,7 +97,11 @@ export const googleApi = async (service: GoogleService, identity: GoogleIdentity
         return answer
       },
       (error) => error instanceof LatchkeyError && error.details.vendor?.name === 'UNAUTHENTICATED',
-    )
+    ).catch((error: unknown) => {
+      call.signal.throwIfAborted()
+      throw error
+    })
+  }
 
   const exchange = async (action: GoogleAction, request: HttpRequest, call: Call): Promise<{ readonly json: Json; readonly body: Uint8Array }> => {
     const answer = await succeed(action, request, call)

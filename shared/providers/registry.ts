@@ -25,6 +25,8 @@ export const registry: Registry = {
   embedded: () => import('./embedded.ts').then((file) => file.embedded),
   aws_secret_manager: () => import('./aws-secrets-manager.ts').then((file) => file.awsSecretsManager),
   aws_kms: () => import('./aws-kms.ts').then((file) => file.awsKms),
+  azure_key_vault: () => import('./azure-key-vault.ts').then((file) => file.azureKeyVault),
+  google_secret_manager: () => import('./google-secret-manager.ts').then((file) => file.googleSecretManager),
   google_kms: () => import('./google-kms.ts').then((file) => file.googleKms),
   hashicorp_vault: () => import('./hashicorp-vault.ts').then((file) => file.hashicorpVault),
   cyberark: () => import('./cyberark.ts').then((file) => file.cyberark),
@@ -32,7 +34,7 @@ export const registry: Registry = {
 }
 
 /** Systems of the design whose provider is still to come. */
-export const notBuiltSystems = ['azure_key_vault', 'google_secret_manager', 'custom'] as const
+export const notBuiltSystems = ['custom'] as const
 
 /** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {

@@ -1,10 +1,13 @@
 // The exam, one line a provider.
 import { awsKmsHarness } from './harnesses/aws-kms.ts'
 import { awsHarness } from './harnesses/aws-secrets-manager.ts'
+import { azureHarness } from './harnesses/azure-key-vault.ts'
 import { cyberarkHarness } from './harnesses/cyberark.ts'
 import { embeddedHarness } from './harnesses/embedded.ts'
 import { environmentHarness } from './harnesses/environment.ts'
 import { vaultHarness } from './harnesses/hashicorp-vault.ts'
+import { googleKmsHarness } from './harnesses/google-kms.ts'
+import { googleSecretManagerHarness } from './harnesses/google-secret-manager.ts'
 import { infisicalHarness } from './harnesses/infisical.ts'
 import { memoryHarness } from './harnesses/memory.ts'
 import { providerConformance } from './provider-conformance.ts'
@@ -15,7 +18,10 @@ providerConformance('embedded', embeddedHarness)
 providerConformance('environment', environmentHarness)
 providerConformance('aws_secret_manager', awsHarness)
 providerConformance('aws_kms', awsKmsHarness)
+providerConformance('azure_key_vault', azureHarness)
 providerConformance('hashicorp_vault', vaultHarness)
 providerConformance('cyberark', cyberarkHarness())
 providerConformance('cyberark, without the right to delete', cyberarkHarness({ deletes: false }))
+providerConformance('google_secret_manager', googleSecretManagerHarness)
+providerConformance('google_kms', googleKmsHarness)
 providerConformance('infisical', infisicalHarness)

@@ -73,7 +73,7 @@ export const googleLogin = (credential: GoogleCredential, of: { readonly who: st
     const vendor = { vendor: { status: answer.status } }
     if (answer.status === 429) throw serviceFailure('provider_throttled', { title, action: 'the login' }, vendor)
     if (answer.status >= 500) throw serviceFailure('provider_unavailable', { title, action: 'the login' }, vendor)
-    if (answer.status !== 200) throw new LatchkeyError('provider_denied', `${title} refused the login of ${of.who}. Check ${of.setting}, and that this identity still exists and may be used.`, vendor)
+    if (answer.status !== 200) throw new LatchkeyError('provider_denied', `${title} refused Latchkey's login. Check ${of.setting}, and that this identity still exists and may be used.`, { ...vendor, detail: `login of ${of.who}` })
     return answer
   }
 
