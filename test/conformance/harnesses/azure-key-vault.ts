@@ -1,0 +1,169 @@
+// Azure Key Vault under examination: the provider over Microsoft's own client and sign-in, against the fakes that speak the wire protocols of both.
+// Time moves only while nothing is on the wire: waiting for a deletion to be through, or for the vault's second to pass, costs nobody a second, and no limit comes early.
+import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import { slugHashCodec } from '../../../shared/core/names.ts'
+import { nodeHttp } from '../../../shared/core/http-client.ts'
+import { readSettings } from '../../../shared/core/settings.ts'
+import type { ProviderIo } from '../../../shared/core/runtime.ts'
+import type { SecretName } from '../../../shared/core/secret.ts'
+import { azureKeyVault } from '../../../shared/providers/azure-key-vault.ts'
+import { KeyVault, type VaultOptions } from '../../fakes/azure/key-vault.ts'
+import { startFake, type RunningFake } from '../../fakes/wire.ts'
+import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+
+/** The application that every fake directory knows. */
+export const fakeApplication = { tenantId: '11111111-2222-4333-8444-555555555555', clientId: '99999999-aaaa-4bbb-8ccc-dddddddddddd', secret: 'a-client-secret-of-the-fake' } as const
+
+/** Its settings, as a configuration has them. */
+export const applicationSettings = { azure_tenant_id: fakeApplication.tenantId, azure_client_id: fakeApplication.clientId, azure_client_secret: fakeApplication.secret }
+
+/** A vault with that application and a managed identity. */
+export const fakeVault = (options: VaultOptions): KeyVault =>
+  new KeyVault({ applications: [{ clientId: fakeApplication.clientId, secrets: [fakeApplication.secret], expiredSecrets: ['an-expired-secret'] }], identities: [{ clientId: 'system', system: true }, { clientId: 'user-1', resourceId: '/subscriptions/s/user-1' }], tenantId: fakeApplication.tenantId, ...options })
+
+/** Opens the provider as a configuration would. @throws misconfigured; an Error for settings that their table refuses */
+export const openAzure = (io: ProviderIo, given: Record<string, unknown>): Promise<SecretProvider> => {
+  const read = readSettings(azureKeyVault.settings, given, { path: 'azure', env: io.env })
+  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
+  return azureKeyVault.open(read.settings, io, { kind: 'operator' })
+}
+
+/** What the provider can do, of all that a provider may. Key Vault has no batch read. */
+export const azureCapabilities = capabilities.filter((capability) => capability !== 'readMany')
+
+/** How an operator puts a secret in: a created one under its encoded name, with the tag that says whose it is. */
+export const seedVault = (vault: KeyVault, name: SecretName, value: string | Uint8Array): void =>
+  void vault.seed(slugHashCodec.encode(name), Buffer.from(value).toString('utf8'), name.place === 'created' ? { 'latchkey-name': name.text } : undefined)
+
+/** Ports on which the provider's pauses are over as soon as nothing is on the wire, in order of time; the way out has a clock of its own, that hurries. */
+const unhurried = (runtime: TestRuntime): ProviderIo => {
+  const { clock } = runtime
+  const due: { readonly at: number; readonly wake: () => void }[] = []
+  let sending = 0
+  let quiet = 0
+  const watch = (): void => {
+    if (due.length === 0) return
+    quiet = sending === 0 ? quiet + 1 : 0
+    if (quiet > 3) {
+      quiet = 0
+      const [first] = due.toSorted((a, b) => a.at - b.at)
+      clock.set(Math.max(clock.now(), first?.at ?? 0))
+      for (const { wake } of due.splice(0).filter((each) => each.at > clock.now() ? (due.push(each), false) : true)) wake()
+    }
+    if (due.length > 0) setImmediate(watch)
+  }
+  return {
+    ...runtime,
+    clock: {
+      now: () => clock.now(),
+      until: (at, signal) => clock.until(at, signal),
+      sleep: (ms, signal) =>
+        new Promise((resolve, reject) => {
+          if (signal?.aborted === true) return reject(signal.reason as Error)
+          signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+          if (due.push({ at: clock.now() + ms, wake: resolve }) === 1) setImmediate(watch)
+        }),
+    },
+    http: {
+      connect: async (peer) => {
+        const client = await runtime.http.connect(peer)
+        return {
+          ...client,
+          send: (request, call) => {
+            sending += 1
+            return client.send(request, call).finally(() => void (sending -= 1))
+          },
+        }
+      },
+    },
+  }
+}
+
+/** A vault that runs, and the ports of whoever opens it. */
+export interface RunningVault {
+  readonly vault: KeyVault
+  readonly fake: RunningFake
+  readonly runtime: TestRuntime
+  readonly io: ProviderIo
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** Starts a vault with its directory on one port. */
+export const startVault = async (options: Partial<VaultOptions> = {}, given: Parameters<typeof testRuntime>[0] = {}): Promise<RunningVault> => {
+  const runtime = testRuntime({ hurries: true, ...given })
+  const vault = fakeVault({ now: () => runtime.clock.now(), ...options })
+  const fake = await startFake(vault)
+  return { vault, fake, runtime, io: unhurried(runtime), settings: { azure_key_vault_uri: fake.url, azure_authority_host: fake.url, ...applicationSettings } }
+}
+
+/** The provider on the fake, a fresh vault each time. */
+export const azureHarness: Harness = {
+  mustHave: azureCapabilities,
+  faults: faultKinds,
+  nonsense: nonsenseKinds,
+  open: async (): Promise<ExamProvider> => {
+    const { vault, fake, runtime, io, settings } = await startVault()
+    const opened: SecretProvider[] = []
+    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
+      const provider = await openAzure(io, { ...settings, ...more })
+      opened.push(provider)
+      return provider
+    }
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: async (ms) => {
+        await fake.held()
+        await passOn(runtime.clock)(ms)
+      },
+      seed: async (name, value) => seedVault(vault, name, value),
+      fault: (fault) => fake.fault(fault),
+      heal: () => fake.heal(),
+      expire: () => runtime.clock.advance(3_600_000),
+      calls: () => fake.requests.length,
+      reopen: () => instance(),
+      misconfigured: () => instance({ azure_client_secret: 'a secret that belongs to nobody' }),
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+        await fake.close()
+      },
+    }
+  },
+}
+
+/** The provider on any server that speaks Key Vault's protocol; the settings hold the credential. Time there is real. */
+export const azureTargetHarness = ({ url, settings }: Target, deviations: readonly Deviation[] = []): Harness => ({
+  mustHave: azureCapabilities,
+  faults: [],
+  faultsReason: 'a target cannot be broken on purpose',
+  fresh: false,
+  deviations,
+  open: async () => {
+    const real = { now: () => Date.now(), sleep: (ms: number, signal?: AbortSignal) => pause(ms, signal), until: (at: number, signal?: AbortSignal) => pause(at - Date.now(), signal) }
+    const runtime = testRuntime()
+    const io = { ...runtime, clock: real, http: nodeHttp(real, runtime.random) }
+    const opened: SecretProvider[] = []
+    const instance = async (): Promise<SecretProvider> => {
+      const provider = await openAzure(io, { azure_key_vault_uri: url, ...settings })
+      opened.push(provider)
+      return provider
+    }
+    return {
+      provider: await instance(),
+      clock: real,
+      pass: (ms) => pause(ms),
+      reopen: instance,
+      close: async () => {
+        for (const provider of opened) await provider.close?.()
+      },
+    }
+  },
+})
+
+const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason as Error)
+    const timer = setTimeout(resolve, Math.max(0, ms))
+    signal?.addEventListener('abort', () => (clearTimeout(timer), reject(signal.reason as Error)), { once: true })
+  })
