@@ -4,11 +4,17 @@ import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { HttpPort } from '../../shared/core/http-client.ts'
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
 import { readSettings } from '../../shared/core/settings.ts'
+import { googleSecretManager } from '../../shared/providers/google-secret-manager.ts'
 import { hashicorpVault } from '../../shared/providers/hashicorp-vault.ts'
+import { knownAccount } from '../fakes/google-bearer.ts'
+import { fakeProject, GoogleSecretFake } from '../fakes/google/secret-manager.ts'
 import { VaultState } from '../fakes/vault/vault.ts'
 import { wireless } from '../fakes/wire.ts'
+import { fakeVault, openAzureWireless } from '../conformance/harnesses/azure-key-vault.ts'
 import { openConjurWireless } from '../conformance/harnesses/cyberark.ts'
+import { openInfisicalWireless } from '../conformance/harnesses/infisical.ts'
 import { ConjurService } from '../fakes/conjur/server.ts'
+import { infisicalService } from '../fakes/infisical/service.ts'
 import { CompareAndSetService, openCompareAndSet } from '../shapes/compare-and-set.ts'
 import { EtagService, openEtag } from '../shapes/etag.ts'
 import { openPlain, PlainService } from '../shapes/plain.ts'
@@ -41,6 +47,13 @@ const makeVault = (clock: Clock): { through(hook: Hook): VaultLine } => {
 const openVault = ({ http, token }: VaultLine, runtime: Runtime): Promise<SecretProvider> =>
   hashicorpVault.open(readSettings(hashicorpVault.settings, { vault_token: token }, { path: 'vault' }).settings, { ...runtime, http }, { kind: 'operator' })
 
+/** Google's client is loaded before it is needed, because the simulator counts the turns that a process takes. */
+const openGoogle = async ({ service, hook }: { readonly service: GoogleSecretFake; readonly hook: Hook }, runtime: Runtime): Promise<SecretProvider> => {
+  await Promise.all([import('@google-cloud/secret-manager'), import('google-gax/fallback')])
+  const { settings } = readSettings(googleSecretManager.settings, { google_project_id: fakeProject, google_service_account: knownAccount().file }, { path: 'google' })
+  return googleSecretManager.open(settings, { ...runtime, http: wireless(service, hook) }, { kind: 'operator' })
+}
+
 export const shapes: readonly Shape[] = [
   shape('staged', 'atomic', (clock) => new StagedService(clock), openStaged),
   shape('compare_and_set', 'atomic', (clock) => new CompareAndSetService(clock), openCompareAndSet),
@@ -48,7 +61,10 @@ export const shapes: readonly Shape[] = [
   shape('upsert', 'detected', (clock) => new UpsertService(clock), openUpsert),
   shape('plain', 'detected', (clock) => new PlainService(clock), openPlain),
   shape('vault', 'atomic', makeVault, openVault),
+  shape('google', 'cooperating', (clock) => inProcess(new GoogleSecretFake({ now: () => clock.now() })), openGoogle),
+  shape('azure', 'detected', (clock) => inProcess(fakeVault({ now: () => clock.now(), quota: { sets: 1_000_000, others: 1_000_000 } })), openAzureWireless),
   shape('conjur', 'detected', (clock) => inProcess(new ConjurService({ now: () => clock.now() })), openConjurWireless),
+  shape('infisical', 'detected', (clock) => inProcess(infisicalService({ now: () => clock.now() })), openInfisicalWireless),
 ]
 
 const bounded: ReadonlySet<string> = new Set(['tag', 'untag', 'updateDescription', 'patchMetadata', 'patchTags', 'restoreSecret', 'recoverDeleted'])

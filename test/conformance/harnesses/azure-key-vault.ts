@@ -4,12 +4,13 @@ import { capabilities, type SecretProvider } from '../../../shared/core/provider
 import { slugHashCodec } from '../../../shared/core/names.ts'
 import { nodeHttp } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
-import type { ProviderIo } from '../../../shared/core/runtime.ts'
+import type { ProviderIo, Runtime } from '../../../shared/core/runtime.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { azureKeyVault } from '../../../shared/providers/azure-key-vault.ts'
 import { KeyVault, type VaultOptions } from '../../fakes/azure/key-vault.ts'
-import { startFake, type RunningFake } from '../../fakes/wire.ts'
-import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { startFake, wireless, type RunningFake, type WireService } from '../../fakes/wire.ts'
+import type { Hook } from '../../shapes/service.ts'
+import { testRuntime, type ManualClock, type TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 
 /** The application that every fake directory knows. */
@@ -130,6 +131,30 @@ export const azureHarness: Harness = {
       },
     }
   },
+}
+
+/**
+ * The provider over the same fake without a socket, for the simulator: one request is one step behind the hook, and so is every pause, because time there moves
+ * only between steps. Signing in is no step.
+ */
+export const openAzureWireless = ({ service, hook }: { readonly service: KeyVault; readonly hook: Hook }, runtime: Runtime): Promise<SecretProvider> => {
+  const clock = runtime.clock as ManualClock
+  const local = 'http://127.0.0.1:1'
+  const steps: Hook = (step, act) => (step.call === 'signIn' ? Promise.resolve().then(act) : hook(step, act))
+  const at: WireService = { handle: (request) => service.handle({ ...request, headers: { ...request.headers, host: new URL(local).host } }), changes: (request) => service.changes(request), step: (request) => service.step(request), refuse: (refusal, echo) => service.refuse(refusal, echo) }
+  const io: ProviderIo = {
+    ...runtime,
+    http: wireless(at, steps),
+    clock: {
+      now: () => clock.now(),
+      until: (at, signal) => clock.until(at, signal),
+      sleep: (ms) => {
+        const until = clock.now() + ms
+        return hook({ call: 'wait', name: '', changes: false }, () => clock.set(Math.max(clock.now(), until)))
+      },
+    },
+  }
+  return openAzure(io, { azure_key_vault_uri: local, azure_authority_host: local, ...applicationSettings })
 }
 
 /** The provider on any server that speaks Key Vault's protocol; the settings hold the credential. Time there is real. */

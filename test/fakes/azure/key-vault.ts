@@ -87,7 +87,9 @@ export class KeyVault implements WireService {
     return this.directory.owns(request)
   }
 
-  step({ method, path }: WireRequest): { call: string; name: string } {
+  step(request: WireRequest): { call: string; name: string } {
+    const { method, path } = request
+    if (this.directory.owns(request)) return { call: 'signIn', name: path }
     const [, kind, name = '', third = ''] = path.split('/')
     const deleted = kind === 'deletedsecrets'
     const call = { GET: deleted ? 'getDeleted' : third === 'versions' ? 'listVersions' : name === '' ? 'listSecrets' : 'getSecret', PUT: 'setSecret', PATCH: 'patchTags', DELETE: deleted ? 'purge' : 'deleteSecret', POST: 'recoverDeleted' }[method]
