@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { runCase } from './exam.ts'
 import { memoryHarness } from './harnesses/memory.ts'
 import { caseNamed, count, emptyResult, examCases, examReasons, examTable, planExam, runDeviation, subjectOf, subjects } from './exam-cases.ts'
+import { wrongGrown } from './wrong-growing.ts'
 import { wrongReaders } from './wrong-reading.ts'
 import { wrongWriters } from './wrong-writing.ts'
 
-const wrongProviders = [...wrongReaders, ...wrongWriters]
+const wrongProviders = [...wrongReaders, ...wrongWriters, ...wrongGrown]
 const verdict = (id: string, harness = memoryHarness()): Promise<string> =>
   runCase(caseNamed(id), harness).then(
     () => 'passes',
@@ -23,17 +24,17 @@ describe('a wrong provider that', () => {
 })
 
 describe('the exam', () => {
-  it('is examined by at least 25 wrong providers, each wrong in its own way', ({ task }) => {
+  it('is examined by at least 45 wrong providers, each wrong in its own way', ({ task }) => {
     task.meta.report = `exam  ${wrongProviders.length} wrong providers, each caught by the case that exists for it (${new Set(wrongProviders.map(({ case: id }) => id)).size} cases)`
 
-    expect(wrongProviders.length).toBeGreaterThanOrEqual(25)
+    expect(wrongProviders.length).toBeGreaterThanOrEqual(45)
     expect(new Set(wrongProviders.map(({ wrong }) => wrong)).size).toBe(wrongProviders.length)
   })
 
-  it('has at least 70 cases, no two with one id, each with a title', () => {
+  it('has at least 120 cases, no two with one id, each with a title', () => {
     const ids = examCases.map(({ id }) => id)
 
-    expect(ids.length).toBeGreaterThanOrEqual(70)
+    expect(ids.length).toBeGreaterThanOrEqual(120)
     expect(new Set(ids).size).toBe(ids.length)
     expect(examCases.filter(({ id, title }) => !/^[a-z]+(\.[a-z0-9_-]+)+$/.test(id) || title === '')).toEqual([])
   })

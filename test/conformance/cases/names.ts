@@ -29,7 +29,7 @@ const longest = (label: string): string => {
 
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.@='
 
-/** Names drawn from the whole grammar, the same ones on every machine: one to six segments of one to 64 characters, edges and doubled signs included. */
+/** Names drawn from the whole grammar, the same ones on every machine: one to six segments of one to 64 characters, edges and doubled signs included, and beside each the one that differs in the case of its last letter. */
 const drawn = (label: string, count: number): readonly string[] => {
   let state = 2_463_534_242
   const draw = (below: number): number => {
@@ -42,12 +42,14 @@ const drawn = (label: string, count: number): readonly string[] => {
     const text = Array.from({ length: 1 + draw(most) }, () => letters[draw(letters.length)]).join('')
     return text.replaceAll(/^[._]+|\.+$|\.{2,}/g, (edge) => '='.repeat(edge.length))
   }
-  return Array.from({ length: count }, (_, index) => {
+  const near = (text: string): string => text.replace(/[A-Za-z](?=[^A-Za-z]*$)/, (letter) => (letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()))
+  return Array.from({ length: count / 2 }, (_, index) => {
     const room = maxNameBytes - `litellm/${label}-${index}`.length
     const segments = Array.from({ length: 1 + draw(6) }, () => segment(draw(4) === 0 ? maxSegmentBytes : 9))
     while (segments.join('/').length + 1 > room) segments.pop()
-    return [`litellm/${label}-${index}`, ...segments].join('/')
-  })
+    const text = [`litellm/${label}-${index}`, ...segments].join('/')
+    return near(text) === text ? [text] : [text, near(text)]
+  }).flat()
 }
 
 /** Round trips and confinement of names. */
