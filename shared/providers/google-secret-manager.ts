@@ -54,7 +54,7 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
       name,
       nativeName: secret.id,
       labels,
-      versions: entries.filter(({ stage }) => stage !== 'gone').map(versionOf),
+      versions: entries.map(versionOf),
       etag: secret.etag,
       ...(current !== undefined && { current: versionOf(current) }),
       ...(description !== undefined && { description }),
