@@ -55,7 +55,7 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
   }
 
   const recordOf = async (name: SecretName, held: Held, entry: Entry | undefined, call: Call): Promise<SecretRecord> => {
-    if (entry === undefined || entry.stage === 'gone' || entry.stage === 'past') throw failed('not_found', name)
+    if (entry === undefined || entry.stage === 'gone') throw failed('not_found', name)
     return { name, value: await valueAt(name, held, entry, call), version: versionOf(entry) }
   }
 
@@ -219,7 +219,7 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
       settleMs: 0,
       versions: 'opaque',
       value: { maxBytes: maxValueBytes, empty: true, bytes: 'trimmed_text' },
-      write: { guarantee: 'detected', softDelete: false, labels: { travel: 'always', ...labelLimits, filter: true } },
+      write: { guarantee: 'detected', softDelete: false, labels: { travel: 'always', ...labelLimits, filter: false } },
     },
   }
 }

@@ -12,7 +12,7 @@ export interface Entry {
   /** Epoch milliseconds. */
   readonly at: number
   readonly stage: 'current' | 'previous' | 'pending' | 'past' | 'gone'
-  /** The value as base64, while a stage is on it. */
+  /** The value as base64. */
   readonly value?: string
   /** In place of a value: the number under which the service itself has it, where it was there before the record. */
   readonly native?: number
@@ -48,7 +48,7 @@ export interface Numbered {
   readonly link: Link
 }
 
-const keptEntries = 12
+const keptEntries = 16
 
 /** A link as the companion holds it: no space at its ends, and no `$` that the service could take for a reference. */
 export const linkText = (link: Link): SecretValue => SecretValue.of(JSON.stringify(link).replaceAll('$', '\\u0024'))
@@ -115,14 +115,27 @@ export const versionOf = ({ id, operation, before, at, stage }: Entry): Version 
 
 const bare = ({ value: _value, native: _native, ...entry }: Entry, stage: 'past' | 'gone'): Entry => ({ ...entry, stage })
 
+/** Base64 of values that no stage is on, all together; the record stays a request of a size that any server takes. */
+const pastRoom = 65_536
+
+/** The newest entries, and the values of former ones as far as there is room: a token may still be in its grace. */
+const kept = (entries: readonly Entry[]): readonly Entry[] => {
+  let room = pastRoom
+  return entries.slice(-keptEntries).toReversed().map((entry) => {
+    if (entry.stage !== 'past') return entry
+    room -= entry.value?.length ?? 0
+    return room < 0 ? bare(entry, 'past') : entry
+  }).toReversed()
+}
+
 /** A version of its own takes the place of the current one. */
 export const moved = (state: State, entry: Entry): State => {
-  const entries = state.entries.filter(({ id }) => id !== entry.id).map((old) => (old.stage === 'current' ? { ...old, stage: 'previous' as const } : old.stage === 'previous' ? bare(old, 'past') : old))
-  return { ...state, entries: [...entries, { ...entry, stage: 'current' as const }].slice(-keptEntries) }
+  const entries = state.entries.filter(({ id }) => id !== entry.id).map((old): Entry => (old.stage === 'current' ? { ...old, stage: 'previous' } : old.stage === 'previous' ? { ...old, stage: 'past' } : old))
+  return { ...state, entries: kept([...entries, { ...entry, stage: 'current' }]) }
 }
 
 /** A claim beside what is current. */
-export const claimed = (state: State, entry: Entry): State => ({ ...state, entries: [...state.entries.filter(({ id }) => id !== entry.id), entry].slice(-keptEntries) })
+export const claimed = (state: State, entry: Entry): State => ({ ...state, entries: kept([...state.entries.filter(({ id }) => id !== entry.id), entry]) })
 
 /** A version that no stage leads to any more. */
 export const discarded = (state: State, version: string): State => ({ ...state, entries: state.entries.map((entry) => (entry.id === version ? bare(entry, 'gone') : entry)) })
