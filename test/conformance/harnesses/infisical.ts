@@ -2,7 +2,10 @@
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import { infisical } from '../../../shared/providers/infisical.ts'
-import { fakeIdentity, fakeProject, startInfisicalFake } from '../../fakes/infisical/service.ts'
+import type { Runtime } from '../../../shared/core/runtime.ts'
+import { fakeIdentity, fakeProject, startInfisicalFake, type InfisicalService } from '../../fakes/infisical/service.ts'
+import { wireless } from '../../fakes/wire.ts'
+import type { Hook } from '../../shapes/service.ts'
 import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 
@@ -124,3 +127,9 @@ export const infisicalTargetHarness = (target: Target, deviations: readonly Devi
     }
   },
 })
+
+/** The provider on the fake without a socket, as the simulator drives it: one request is one step behind the hook, under a token that does not end. */
+export const openInfisicalWireless = ({ service, hook }: { readonly service: InfisicalService; readonly hook: Hook }, runtime: Runtime): Promise<SecretProvider> => {
+  const { settings } = readSettings(infisical.settings, { infisical_token: service.identities.issue(fakeIdentity.id), infisical_project_id: fakeProject.id }, { path: 'infisical' })
+  return infisical.open(settings, { ...runtime, http: wireless(service, hook) }, { kind: 'operator' })
+}
