@@ -102,6 +102,3 @@ export const awsIdentity = async (settings: AwsIdentitySettings & AwsClientSetti
     check: async (call) => (keys.sessionToken === undefined ? [] : (await import('./aws/chain.ts')).checkKeys(settings, keys, io, call)),
   }
 }
-
-/** The credentials alone. */
-export const awsCredentials = async (settings: AwsIdentitySettings & AwsClientSettings, io: ProviderIo): Promise<AwsIdentity['credentials']> => (await awsIdentity(settings, io)).credentials

@@ -102,21 +102,6 @@ describe('the requests of a login', () => {
 
     expect(keys.accessKeyId).toBe('ASIAFAKESESSION00001')
   })
-
-  it('begin with a profile of the shared files', async () => {
-    const { mkdtemp, rm, writeFile } = await import('node:fs/promises')
-    const folder = await mkdtemp('/tmp/latchkey-profile-')
-    const text = `[work]\naws_access_key_id = ${user.accessKeyId}\naws_secret_access_key = ${user.secretAccessKey}\n`
-    await writeFile(`${folder}/credentials`, text)
-    world.files[`${folder}/credentials`] = text
-    const env = { AWS_SHARED_CREDENTIALS_FILE: `${folder}/credentials`, AWS_CONFIG_FILE: `${folder}/config` }
-
-    const keys = [await keysOf(await world.open({ aws_profile_name: 'work' }, env)), await keysOf(await world.open({ aws_profile_name: 'work', aws_role_name: target, aws_external_id: externalId }, env))]
-    await rm(folder, { recursive: true })
-
-    expect(keys.map(({ accessKeyId }) => accessKeyId)).toEqual([user.accessKeyId, 'ASIAFAKESESSION00001'])
-    expect(world.sts.forms.map(({ signedBy }) => signedBy)).toEqual([user.accessKeyId])
-  })
 })
 
 describe('a login from the default chain of the SDK', () => {
@@ -201,6 +186,17 @@ describe('the keys of a login', () => {
 
     expect(new Set(keys.map(({ accessKeyId }) => accessKeyId)).size).toBe(1)
     expect(actions()).toEqual(['AssumeRoleWithWebIdentity', 'AssumeRole'])
+  })
+
+  it('are kept for a bounded number of identities, and then those of the one not opened for longest go', async () => {
+    const given = (number: number) => ({ ...userKeys, aws_role_name: target, aws_external_id: externalId, aws_session_name: `session-${number}` })
+    const idOf = async (number: number): Promise<string> => (await keysOf(await world.open(given(number)))).accessKeyId.slice(-1)
+    const before = [await idOf(1), await idOf(2)]
+    for (let number = 3; number <= 64; number += 1) await world.open(given(number))
+    const within = await idOf(1)
+    await world.open(given(65))
+
+    expect([before, within, await idOf(1), await idOf(2)]).toEqual([['1', '2'], '1', '1', '3'])
   })
 
   it('are apart where any setting differs', async () => {

@@ -41,16 +41,17 @@ const codeOf = (promise: Promise<unknown> | undefined): Promise<string> => (prom
 const writing = (provider: SecretProvider, runtime: TestRuntime, name: string) =>
   provider.write?.({ name: createdName(name), value: SecretValue.of('the value'), expect: 'absent', operation: `put-${randomBytes(16).toString('hex')}`, stage: 'current' }, callOf(runtime.clock))
 
-const leftOut = (title: string, missing: string): void =>
+const leftOut = (title: string, missing: string): void => {
   describe(title, () => {
     it(`is left out: ${missing}`, () => {
       expect(missing).not.toBe('')
     })
   })
+}
 
 const { moto, ministack_iam: enforcing } = peers
 
-const onMoto = (url: string): void =>
+const onMoto = (url: string): void => {
   describe('AWS identity on moto', () => {
     const pod = 'arn:aws:iam::100000000001:role/Pod'
     const target = 'arn:aws:iam::200000000002:role/Target'
@@ -103,6 +104,7 @@ print(json.dumps({account: at(account) for account in ['100000000001', '20000000
       expect(await probeExternalId(settings, runtime, callOf(runtime.clock))).toMatchObject({ ok: false, setting: 'aws_external_id' })
     })
   })
+}
 
 const making = `
 iam = boto3.client('iam')
@@ -115,7 +117,7 @@ iam.put_user_policy(UserName=user, PolicyName='assume', PolicyDocument=json.dump
 key = iam.create_access_key(UserName=user)['AccessKey']
 print(json.dumps({'arn': iam.get_role(RoleName=argument['role'])['Role']['Arn'], 'id': key['AccessKeyId'], 'secret': key['SecretAccessKey']}))`
 
-const onMinistack = (url: string): void =>
+const onMinistack = (url: string): void => {
   describe('AWS identity on ministack with its IAM enforced', () => {
     const externalId = 'the-external-id'
     const roleWith = async (statement: readonly object[]): Promise<{ readonly given: Record<string, unknown>; readonly arn: string }> => {
@@ -180,6 +182,7 @@ const onMinistack = (url: string): void =>
       expect(await using(runtime, url, { ...given, aws_secret_access_key: 'wrong', aws_external_id: externalId }, (provider) => codeOf(provider.read(createdName('x'), {}, callOf(runtime.clock))))).toMatch(/^provider_denied: The login to AWS failed at sts:AssumeRole/)
     })
   })
+}
 
 if ('url' in moto) onMoto(moto.url)
 else leftOut('AWS identity on moto', moto.missing)

@@ -41,7 +41,7 @@ const configOf = async (settings: AwsLoginSettings, { region, url }: Plan['sts']
     if (left <= 0) throw new LatchkeyError('deadline_exceeded', 'AWS STS did not answer within the time of a login.', { applied: 'no' })
     const answer = await handle(request, { ...options, requestTimeout: Math.min(requestTimeoutMs, left) })
     const { statusCode, headers, body } = answer.response
-    if (statusCode >= 500 || /xml/.test(headers['content-type'] ?? '') || headers['x-amzn-requestid'] !== undefined) return answer
+    if (statusCode >= 500 || /xml|json/.test(headers['content-type'] ?? '') || headers['x-amzn-requestid'] !== undefined) return answer
     ;(body as { destroy?(): void } | undefined)?.destroy?.()
     throw new Error('what answered is not AWS STS')
   }
@@ -163,12 +163,22 @@ export const hopFailure = (error: unknown, place: Place): LatchkeyError => {
   })
 }
 
+/** What the SDK's providers throw when there is simply nothing to find. */
+const nothingFound: ReadonlySet<string> = new Set(['CredentialsProviderError', 'TokenProviderError', 'ProviderError'])
+
 /** The failure of the very start of a login, in our words. */
 export const startFailure = (error: unknown, { kind, setting }: Start): LatchkeyError => {
   if (error instanceof LatchkeyError) return error
+  const name = stsNameOf(error)
+  const refused = Object.hasOwn(table, name) ? table[name]?.code : undefined
+  const code = nothingFound.has(name) ? 'misconfigured' : (refused ?? 'provider_unavailable')
+  const profile = 'The profile of aws_profile_name gives no credentials'
+  const why = code === 'misconfigured' ? 'check its entries in the shared AWS files, and what they refer to.' : refused === undefined ? 'what it refers to could not be reached.' : 'AWS refused what it asks for; check the role and the source that it names.'
   const message =
     kind === 'profile'
-      ? 'The profile of aws_profile_name gives no credentials: check its entries in the shared AWS files, and what they refer to.'
-      : 'No AWS credentials were found. Set aws_access_key_id and aws_secret_access_key, or run with an identity that the default credential chain finds.'
-  return new LatchkeyError('misconfigured', message, { issues: [{ path: setting, message }], vendor: vendorOf(error) })
+      ? `${profile}: ${why}`
+      : code === 'misconfigured'
+        ? 'No AWS credentials were found. Set aws_access_key_id and aws_secret_access_key, or run with an identity that the default credential chain finds.'
+        : 'The default credential chain of AWS found a source that gives no credentials now. Check the identity of this machine, or set aws_access_key_id and aws_secret_access_key.'
+  return new LatchkeyError(code, message, { issues: [{ path: setting, message }], vendor: vendorOf(error), ...(code === 'provider_throttled' && { retryAfter: 1 }) })
 }
