@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startOpenBao } from './openbao-server.ts'
+import { goProgram } from './go-programs.ts'
 import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
 
 const python = (program: string, command: (port: number) => { readonly args: readonly string[]; readonly env?: Record<string, string> }) => async (name: string): Promise<Running> => {
@@ -20,6 +21,7 @@ const starters = {
   ministack_iam: ministack({ AUTH: 'true', AWS_SECRET_ACCESS_KEY: 'test' }),
   python_clients: async (): Promise<Running> => ({ url: join(await pythonEnvironment('clients'), 'bin', 'python'), stop: async () => undefined }),
   openbao: startOpenBao,
+  conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>
 
 /** One of them. */

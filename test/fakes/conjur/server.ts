@@ -26,6 +26,8 @@ const problem = (status: number, code: string, message: string, more: object = {
 const json = (body: object, status = 200, headers: Readonly<Record<string, string>> = {}): WireAnswer => ({ status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body })
 /** Ruby's Base64.encode64. */
 const encode64 = (value: Buffer): string => value.toString('base64').replace(/.{1,60}/g, '$&\n')
+/** A part of a token: URL-safe, and with its padding. */
+const padded = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 const wordsOf = (text: string): readonly string[] => text.toLowerCase().replaceAll(/[./:-]/g, ' ').split(/\s+/).filter((word) => word !== '' && !stopWords.has(word))
 
 /** The service, without a socket. */
@@ -106,8 +108,8 @@ export class ConjurService implements WireService {
   /** A token as the server gives it. */
   tokenFor(login: string): string {
     const iat = Math.floor(this.#options.now() / 1000)
-    const protectedPart = Buffer.from(JSON.stringify({ alg: 'conjur.org/slosilo/v2', kid: 'fake' })).toString('base64url')
-    const payload = Buffer.from(JSON.stringify({ sub: login, iat, ...(this.#options.statesEnd !== false && { exp: iat + tokenSeconds }) })).toString('base64url')
+    const protectedPart = padded({ alg: 'conjur.org/slosilo/v2', kid: 'fake' })
+    const payload = padded({ sub: login, iat, ...(this.#options.statesEnd !== false && { exp: iat + tokenSeconds }) })
     return JSON.stringify({ protected: protectedPart, payload, signature: this.#sign(protectedPart, payload) })
   }
 
@@ -130,6 +132,11 @@ export class ConjurService implements WireService {
     return role !== undefined && this.state.apiKeys.has(role) ? role : undefined
   }
 
+  /** A role by its whole id, or without the account; nothing where none is named. */
+  #roleNamed(given: string | null): string | undefined {
+    return given === null || given === '' ? undefined : given.split(':').length < 3 ? `${this.state.account}:${given}` : given
+  }
+
   #token(request: WireRequest, login: string): WireAnswer {
     const token = this.tokenFor(login)
     if (request.headers['accept-encoding']?.toLowerCase().split(',').some((each) => each.trim() === 'base64') !== true) return { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body: token }
@@ -150,8 +157,8 @@ export class ConjurService implements WireService {
     }
     if (own && method === 'PUT' && verb === 'api_key') {
       const role = this.#roleFrom(request)
-      const asked = request.query.get('role') ?? role
-      if (role === undefined || asked === null || asked === undefined || !this.state.apiKeys.has(asked)) return empty(401)
+      const asked = this.#roleNamed(request.query.get('role')) ?? role
+      if (role === undefined || asked === undefined || !this.state.apiKeys.has(asked)) return empty(401)
       if (asked !== role && !this.state.rolesOf(role).has(asked)) return empty(403)
       this.state.apiKeys.set(asked, this.state.newKey())
       return { status: 200, headers: { 'content-type': 'text/plain' }, body: this.state.apiKeys.get(asked) ?? '' }
@@ -250,7 +257,7 @@ export class ConjurService implements WireService {
   #resource({ query, method }: WireRequest, role: string, id: string): WireAnswer {
     const resource = this.state.resources.get(id)
     if (resource === undefined || !this.state.sees(role, resource) || !['GET', 'HEAD'].includes(method)) return problem(404, 'not_found', `${id} not found`, { target: id.split(':')[1] })
-    if (query.has('check')) return empty(this.state.may(query.get('role') ?? role, query.get('privilege') ?? '', resource) ? 204 : 404)
+    if (query.has('check')) return empty(this.state.may(this.#roleNamed(query.get('role')) ?? role, query.get('privilege') ?? '', resource) ? 204 : 404)
     return json(this.#shown(resource))
   }
 }
