@@ -1,7 +1,8 @@
-// Google Cloud KMS over REST: key rings, keys and versions, real AES-GCM bound to its version and to the additional data, checksums both ways, and refusals in
+// Google Cloud KMS over REST, and by its methods' names for whoever stands gRPC in front: key rings, keys and versions, real AES-GCM bound to its version and to the additional data, checksums both ways, and refusals in
 // Google's envelope. An empty plaintext is left out of the answer, as JSON of Google's messages leaves out whatever has no content.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { crc32c } from '../../shared/credentials/crc32c.ts'
+import { envelope, GoogleFailure, invalid as bad, type Json, type Status } from './google/failure.ts'
 import { bearerOf, knownAccount, type FakeAccount } from './google-bearer.ts'
 import { startFake, type Refusal, type RunningFake, type WireAnswer, type WireRequest, type WireService } from './wire.ts'
 
@@ -33,6 +34,8 @@ export interface GoogleKmsFakeOptions {
 
 /** What an operator does behind the wire, beside the running fake. */
 export interface GoogleKmsFake extends RunningFake {
+  /** One method by its name in the service's definition, on the same state. @throws GoogleFailure */
+  run(method: string, request: Json, authorization: string | undefined): Json
   readonly keys: ReadonlyMap<string, HeldCryptoKey>
   /** A new key with one enabled version, by its resource name. */
   createKey(purpose?: HeldCryptoKey['purpose']): string
@@ -44,25 +47,8 @@ export interface GoogleKmsFake extends RunningFake {
 /** Where the keys of the fake are. */
 export const fakeKeyRing = 'projects/fake-project/locations/global/keyRings/fake-ring'
 
-type Json = Readonly<Record<string, unknown>>
-const statusNumbers = { INVALID_ARGUMENT: 400, FAILED_PRECONDITION: 400, UNAUTHENTICATED: 401, PERMISSION_DENIED: 403, NOT_FOUND: 404, ALREADY_EXISTS: 409, RESOURCE_EXHAUSTED: 429, INTERNAL: 500, UNAVAILABLE: 503 } as const
-type Status = keyof typeof statusNumbers
-
-class GoogleFailure extends Error {
-  readonly status: Status
-  readonly reason: string | undefined
-  constructor(status: Status, message: string, reason?: string) {
-    super(message)
-    this.status = status
-    this.reason = reason
-  }
-}
-
-const jsonAnswer = (status: number, body: object): WireAnswer => ({ status, headers: { 'content-type': 'application/json; charset=UTF-8' }, body: JSON.stringify(body) })
-
 /** A refusal in Google's envelope. */
-export const googleRefusal = (status: Status, message = 'It was refused.', reason?: string): WireAnswer =>
-  jsonAnswer(statusNumbers[status], { error: { code: statusNumbers[status], message, status, ...(reason !== undefined && { details: [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'googleapis.com' }] }) } })
+export const googleRefusal = (status: Status, message = 'It was refused.', reason?: string): WireAnswer => envelope(new GoogleFailure(status, message, reason))
 
 const magic = Buffer.from([0x0a, 0x24, 0x00])
 const headBytes = magic.byteLength + 35
@@ -78,8 +64,6 @@ const seal = (version: HeldVersion, plaintext: Uint8Array, aad: Uint8Array): Buf
   const sealed = Buffer.concat([cipher.update(plaintext), cipher.final()])
   return Buffer.concat([head, iv, cipher.getAuthTag(), sealed])
 }
-
-const bad = (message: string): GoogleFailure => new GoogleFailure('INVALID_ARGUMENT', message)
 
 const unseal = (version: HeldVersion, blob: Buffer, aad: Uint8Array): Buffer => {
   try {
@@ -116,6 +100,28 @@ const refusals: Readonly<Record<Refusal, readonly [Status, string, string | unde
   throttled: ['RESOURCE_EXHAUSTED', "Quota exceeded for quota metric 'Cryptographic requests' of service 'cloudkms.googleapis.com'.", undefined],
   unavailable: ['UNAVAILABLE', 'The service is currently unavailable.', undefined],
   expired_credential: ['UNAUTHENTICATED', 'Request had invalid authentication credentials. Expected OAuth 2 access token.', 'ACCESS_TOKEN_EXPIRED'],
+}
+
+const collection = 'cryptoKeys'
+const keyVerbs: Readonly<Record<string, string>> = { encrypt: 'Encrypt', decrypt: 'Decrypt', testIamPermissions: 'TestIamPermissions', updatePrimaryVersion: 'UpdateCryptoKeyPrimaryVersion' }
+const versionVerbs: Readonly<Record<string, string>> = { destroy: 'DestroyCryptoKeyVersion', restore: 'RestoreCryptoKeyVersion' }
+
+/** The method that a path and a verb mean, and its message. */
+const routed = (request: WireRequest): readonly [method: string, message: Json] => {
+  const { method, query, headers } = request
+  if (method !== 'GET' && headers['content-type']?.startsWith('application/json') !== true) throw bad('The content type must be application/json.')
+  const body = method === 'GET' ? {} : parse(request.body)
+  const [, name = '', verb = ''] = /^\/v1\/(.+?)(?::(\w+))?$/.exec(decodeURIComponent(request.path)) ?? []
+  const [, parent = '', last = ''] = /^(.+)\/(cryptoKeys|cryptoKeyVersions)$/.exec(name) ?? []
+  const isVersion = /\/cryptoKeys\/[^/]+\/cryptoKeyVersions\/\d+$/.test(name)
+  const isKey = /^projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/.test(name)
+  if (method === 'POST' && last === collection) return ['CreateCryptoKey', { parent, cryptoKeyId: query.get('cryptoKeyId') ?? query.get('crypto_key_id'), cryptoKey: body }]
+  if (method === 'POST' && last !== '') return ['CreateCryptoKeyVersion', { parent, cryptoKeyVersion: body }]
+  if (method === 'PATCH' && isVersion) return ['UpdateCryptoKeyVersion', { cryptoKeyVersion: { ...body, name } }]
+  if (method === 'GET' && verb === '' && (isKey || isVersion)) return [isKey ? 'GetCryptoKey' : 'GetCryptoKeyVersion', { name }]
+  const named = method !== 'POST' ? undefined : isKey ? keyVerbs[verb] : isVersion ? versionVerbs[verb] : undefined
+  if (named === undefined) throw new GoogleFailure('NOT_FOUND', 'The requested URL was not found on this server.')
+  return [named, { ...body, ...(named === 'TestIamPermissions' ? { resource: name } : { name }) }]
 }
 
 /** The service: its keys, its rules and its wire. */
@@ -206,57 +212,51 @@ const googleKmsService = ({ now = () => Date.now(), accounts = [knownAccount()],
     return shownVersion(version)
   }
 
-  const route = (request: WireRequest, who: string): object => {
-    const [, name = '', verb = ''] = /^\/v1\/(.+?)(?::(\w+))?$/.exec(decodeURIComponent(request.path)) ?? []
-    const isKey = /^projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/.test(name)
-    const isVersion = /\/cryptoKeys\/[^/]+\/cryptoKeyVersions\/\d+$/.test(name)
-    const body = request.method === 'GET' ? {} : parse(request.body)
-    switch (`${request.method} ${isKey ? 'key' : isVersion ? 'version' : name.replace(/.*\//, '')}:${verb}`) {
-      case 'POST key:encrypt':
-        return encrypt(name, body)
-      case 'POST key:decrypt':
-        return decrypt(name, body, who)
-      case 'POST key:testIamPermissions': {
-        const asked = Array.isArray(body['permissions']) ? (body['permissions'] as unknown[]) : []
-        const key = keys.get(name)
-        return { permissions: key === undefined ? [] : asked.filter((permission) => permission !== 'cloudkms.cryptoKeyVersions.useToDecrypt' || may(key, who)) }
-      }
-      case 'GET key:':
-        return shownKey(keyOf(name))
-      case 'POST cryptoKeys:': {
-        const id = request.query.get('cryptoKeyId') ?? request.query.get('crypto_key_id') ?? ''
-        if (!/^[a-zA-Z0-9_-]{1,63}$/.test(id)) throw bad('The crypto_key_id is not valid.')
-        const purpose = body['purpose']
-        return shownKey(addKey(`${name}/${id}`, typeof purpose === 'number' && purpose in purposes ? purposes[purpose as keyof typeof purposes] : (purpose as HeldCryptoKey['purpose'])))
-      }
-      case 'POST cryptoKeyVersions:':
-        return shownVersion(addVersion(keyOf(name.replace(/\/cryptoKeyVersions$/, ''))))
-      case 'POST key:updatePrimaryVersion': {
-        const key = keyOf(name)
-        key.primary = key.versions.indexOf(usable(versionOf(`${name}/cryptoKeyVersions/${String(body['cryptoKeyVersionId'])}`)))
-        return shownKey(key)
-      }
-      case 'GET version:':
-        return shownVersion(versionOf(name))
-      case 'PATCH version:':
-        return setState(versionOf(name), body['state'])
-      case 'POST version:destroy':
-        return destroy(versionOf(name))
-      case 'POST version:restore':
-        return restore(versionOf(name))
-      default:
-        throw new GoogleFailure('NOT_FOUND', 'The requested URL was not found on this server.')
-    }
+  /** By the methods' names in the service's definition; a request is the JSON of its message, its resource among the fields. */
+  const methods: Readonly<Record<string, (name: string, request: Json, who: string) => object>> = {
+    Encrypt: encrypt,
+    Decrypt: decrypt,
+    GetCryptoKey: (name) => shownKey(keyOf(name)),
+    CreateCryptoKey: (parent, request) => {
+      const id = String(request['cryptoKeyId'] ?? '')
+      if (!/^[a-zA-Z0-9_-]{1,63}$/.test(id)) throw bad('The crypto_key_id is not valid.')
+      const { purpose } = (request['cryptoKey'] ?? {}) as Json
+      return shownKey(addKey(`${parent}/${collection}/${id}`, typeof purpose === 'number' && purpose in purposes ? purposes[purpose as keyof typeof purposes] : (purpose as HeldCryptoKey['purpose'])))
+    },
+    CreateCryptoKeyVersion: (parent) => shownVersion(addVersion(keyOf(parent))),
+    UpdateCryptoKeyPrimaryVersion: (name, request) => {
+      const key = keyOf(name)
+      key.primary = key.versions.indexOf(usable(versionOf(`${name}/cryptoKeyVersions/${String(request['cryptoKeyVersionId'])}`)))
+      return shownKey(key)
+    },
+    GetCryptoKeyVersion: (name) => shownVersion(versionOf(name)),
+    UpdateCryptoKeyVersion: (_, request) => {
+      const { name, state } = (request['cryptoKeyVersion'] ?? {}) as Json
+      return setState(versionOf(String(name)), state)
+    },
+    DestroyCryptoKeyVersion: (name) => destroy(versionOf(name)),
+    RestoreCryptoKeyVersion: (name) => restore(versionOf(name)),
+    TestIamPermissions: (resource, request, who) => {
+      const asked = Array.isArray(request['permissions']) ? (request['permissions'] as unknown[]) : []
+      const key = keys.get(resource)
+      return { permissions: key === undefined ? [] : asked.filter((permission) => permission !== 'cloudkms.cryptoKeyVersions.useToDecrypt' || may(key, who)) }
+    },
+  }
+
+  /** Carries one method out for whoever shows a token. @throws GoogleFailure */
+  const run = (method: string, request: Json, authorization: string | undefined): Json => {
+    const bearer = bearerOf(authorization, 'https://cloudkms.googleapis.com/', now(), accounts, tokens)
+    if (typeof bearer === 'string') throw new GoogleFailure('UNAUTHENTICATED', 'Request had invalid authentication credentials. Expected OAuth 2 access token.', { none: 'CREDENTIALS_MISSING', expired: 'ACCESS_TOKEN_EXPIRED', unknown: 'ACCESS_TOKEN_TYPE_UNSUPPORTED' }[bearer])
+    const act = Object.hasOwn(methods, method) ? methods[method] : undefined
+    if (act === undefined) throw new GoogleFailure('UNIMPLEMENTED', 'The method is not implemented.')
+    return act(String(request['name'] ?? request['parent'] ?? request['resource'] ?? ''), request, bearer.who) as Json
   }
 
   const handle = (request: WireRequest): WireAnswer => {
     try {
-      const bearer = bearerOf(request.headers['authorization'], 'https://cloudkms.googleapis.com/', now(), accounts, tokens)
-      if (typeof bearer === 'string') throw new GoogleFailure('UNAUTHENTICATED', 'Request had invalid authentication credentials. Expected OAuth 2 access token.', { none: 'CREDENTIALS_MISSING', expired: 'ACCESS_TOKEN_EXPIRED', unknown: 'ACCESS_TOKEN_TYPE_UNSUPPORTED' }[bearer])
-      if (request.method !== 'GET' && request.headers['content-type']?.startsWith('application/json') !== true) throw bad('The content type must be application/json.')
-      return jsonAnswer(200, route(request, bearer.who))
+      return { status: 200, headers: { 'content-type': 'application/json; charset=UTF-8' }, body: JSON.stringify(run(...routed(request), request.headers['authorization'])) }
     } catch (error) {
-      return error instanceof GoogleFailure ? googleRefusal(error.status, error.message, error.reason) : googleRefusal('INTERNAL', 'The fake failed.')
+      return error instanceof GoogleFailure ? envelope(error) : googleRefusal('INTERNAL', 'The fake failed.')
     }
   }
   const service: WireService = {
@@ -267,15 +267,16 @@ const googleKmsService = ({ now = () => Date.now(), accounts = [knownAccount()],
       return googleRefusal(status, `${message} ${echo}`, reason)
     },
   }
-  return { service, keys, keyOf, addVersion, createKey: (purpose: HeldCryptoKey['purpose'] = 'ENCRYPT_DECRYPT') => addKey(`${fakeKeyRing}/cryptoKeys/key-${(made += 1)}`, purpose).name }
+  return { service, run, keys, keyOf, addVersion, createKey: (purpose: HeldCryptoKey['purpose'] = 'ENCRYPT_DECRYPT') => addKey(`${fakeKeyRing}/cryptoKeys/key-${(made += 1)}`, purpose).name }
 }
 
 /** Starts the fake on a free port of loopback. */
 export const startGoogleKmsFake = async (options: GoogleKmsFakeOptions = {}): Promise<GoogleKmsFake> => {
-  const { service, keys, keyOf, addVersion, createKey } = googleKmsService(options)
+  const { service, run, keys, keyOf, addVersion, createKey } = googleKmsService(options)
   const running = await startFake(service)
   return {
     ...running,
+    run,
     keys,
     createKey,
     encrypt: (name, plaintext, aad = '') => seal(keyOf(name).versions[keyOf(name).primary] as HeldVersion, Buffer.from(plaintext), Buffer.from(aad)),
