@@ -36,6 +36,8 @@ export interface AwsKeys {
 export interface AwsIdentity {
   /** For the configuration of an SDK client. As a function it gives keys that are good now by our own clock, and logs in where there are none; the SDK keeps nothing of it. */
   readonly credentials: AwsKeys | ((() => Promise<AwsKeys>) & { readonly memoized: true })
+  /** What the operator should know of these settings; the start prints them. */
+  readonly notices: readonly string[]
   /** Called before a request. When AWS refuses the credentials themselves, what it gave says whether a new login is worth a second try. */
   attempt(): () => boolean
   /** Who AWS says we are, or which step to it fails. Empty for keys that need no login and cannot be a role's. Answers, does not throw. */
@@ -97,6 +99,7 @@ export const awsIdentity = async (settings: AwsIdentitySettings & AwsClientSetti
   if (keys === undefined || needsLogin.some((setting) => settings[setting] !== undefined)) return (await import('./aws/chain.ts')).chainedIdentity(settings, io)
   return {
     credentials: keys,
+    notices: settings.aws_session_token === undefined ? [] : ['aws_session_token is set: these keys end within hours, and nothing renews them.'],
     attempt: () => () => false,
     // A user's own keys have no session token: nothing that STS could tell is worth a call to it, which many networks do not even allow.
     check: async (call) => (keys.sessionToken === undefined ? [] : (await import('./aws/chain.ts')).checkKeys(settings, keys, io, call)),

@@ -342,7 +342,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     return who.some(({ ok }) => !ok) ? who : [...who, ...(await Promise.all(Object.entries(probes).map(probe)))]
   }
 
-  const parts = { read, readMany, list, write, remove, check }
+  const parts = { notices: identity.notices, read, readMany, list, write, remove, check }
   return {
     ...parts,
     describe: (name, call) => found(name, call).then(async (seen) => factsOf(name, seen, await versionsOf(name, seen, call))),

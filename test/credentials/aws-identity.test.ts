@@ -352,7 +352,7 @@ describe('a login that fails', () => {
     const failure = await waiting
     world.sts.heal()
 
-    expect([failure.code, (await keysOf(identity)).accessKeyId]).toEqual(['deadline_exceeded', 'ASIAFAKESESSION00002'])
+    expect([failure.code, failure.message, (await keysOf(identity)).accessKeyId]).toEqual(['deadline_exceeded', 'The login to AWS did not end in time; it waited for sts:AssumeRole into the role of aws_role_name (hop 1 of 1).', 'ASIAFAKESESSION00002'])
   })
 })
 

@@ -92,6 +92,18 @@ describe('the way to an AWS identity', () => {
     expect([made.start.kind, made.hops.map(({ call, role }) => `${call} ${role}`)]).toEqual([start, hops])
   })
 
+  it.each([
+    ['a token that stands in the settings', { aws_role_name: target, aws_web_identity_token: token }, ['aws_web_identity_token holds a token itself']],
+    ['a token in a file', { aws_role_name: target, aws_web_identity_token: '/var/token' }, []],
+    ['temporary keys of the settings', { ...userKeys, aws_session_token: 'x' }, ['aws_session_token is set']],
+    ['a role on temporary keys of the settings', { ...userKeys, aws_session_token: 'x', aws_role_name: target }, ['aws_session_token is set']],
+    ['temporary keys of the environment, which its host renews', {}, []],
+  ])('has a notice where it will end: %s', async (_title, given, begins) => {
+    const { notices } = await world.open(given, functionEnv)
+
+    expect(notices).toEqual(begins.map((text) => expect.stringMatching(new RegExp(`^${text}`)) as string))
+  })
+
   it('has its own legal session name at each hop', async () => {
     const { hops } = await plan({ aws_role_name: target, aws_web_identity_token: token }, { AWS_ROLE_ARN: pod })
 

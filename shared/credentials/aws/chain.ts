@@ -8,7 +8,7 @@ import { SecretValue } from '../../core/secret.ts'
 import type { AwsIdentity, AwsKeys } from '../aws.ts'
 import { tokenSource, type Token, type TokenSource } from '../token.ts'
 import { planOf, type AwsLoginSettings, type Hop, type Plan } from './plan.ts'
-import { assumeRole, assumeRoleWithToken, callerOf, hopFailure, isRole, openSts, startFailure, stsNameOf, type Place, type Sts, type TimedKeys } from './sts.ts'
+import { assumeRole, assumeRoleWithToken, callerOf, hopFailure, isRole, openSts, startFailure, stepOf, stsNameOf, type Place, type Sts, type TimedKeys } from './sts.ts'
 
 /** Renewed this long before the end, as the SDK does; of short sessions the last third. */
 const marginMs = 300_000
@@ -62,6 +62,7 @@ const placeOf = (plan: Plan, at: number): Place => {
 const take = async (at: number, held: TimedKeys | undefined, plan: Plan, sts: Sts, call: Call): Promise<TimedKeys> => {
   const place = placeOf(plan, at)
   const { hop } = place
+  sts.waitsFor.step = stepOf(place)
   if (held === undefined) return withFreshToken(hop, plan, sts, call).catch((error: unknown) => Promise.reject(hopFailure(error, place)))
   // A user's own keys have no session token, and the role of the hop before is another one.
   const caller = at === 1 && held.sessionToken !== undefined ? await callerOf(held, sts).catch(() => undefined) : undefined
@@ -76,10 +77,11 @@ const walk = async (plan: Plan, hops: number, sts: Sts, call: Call): Promise<Tim
 }
 
 /** Whatever a credential provider is waiting for, a login ends in time. */
-const inTime = async <T>(io: ProviderIo, call: Call, work: Promise<T>): Promise<T> => {
+const inTime = async <T>(io: ProviderIo, call: Call, sts: Sts, work: Promise<T>): Promise<T> => {
   const done = new AbortController()
   const late = io.clock.until(call.deadline, done.signal).then(() => {
-    throw new LatchkeyError('deadline_exceeded', 'The login to AWS did not end in time.', { applied: 'no' })
+    const message = `did not end in time; it waited for ${sts.waitsFor.step}.`
+    throw new LatchkeyError('deadline_exceeded', `The login to AWS ${message}`, { applied: 'no', issues: [{ path: 'aws_sts_endpoint', message }] })
   })
   try {
     return await Promise.race([work, late])
@@ -93,7 +95,7 @@ const inTime = async <T>(io: ProviderIo, call: Call, work: Promise<T>): Promise<
 const withSts = async <T>(settings: AwsLoginSettings, plan: Plan, io: ProviderIo, call: Call, act: (sts: Sts) => Promise<T>): Promise<T> => {
   const sts = await openSts(settings, plan.sts, io, call)
   try {
-    return await inTime(io, call, act(sts))
+    return await inTime(io, call, sts, act(sts))
   } finally {
     sts.close()
   }
@@ -132,8 +134,7 @@ const digestOf = (settings: AwsLoginSettings, env: Env): string => {
 /** By the environment of a process, so that every store and service of one configuration shares a login. The one not used for longest goes first. */
 const identities = new WeakMap<Env, Map<string, Source>>()
 
-const sharedSource = async (settings: AwsLoginSettings, io: ProviderIo): Promise<Source> => {
-  const plan = await planOf(settings, io)
+const sharedSource = (settings: AwsLoginSettings, plan: Plan, io: ProviderIo): Source => {
   const known = identities.get(io.env) ?? new Map<string, Source>()
   identities.set(io.env, known)
   const digest = digestOf(settings, io.env)
@@ -155,8 +156,7 @@ const subject = 'sts:GetCallerIdentity'
 /** Who these keys are, as far as STS can be reached: keys that work without it need no finding. */
 export const checkKeys = async (settings: AwsLoginSettings, keys: AwsKeys, io: ProviderIo, call: Call): Promise<readonly Finding[]> => {
   try {
-    const plan: Plan = { ...(await planOf(settings, io)), hops: [] }
-    return [{ ok: true, subject, message: (await withSts({ ...settings, aws_max_attempts: 1 }, plan, io, call, (sts) => callerOf(keys, sts))).says }]
+    return [{ ok: true, subject, message: (await withSts({ ...settings, aws_max_attempts: 1 }, await planOf(settings, io), io, call, (sts) => callerOf(keys, sts))).says }]
   } catch {
     return []
   }
@@ -164,11 +164,13 @@ export const checkKeys = async (settings: AwsLoginSettings, keys: AwsKeys, io: P
 
 /** An identity that needs a login. Makes no call. @throws misconfigured when the settings do not fit together */
 export const chainedIdentity = async (settings: AwsLoginSettings, io: ProviderIo): Promise<AwsIdentity> => {
-  const source = await sharedSource(settings, io)
+  const plan = await planOf(settings, io)
+  const source = sharedSource(settings, plan, io)
   const patient = (): Call => ({ signal: new AbortController().signal, deadline: Number.POSITIVE_INFINITY })
   const credentials = async (): Promise<AwsKeys> => ({ ...(await source.get(patient())).value })
   return {
     credentials: Object.assign(credentials, { memoized: true as const }),
+    notices: plan.notices,
     attempt: () => {
       const used = source.held()
       return () => {
@@ -180,7 +182,6 @@ export const chainedIdentity = async (settings: AwsLoginSettings, io: ProviderIo
     check: async (call) => {
       try {
         const { value } = await source.get(call)
-        const plan: Plan = { ...(await planOf(settings, io)), hops: [] }
         const says = await withSts(settings, plan, io, call, (sts) => callerOf(value, sts)).then((caller) => caller.says, () => 'The login succeeded; AWS STS did not say as whom.')
         return [{ ok: true, subject, message: says }]
       } catch (error) {

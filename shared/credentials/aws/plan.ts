@@ -36,6 +36,7 @@ export interface Plan {
   readonly start: Start
   readonly hops: readonly Hop[]
   readonly sts: { readonly region: string; readonly url?: string }
+  readonly notices: readonly string[]
 }
 
 const wrong = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}`, { issues: [{ path: setting, message }] })
@@ -172,5 +173,10 @@ export const planOf = async (settings: AwsLoginSettings, io: ProviderIo): Promis
       ...(seconds !== undefined && { seconds }),
     })
   }
-  return { start, hops, sts }
+  const literal = start.kind === 'token' && isJwt(settings.aws_web_identity_token?.reveal() ?? '')
+  const notices = [
+    ...(literal ? ['aws_web_identity_token holds a token itself, which ends and is not renewed: name the file that it is written to, or oidc/<provider>/<audience>.'] : []),
+    ...(start.kind === 'keys' && settings.aws_session_token !== undefined ? ['aws_session_token is set: these keys end within hours, and nothing renews them.'] : []),
+  ]
+  return { start, hops, sts, notices }
 }

@@ -17,6 +17,8 @@ export interface TimedKeys extends AwsKeys {
 export interface Sts {
   /** What every SDK provider takes as `clientConfig`. */
   readonly config: Awaited<ReturnType<typeof configOf>>
+  /** Where the login stands, for messages. */
+  readonly waitsFor: { step: string }
   close(): void
 }
 
@@ -60,7 +62,7 @@ const configOf = async (settings: AwsLoginSettings, { region, url }: Plan['sts']
 /** STS for one login. */
 export const openSts = async (settings: AwsLoginSettings, sts: Plan['sts'], io: ProviderIo, call: Call): Promise<Sts> => {
   const config = await configOf(settings, sts, io, call)
-  return { config, close: () => config.requestHandler.destroy() }
+  return { config, waitsFor: { step: 'its start' }, close: () => config.requestHandler.destroy() }
 }
 
 /** `arn:aws:sts::1:assumed-role/Name/session`: what people may know of it. */
@@ -148,14 +150,17 @@ export const stsNameOf = (error: unknown): string => {
   return same[name] ?? name
 }
 
+/** One step of a login, for people. */
+export const stepOf = ({ hop, at, of }: Place): string => `sts:${hop.call} into the role of ${hop.setting} (hop ${at} of ${of})`
+
 /** The failure of one hop, in our words. */
 export const hopFailure = (error: unknown, place: Place): LatchkeyError => {
   if (error instanceof LatchkeyError) return error
   const name = stsNameOf(error)
   const { code, setting, fix } = (Object.hasOwn(table, name) ? table[name] : undefined) ?? unreachable
-  const { hop, at, of, principal } = place
+  const { hop, principal } = place
   const message = fix(place)
-  return new LatchkeyError(code, `The login to AWS failed at sts:${hop.call} into the role of ${hop.setting} (hop ${at} of ${of}). ${message}`, {
+  return new LatchkeyError(code, `The login to AWS failed at ${stepOf(place)}. ${message}`, {
     issues: [{ path: setting(place), message }],
     detail: `sts:${hop.call} on ${hop.role}${hop.call === 'AssumeRole' ? ` as ${principal ?? 'an unknown principal'}` : ''}`,
     vendor: vendorOf(error),
