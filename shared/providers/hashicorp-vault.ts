@@ -169,8 +169,7 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
       const looks = await Promise.all(names.slice(from, from + looksAtOnce).map(async (name) => ({ name, seen: await engine.lookAtNames(name, call) })))
       for (const { name, seen } of looks) if (seen.state === 'there' && (label === undefined || seen.metadata[label[0]] === label[1])) items.push(factsOf(name, seen))
     }
-    const last = names.at(-1)
-    return { items, ...(texts.length > limit && last !== undefined && { cursor: cursorAfter(last.text) }) }
+    return { items, ...(texts.length > limit && { cursor: cursorAfter(texts[limit - 1] ?? '') }) }
   }
 
   const discard: SecretProvider['discard'] = async (name, version, call) => {
@@ -231,6 +230,7 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
       names: engine.names,
       settleMs: 0,
       versions: 'numbered',
+      ...(settings.vault_refresh_interval_seconds !== undefined && { cacheTtlMs: settings.vault_refresh_interval_seconds * 1000 }),
       value: { maxBytes, empty: true, bytes: 'text' },
       write: { guarantee: 'atomic', softDelete: true, labels: { travel: 'apart', ...labelLimits, filter: false } },
     },

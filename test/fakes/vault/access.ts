@@ -1,5 +1,5 @@
 // Who may do what at Vault: tokens with a time to live, policies by path, and the logins that give tokens. A refused token and a missing capability are the same 403.
-import { createPublicKey, randomBytes, verify, type KeyObject } from 'node:crypto'
+import { randomBytes, verify, type KeyObject } from 'node:crypto'
 import type { WireAnswer } from '../wire.ts'
 import { envelope, refusal } from './kv.ts'
 
@@ -153,7 +153,7 @@ export class Access {
     if (kind === 'kubernetes') return role.accounts?.has(jwt) === true ? this.answer(this.token(role)) : refusal(403, 'permission denied')
     const [header = '', payload = '', signature = ''] = jwt.split('.')
     const claims = (signature === '' ? {} : JSON.parse(Buffer.from(payload, 'base64url').toString())) as { aud?: string; exp?: number }
-    const right = role.key !== undefined && verify('sha256', Buffer.from(`${header}.${payload}`), createPublicKey(role.key), Buffer.from(signature, 'base64url'))
+    const right = role.key !== undefined && verify('sha256', Buffer.from(`${header}.${payload}`), role.key, Buffer.from(signature, 'base64url'))
     if (!right) return refusal(400, 'error validating token: error verifying token signature: no known key successfully validated the token signature')
     if ((claims.exp ?? 0) * 1000 <= this.#now()) return refusal(400, 'error validating token: token is expired')
     return claims.aud === role.audience ? this.answer(this.token(role)) : refusal(400, 'error validating claims: aud claim does not match any bound audience')

@@ -19,7 +19,7 @@ export interface VaultStart {
   readonly tls?: FakeTls
 }
 
-const isList = ({ method, query }: WireRequest): boolean => method === 'LIST' || (method === 'GET' && query.get('list') === 'true')
+const isList = ({ method, query }: WireRequest): boolean => method === 'LIST' || (method === 'GET' && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(query.get('list') ?? ''))
 const decode = (path: string): string => path.split('/').map((segment) => decodeURIComponent(segment)).join('/')
 
 /** The service: its state, its rules, and what an operator sets up. */
