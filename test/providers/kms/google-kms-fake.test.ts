@@ -1,9 +1,14 @@
-// The fake under examination by Google's own client over REST, without any of our code between them: what Cloud KMS does, as its documentation and its errors have it.
+// The fake under examination by Google's own client, over REST and over gRPC, without any of our code between them: what Cloud KMS does, as its documentation and
+// its errors have it.
+import { join } from 'node:path'
 import { KeyManagementServiceClient } from '@google-cloud/kms'
+import { grpc } from 'google-gax'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { crc32c } from '../../../shared/credentials/crc32c.ts'
 import { clientAt, signedToken } from '../../conformance/harnesses/google-operator.ts'
 import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
+import { GoogleFailure } from '../../fakes/google/failure.ts'
+import { startGoogleGrpc, type RunningGrpc } from '../../fakes/google-grpc.ts'
 import { fakeKeyRing, startGoogleKmsFake, type GoogleKmsFake } from '../../fakes/google-kms.ts'
 
 type Client = KeyManagementServiceClient
@@ -11,19 +16,30 @@ type Decrypt = Exclude<Parameters<Client['decrypt']>[0], undefined>
 
 let now = Date.UTC(2026, 10, 21)
 let fake: GoogleKmsFake
+let front: RunningGrpc
+let transport: 'REST' | 'gRPC' = 'REST'
 let api: Client
 let key: string
 const clients: Client[] = []
 
+/** Google's client over gRPC sends no token where there is no TLS: each of its calls is given one. */
+const carrying = (client: Client, token: string): Client =>
+  new Proxy(client, {
+    get: (target, method) => {
+      const act = Reflect.get(target, method) as unknown
+      return typeof act !== 'function' || method === 'close' ? act : (request: object, options: object = {}) => Reflect.apply(act, target, [request, { ...options, otherArgs: { headers: { authorization: `Bearer ${token}` } } }]) as unknown
+    },
+  })
+
 const clientOf = (token: string): Client => {
-  const client = new KeyManagementServiceClient(clientAt(fake.url, token))
+  const client = new KeyManagementServiceClient(transport === 'REST' ? clientAt(fake.url, token) : { servicePath: '127.0.0.1', port: front.port, sslCreds: grpc.credentials.createInsecure(), universeDomain: 'googleapis.com' })
   clients.push(client)
-  return client
+  return transport === 'REST' ? client : carrying(client, token)
 }
 
 beforeAll(async () => {
   fake = await startGoogleKmsFake({ now: () => now, tokens: new Map([['an-old-token', Date.UTC(2026, 10, 20)], ['a-lasting-token', Date.UTC(2027, 0, 1)]]) })
-  api = clientOf(signedToken(knownAccount().file, now))
+  front = await startGoogleGrpc({ protos: join(import.meta.dirname, '../../../node_modules/@google-cloud/kms/build/protos/protos.json'), service: 'google.cloud.kms.v1.KeyManagementService', run: fake.run })
 })
 
 beforeEach(() => {
@@ -33,6 +49,7 @@ beforeEach(() => {
 
 afterAll(async () => {
   for (const client of clients) await client.close()
+  await front.close()
   await fake.close()
 })
 
@@ -89,7 +106,12 @@ const scenarios: readonly (readonly [title: string, run: () => Promise<unknown>,
   ['whom the policy of the key leaves out', async () => { const blob = await encrypted(); Object.assign(fake.keys.get(key) ?? {}, { decrypters: [] }); return decrypt(blob) }, 'PERMISSION_DENIED'],
 ]
 
-describe('the fake of Google Cloud KMS, to its official client', () => {
+describe.each(['REST', 'gRPC'] as const)('the fake of Google Cloud KMS, to its official client over %s', (way) => {
+  beforeAll(() => {
+    transport = way
+    api = clientOf(signedToken(knownAccount().file, now))
+  })
+
   it.each(scenarios)('answers %s as the service does', async (_title, run, expected) => {
     expect(await outcome(run())).toBe(expected)
   })
@@ -129,6 +151,13 @@ describe('the fake of Google Cloud KMS, to its official client', () => {
 
     expect([made.purpose, made.primary?.state, next.name, primary.primary?.name]).toEqual(['ENCRYPT_DECRYPT', 'ENABLED', `${made.name}/cryptoKeyVersions/2`, next.name])
   })
+})
+
+describe('the fake of Google Cloud KMS', () => {
+  beforeAll(() => {
+    transport = 'REST'
+    api = clientOf(signedToken(knownAccount().file, Date.UTC(2026, 10, 21)))
+  })
 
   it.each([
     ['may', undefined, ['cloudkms.cryptoKeyVersions.useToDecrypt']],
@@ -153,5 +182,17 @@ describe('the fake of Google Cloud KMS, to its official client', () => {
     fake.heal()
 
     expect(came).toBe(expected)
+  })
+
+  it('takes both transports on one state', async () => {
+    const blob = await encrypted()
+    transport = 'gRPC'
+    const other = clientOf('a-lasting-token')
+    const [answer] = await decrypt(blob, {}, other)
+    front.refusal = new GoogleFailure('RESOURCE_EXHAUSTED', 'Quota exceeded.')
+    const refused = await outcome(decrypt(blob, {}, other))
+    front.refusal = undefined
+
+    expect([String(answer.plaintext), refused, front.methods.at(-1)]).toEqual(['a value', 'RESOURCE_EXHAUSTED', 'Decrypt'])
   })
 })

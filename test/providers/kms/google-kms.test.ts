@@ -121,7 +121,7 @@ describe('what Google says of a ciphertext or its key', () => {
     ['a disabled version', () => { variables['D'] = sealed('x'); Object.assign(fake.keys.get(key)?.versions[0] ?? {}, { state: 'DISABLED' }) }, 'version_disabled', /disabled or destroyed/],
     ['a destroyed version', () => { variables['D'] = sealed('x'); Object.assign(fake.keys.get(key)?.versions[0] ?? {}, { state: 'DESTROYED' }) }, 'version_disabled', /disabled or destroyed/],
     ['a key that Latchkey may not use', () => { variables['D'] = sealed('x'); Object.assign(fake.keys.get(key) ?? {}, { decrypters: [] }) }, 'provider_denied', /cloudkms\.cryptoKeyVersions\.useToDecrypt/],
-    ['an identity that Google does not know', () => { variables['D'] = sealed('x'); return { google_application_credentials: foreignAccount().file } }, 'provider_denied', /google_application_credentials/],
+    ['an identity that Google does not know', () => { variables['D'] = sealed('x'); return { google_application_credentials: foreignAccount().file } }, 'provider_denied', /refused cloudkms/],
   ]
   it.each(refusals)('%s is a failure of its own, never an absence, and shows nothing', async (_title, prepare, code, message) => {
     const failure = await read(prepare() ?? {})

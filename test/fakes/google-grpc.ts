@@ -1,0 +1,86 @@
+// gRPC in front of a fake of Google: the methods of a service's own definition, as it stands in the vendor's package, on the same state that answers over REST.
+// A message becomes the JSON that REST has for it and back; what REST writes as bare numbers in wrappers is wrapped here.
+import { readFileSync } from 'node:fs'
+import { grpc, protobuf } from 'google-gax'
+import { GoogleFailure, grpcNumbers, type Json } from './google/failure.ts'
+
+/** A service's definition, and who carries its methods out. */
+export interface GrpcFront {
+  /** The file of message definitions in the vendor's package. */
+  readonly protos: string
+  /** As `google.cloud.kms.v1.KeyManagementService`. */
+  readonly service: string
+  /** @throws GoogleFailure */
+  run(method: string, request: Json, authorization: string | undefined): Json
+}
+
+/** A running front. */
+export interface RunningGrpc {
+  readonly port: number
+  /** Methods in the order of arrival. */
+  readonly methods: string[]
+  /** Every call is refused with this, until it is taken away. */
+  refusal: GoogleFailure | undefined
+  close(): Promise<void>
+}
+
+const wrapper = '.google.protobuf.Int64Value'
+const plainForm = { bytes: String, longs: String, enums: Number } as const
+
+/** Changes the wrapped numbers of a message, by its definition. */
+const rewrapped = (type: protobuf.Type, message: Json, change: (value: unknown) => unknown): Json =>
+  Object.fromEntries(
+    Object.entries(message).map(([field, value]) => {
+      const inner = type.fields[field]?.resolvedType
+      if (!(inner instanceof protobuf.Type) || value === null || value === undefined) return [field, value]
+      return [field, inner.fullName === wrapper ? change(value) : typeof value === 'object' && !Array.isArray(value) ? rewrapped(inner, value as Json, change) : value]
+    }),
+  )
+
+/** Starts the front on a free port of loopback, without TLS. */
+export const startGoogleGrpc = async ({ protos, service, run }: GrpcFront): Promise<RunningGrpc> => {
+  const definition = protobuf.Root.fromJSON(JSON.parse(readFileSync(protos, 'utf8')) as protobuf.INamespace).lookupService(service)
+  const methods: string[] = []
+  const state: { refusal: GoogleFailure | undefined } = { refusal: undefined }
+  const handlers: Record<string, grpc.UntypedHandleCall> = {}
+  const table: Record<string, grpc.MethodDefinition<Json, Json>> = {}
+  for (const method of definition.methodsArray) {
+    method.resolve()
+    const [asked, answered] = [method.resolvedRequestType, method.resolvedResponseType]
+    if (asked === null || answered === null) continue
+    table[method.name] = {
+      path: `/${service}/${method.name}`,
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: () => Buffer.alloc(0),
+      requestDeserialize: (bytes) => rewrapped(asked, asked.toObject(asked.decode(bytes), plainForm), (value) => (value as Json)['value'] ?? '0'),
+      responseSerialize: (answer) => Buffer.from(answered.encode(answered.fromObject(rewrapped(answered, answer, (value) => ({ value })))).finish()),
+      responseDeserialize: () => ({}),
+    }
+    const handle: grpc.handleUnaryCall<Json, Json> = ({ request, metadata }, answer) => {
+      methods.push(method.name)
+      try {
+        if (state.refusal !== undefined) throw state.refusal
+        answer(null, run(method.name, request, metadata.get('authorization').at(0)?.toString()))
+      } catch (error) {
+        const failure = error instanceof GoogleFailure ? error : new GoogleFailure('INTERNAL', 'The fake failed.')
+        answer({ code: grpcNumbers[failure.status], details: failure.message })
+      }
+    }
+    handlers[method.name] = handle as grpc.UntypedHandleCall
+  }
+  const server = new grpc.Server({ 'grpc.max_receive_message_length': 8_388_608 })
+  server.addService(table, handlers)
+  const port = await new Promise<number>((resolve, reject) => server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => (error === null ? resolve(bound) : reject(error))))
+  return {
+    port,
+    methods,
+    get refusal() {
+      return state.refusal
+    },
+    set refusal(failure) {
+      state.refusal = failure
+    },
+    close: async () => server.forceShutdown(),
+  }
+}
