@@ -21,7 +21,7 @@ const etagOf = ({ tags, expires, ...current }: VaultVersion): string => createHa
 const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const { clock } = io
   const vault = await openVault(settings, io)
-  const { end, chainOf, live, claims, claimOn, deletion, whereabouts, awaited, unanswered, settle, put, link } = azureSecrets(vault, clock)
+  const { end, chainOf, decided, live, claims, claimOn, decidedClaimOn, deletion, whereabouts, awaited, unanswered, settle, put, link } = azureSecrets(vault, clock)
 
   const softDeleted = async (name: SecretName, call: Call): Promise<LatchkeyError> => {
     const until = (await deletion(name, call))?.until
@@ -68,11 +68,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
   const writeCurrent = async ({ name, value, expect, operation, labels, description, expires }: WriteRequest, call: Call): Promise<WriteOutcome> => {
     const more = { tags: { ...labels, ...(description !== undefined && { [tagNames.description]: description }) }, ...(expires !== undefined && { expires }) }
     for (let attempt = 0; attempt < 4; attempt += 1) {
-      let { valid, current, foreign } = await chainOf(name, call)
-      if (valid.some((each) => idOf(each) === operation && each.created + settleMs > clock.now())) {
-        await settle(call)
-        ;({ valid, current, foreign } = await chainOf(name, call))
-      }
+      const { valid, current, foreign } = await decided(name, call)
       const made = valid.find((each) => idOf(each) === operation)
       if (made !== undefined) return { outcome: 'same_operation', version: versionOf(made, made === current ? ['current'] : []) }
       if (foreign) throw failure('already_exists', name)
@@ -91,12 +87,13 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
   }
 
   const writePending = async ({ name, value, expect, operation, before }: WriteRequest, call: Call): Promise<WriteOutcome> => {
-    const { valid, current } = await live(name, call)
+    const { valid, current } = await decided(name, call)
+    if (current === undefined) throw failure('not_found', name)
     const made = valid.find((each) => idOf(each) === operation)
     if (made !== undefined) return { outcome: 'same_operation', version: versionOf(made, made === current ? ['current'] : []) }
     if (typeof expect === 'object' && idOf(current) !== expect.version) throw failure('conflict', name)
     const subject = claimsOf(name)
-    let standing = await claimOn(name, current, call)
+    let standing = await decidedClaimOn(name, current, call)
     let id: string | undefined
     if (standing === undefined) {
       const tags = { [tagNames.pending]: name.text, [tagNames.version]: markText({ operation, before: before ?? idOf(current) }) }
@@ -108,19 +105,18 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
         return send()
       })
       id = sent.id
-    }
-    if (standing === undefined || standing.created + settleMs > clock.now()) {
       await settle(call)
-      standing = await claimOn(name, current, call)
+      standing = await decidedClaimOn(name, current, call)
     }
     if (standing === undefined || idOf(standing) !== operation) throw failure('conflict', name)
     return { outcome: standing.id === id ? 'written' : 'same_operation', version: versionOf(standing, ['pending']) }
   }
 
   const promote: SecretProvider['promote'] = async (name, { to, from }, call) => {
-    const { current } = await live(name, call)
+    const { current } = await decided(name, call)
+    if (current === undefined) throw failure('not_found', name)
     if (idOf(current) === to) return
-    const claim = idOf(current) === from ? await claimOn(name, current, call) : undefined
+    const claim = idOf(current) === from ? await decidedClaimOn(name, current, call) : undefined
     if (claim === undefined || idOf(claim) !== to) throw failure('conflict', name)
     const { value } = await vault.get(claimsOf(name), claim.id, call)
     if ((await link(name, value, to, current, {}, call)) === undefined) throw failure('conflict', name)
@@ -141,6 +137,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
 
   const remove: SecretProvider['remove'] = async (name, { expect, final }, call) => {
     const subject = subjectOf(name)
+    await decided(name, call)
     const { current, gone: held } = (await whereabouts(name, call)) ?? {}
     if (current === undefined && (!final || held === undefined || !isMeant(name, held))) throw failure('not_found', name)
     if (typeof expect === 'object' && current !== undefined && idOf(current) !== expect.version) throw failure('conflict', name)
@@ -153,7 +150,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
     if (!final) return until === undefined ? {} : { recoverableUntil: until }
     await purge(subject, call)
     const pending = claimsOf(name)
-    if ((await vault.versions(pending, call)).length > 0) {
+    if ((await vault.versions(pending, call)).versions.length > 0) {
       await vault.remove(pending, call)
       await awaited(() => vault.deleted(pending, call), call)
       await purge(pending, call)

@@ -71,6 +71,8 @@ export interface Chain {
   readonly all: readonly VaultVersion[]
   readonly valid: readonly VaultVersion[]
   readonly current: VaultVersion | undefined
+  /** There are versions of a second that is not over: nobody knows yet which of them counts, so nobody is shown them. */
+  readonly open: boolean
   /** There is a secret under the vault's name that is not the one meant. */
   readonly foreign: boolean
 }
@@ -87,7 +89,12 @@ export interface AzureSecrets {
   live(name: SecretName, call: Call): Promise<Chain & { readonly current: VaultVersion }>
   /** Every claim ever made on a secret, in order. */
   claims(name: SecretName, call: Call): Promise<readonly VaultVersion[]>
+  /** The claim that stands: the first that builds on the current version and whose operation was not discarded. */
   claimOn(name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined>
+  /** The same for whoever is going to write: what is not decided yet is waited for. */
+  decidedClaimOn(name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined>
+  /** The chain for whoever is going to write. @throws conflict, deadline_exceeded */
+  decided(name: SecretName, call: Call): Promise<Chain>
   deletion(name: SecretName, call: Call): Promise<DeletedSecret | undefined>
   /** Live or deleted; nothing while the vault is on the way from one to the other. */
   whereabouts(name: SecretName, call: Call): Promise<{ readonly current: VaultVersion | undefined; readonly gone: DeletedSecret | undefined } | undefined>
@@ -104,25 +111,42 @@ export interface AzureSecrets {
 /** The secrets of an opened vault. */
 export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
   const lanes = new Map<string, Promise<unknown>>()
+  const parted = (listed: { readonly versions: readonly VaultVersion[]; readonly asOf: number }, keep: (each: VaultVersion) => boolean) => {
+    const all = inOrder(listed.versions.filter(keep))
+    const settled = all.filter(({ created }) => listed.asOf - created >= settleMs)
+    return { all, settled, open: settled.length < all.length }
+  }
   const chainOf = async (name: SecretName, call: Call): Promise<Chain> => {
     const listed = await vault.versions(subjectOf(name), call)
-    const meant = name.place === 'created' ? listed.some((each) => isMeant(name, each)) : listed.every((each) => isMeant(name, each))
-    const all = meant ? inOrder(listed.filter((each) => isMeant(name, each) || (name.place === 'created' && each.tags[tagNames.name] === undefined))) : []
-    const valid = foldVersions(all)
-    return { all, valid, current: valid.at(-1), foreign: !meant && listed.length > 0 }
+    const { versions } = listed
+    const meant = name.place === 'created' ? versions.some((each) => isMeant(name, each)) : versions.every((each) => isMeant(name, each))
+    const { all, settled, open } = parted(listed, (each) => meant && (isMeant(name, each) || (name.place === 'created' && each.tags[tagNames.name] === undefined)))
+    const valid = foldVersions(settled)
+    return { all, valid, current: valid.at(-1), open, foreign: !meant && versions.length > 0 }
   }
+  /** What is not decided yet is waited for. */
+  const steady = async <T extends { readonly open: boolean }>(look: () => Promise<T>, call: Call): Promise<T> => {
+    for (let attempt = 0; attempt < 6; attempt += 1) {
+      const seen = await look()
+      if (!seen.open) return seen
+      await settle(call)
+    }
+    throw new LatchkeyError('conflict', 'Others keep changing this secret.', { retryAfter: 2 })
+  }
+  const decided = (name: SecretName, call: Call): Promise<Chain> => steady(() => chainOf(name, call), call)
   const live = async (name: SecretName, call: Call): Promise<Chain & { readonly current: VaultVersion }> => {
     const chain = await chainOf(name, call)
     if (chain.current === undefined) throw failure('not_found', name)
     return { ...chain, current: chain.current }
   }
-  const claims = async (name: SecretName, call: Call): Promise<readonly VaultVersion[]> => inOrder((await vault.versions(claimsOf(name), call)).filter(({ tags }) => tags[tagNames.pending] === name.text))
-  /** The claim that stands: the first that builds on the current version and whose operation was not discarded. */
-  const claimOn = async (name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined> => {
-    const made = await claims(name, call)
-    const ended = new Set(made.filter(isGone).map(idOf))
-    return made.find((each) => markOf(each)?.before === idOf(current) && !ended.has(idOf(each)))
+  const claimed = async (name: SecretName, call: Call) => parted(await vault.versions(claimsOf(name), call), ({ tags }) => tags[tagNames.pending] === name.text)
+  const claims = async (name: SecretName, call: Call): Promise<readonly VaultVersion[]> => (await claimed(name, call)).all
+  const standing = (settled: readonly VaultVersion[], current: VaultVersion): VaultVersion | undefined => {
+    const ended = new Set(settled.filter(isGone).map(idOf))
+    return settled.find((each) => markOf(each)?.before === idOf(current) && !ended.has(idOf(each)))
   }
+  const claimOn = async (name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined> => standing((await claimed(name, call)).settled, current)
+  const decidedClaimOn = async (name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined> => standing((await steady(() => claimed(name, call), call)).settled, current)
   const deletion = async (name: SecretName, call: Call) => vault.deleted(subjectOf(name), call)
   /** Looks again until something is there, as long as that may take and the call has time. */
   const awaited = async <T>(look: () => Promise<T | undefined>, call: Call): Promise<T | undefined> => {
@@ -178,7 +202,7 @@ export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
     const own = { ...(name.place === 'created' && { [tagNames.name]: name.text }), [tagNames.version]: markText({ operation, before: base === undefined ? '' : idOf(base) }) }
     const made = await put(subjectOf(name), value, { ...kept, ...more, tags: { ...kept.tags, ...more.tags, ...own } }, call)
     await settle(call)
-    const chain = await chainOf(name, call)
+    const chain = await decided(name, call)
     const won = chain.valid.find((each) => idOf(each) === operation)
     if (won !== undefined) return { outcome: won.id === made.id ? 'written' : 'same_operation', version: versionOf(won, won === chain.current ? ['current'] : []) }
     await repair(name, chain, call).catch(() => call.signal.throwIfAborted())
@@ -189,5 +213,5 @@ export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
     const marks = Object.entries(tags).toSorted(([a], [b]) => Number(ours.has(b)) - Number(ours.has(a)))
     await vault.patch(subject, id, { tags: { ...Object.fromEntries(marks.slice(0, mostTags - 1)), [tagNames.gone]: 'true' }, enabled: false }, call)
   }
-  return { end, chainOf, live, claims, claimOn, deletion, whereabouts, awaited, unanswered, settle, put, link }
+  return { end, chainOf, decided, live, claims, claimOn, decidedClaimOn, deletion, whereabouts, awaited, unanswered, settle, put, link }
 }

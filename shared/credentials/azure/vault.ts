@@ -50,8 +50,8 @@ export interface Vault {
   /** Signs in, or has a token already. */
   signIn(call: Call): Promise<void>
   get(subject: VaultSubject, version: string | undefined, call: Call): Promise<VaultSecret>
-  /** In no particular order; none for a secret that is not there. */
-  versions(subject: VaultSubject, call: Call): Promise<readonly VaultVersion[]>
+  /** In no particular order; none for a secret that is not there. `asOf`: the vault's own time when it began to say so. */
+  versions(subject: VaultSubject, call: Call): Promise<{ readonly versions: readonly VaultVersion[]; readonly asOf: number }>
   /** `link` is the path of the next page. */
   page(link: string | undefined, size: number, call: Call): Promise<{ readonly items: readonly (VaultVersion & { readonly native: string })[]; readonly link?: string }>
   put(subject: VaultSubject, value: string, properties: VaultProperties, call: Call): Promise<VaultVersion>
@@ -80,6 +80,8 @@ export const linkOf = (cursor: string): string => {
 interface Context extends VaultAction {
   readonly call: Call
   nextLink?: string | undefined
+  /** The vault's time at its first answer. */
+  asOf?: number
 }
 
 const mostPages = 400
@@ -115,6 +117,8 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
     if (answer.status !== 200) throw failureOf(context, answer)
     const json = jsonOf(answer, title)
     if (!isObject(json) || 'error' in json) throw nonsense(context, answer.status)
+    const date = Date.parse(answer.headers['date'] ?? '')
+    context.asOf ??= Number.isNaN(date) ? io.clock.now() : date
     context.nextLink = typeof json['nextLink'] === 'string' && json['nextLink'] !== '' ? json['nextLink'] : undefined
     return answer
   }
@@ -185,8 +189,8 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
           found.push(...page.map((properties) => written(properties, subject)))
           if ((pages += 1) >= mostPages) throw nonsense(context)
         }
-        return found
-      }).catch((error: unknown) => (isCode(error, 'not_found') ? [] : Promise.reject(error as Error))),
+        return { versions: found, asOf: context.asOf ?? io.clock.now() }
+      }).catch((error: unknown) => (isCode(error, 'not_found') ? { versions: [], asOf: io.clock.now() } : Promise.reject(error as Error))),
     page: (link, size, call) =>
       run('list', undefined, call, async (context) => {
         const step = await client.listPropertiesOfSecrets().byPage({ maxPageSize: size, ...(link !== undefined && { continuationToken: `${origin}${link}` }) }).next()

@@ -135,7 +135,7 @@ export const azureHarness: Harness = {
 
 /**
  * The provider over the same fake without a socket, for the simulator: one request is one step behind the hook, and so is every pause, because time there moves
- * only between steps. Signing in is no step.
+ * only between steps; it changes something, because what was undecided is decided when it is over. Signing in is no step.
  */
 export const openAzureWireless = ({ service, hook }: { readonly service: KeyVault; readonly hook: Hook }, runtime: Runtime): Promise<SecretProvider> => {
   const clock = runtime.clock as ManualClock
@@ -150,7 +150,7 @@ export const openAzureWireless = ({ service, hook }: { readonly service: KeyVaul
       until: (at, signal) => clock.until(at, signal),
       sleep: (ms) => {
         const until = clock.now() + ms
-        return hook({ call: 'wait', name: '', changes: false }, () => clock.set(Math.max(clock.now(), until)))
+        return hook({ call: 'wait', name: '', changes: true }, () => clock.set(Math.max(clock.now(), until)))
       },
     },
   }

@@ -104,6 +104,11 @@ export class KeyVault implements WireService {
 
   handle(request: WireRequest): WireAnswer {
     if (this.directory.owns(request)) return this.directory.handle(request)
+    const answer = this.#answer(request)
+    return { ...answer, headers: { date: new Date(this.#now).toUTCString(), ...answer.headers } }
+  }
+
+  #answer(request: WireRequest): WireAnswer {
     const host = request.headers['host'] ?? this.#options.host ?? 'vault.example'
     const token = /^Bearer (\S+)$/.exec(request.headers['authorization'] ?? '')?.[1]
     if (token === undefined) return this.#challenge(host, 'AKV10000: Request is missing a Bearer or PoP token.')
