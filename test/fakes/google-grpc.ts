@@ -1,7 +1,7 @@
 // gRPC in front of a fake of Google: the methods of a service's own definition, as it stands in the vendor's package, on the same state that answers over REST.
-// A message becomes the JSON that REST has for it and back; what REST writes as bare numbers in wrappers is wrapped here.
+// A message becomes the JSON that REST has for it, and back: what the vendor's message does not know cannot be sent.
 import { readFileSync } from 'node:fs'
-import { grpc, protobuf } from 'google-gax'
+import { grpc, protobuf, serializer } from 'google-gax'
 import { GoogleFailure, grpcNumbers, type Json } from './google/failure.ts'
 
 /** A service's definition, and who carries its methods out. */
@@ -24,22 +24,11 @@ export interface RunningGrpc {
   close(): Promise<void>
 }
 
-const wrapper = '.google.protobuf.Int64Value'
-const plainForm = { bytes: String, longs: String, enums: Number } as const
-
-/** Changes the wrapped numbers of a message, by its definition. */
-const rewrapped = (type: protobuf.Type, message: Json, change: (value: unknown) => unknown): Json =>
-  Object.fromEntries(
-    Object.entries(message).map(([field, value]) => {
-      const inner = type.fields[field]?.resolvedType
-      if (!(inner instanceof protobuf.Type) || value === null || value === undefined) return [field, value]
-      return [field, inner.fullName === wrapper ? change(value) : typeof value === 'object' && !Array.isArray(value) ? rewrapped(inner, value as Json, change) : value]
-    }),
-  )
-
 /** Starts the front on a free port of loopback, without TLS. */
 export const startGoogleGrpc = async ({ protos, service, run }: GrpcFront): Promise<RunningGrpc> => {
-  const definition = protobuf.Root.fromJSON(JSON.parse(readFileSync(protos, 'utf8')) as protobuf.INamespace).lookupService(service)
+  const root = protobuf.Root.fromJSON(JSON.parse(readFileSync(protos, 'utf8')) as protobuf.INamespace)
+  root.resolveAll()
+  const definition = root.lookupService(service)
   const methods: string[] = []
   const state: { refusal: GoogleFailure | undefined } = { refusal: undefined }
   const handlers: Record<string, grpc.UntypedHandleCall> = {}
@@ -53,8 +42,8 @@ export const startGoogleGrpc = async ({ protos, service, run }: GrpcFront): Prom
       requestStream: false,
       responseStream: false,
       requestSerialize: () => Buffer.alloc(0),
-      requestDeserialize: (bytes) => rewrapped(asked, asked.toObject(asked.decode(bytes), plainForm), (value) => (value as Json)['value'] ?? '0'),
-      responseSerialize: (answer) => Buffer.from(answered.encode(answered.fromObject(rewrapped(answered, answer, (value) => ({ value })))).finish()),
+      requestDeserialize: (bytes) => serializer.toProto3JSON(asked.decode(bytes)) as Json,
+      responseSerialize: (answer) => Buffer.from(answered.encode(serializer.fromProto3JSON(answered, answer as never) ?? {}).finish()),
       responseDeserialize: () => ({}),
     }
     const handle: grpc.handleUnaryCall<Json, Json> = ({ request, metadata }, answer) => {
