@@ -2,7 +2,7 @@
 // Servers are one entry each; `python_clients` and the Go programs are no servers but clients by other people, which examine our fakes.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { startOpenBao } from './openbao-server.ts'
+import { startOpenBao } from './openbao/server.ts'
 import { goProgram } from './go-programs.ts'
 import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
 

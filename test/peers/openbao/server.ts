@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { authority } from '../support/certificates.ts'
-import { goProgram } from './go-programs.ts'
-import type { Running } from './python-peers.ts'
+import { authority } from '../../support/certificates.ts'
+import { goProgram } from '../go-programs.ts'
+import type { Running } from '../python-peers.ts'
 
 /** What the program prints once it answers. */
 interface Ready {
