@@ -31,10 +31,11 @@ export const registry: Registry = {
   hashicorp_vault: () => import('./hashicorp-vault.ts').then((file) => file.hashicorpVault),
   cyberark: () => import('./cyberark.ts').then((file) => file.cyberark),
   infisical: () => import('./infisical.ts').then((file) => file.infisical),
+  custom: () => import('./custom.ts').then((file) => file.custom),
 }
 
 /** Systems of the design whose provider is still to come. */
-export const notBuiltSystems = ['custom'] as const
+export const notBuiltSystems = [] as const
 
 /** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {

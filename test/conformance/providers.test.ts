@@ -3,6 +3,7 @@ import { awsKmsHarness } from './harnesses/aws-kms.ts'
 import { awsHarness } from './harnesses/aws-secrets-manager.ts'
 import { azureHarness } from './harnesses/azure-key-vault.ts'
 import { cyberarkHarness } from './harnesses/cyberark.ts'
+import { customHarness } from './harnesses/custom.ts'
 import { embeddedHarness } from './harnesses/embedded.ts'
 import { environmentHarness } from './harnesses/environment.ts'
 import { vaultHarness } from './harnesses/hashicorp-vault.ts'
@@ -25,3 +26,4 @@ providerConformance('cyberark, without the right to delete', cyberarkHarness({ d
 providerConformance('google_secret_manager', googleSecretManagerHarness)
 providerConformance('google_kms', googleKmsHarness)
 providerConformance('infisical', infisicalHarness)
+providerConformance('custom', customHarness)

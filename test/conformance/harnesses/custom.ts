@@ -1,0 +1,37 @@
+// A user's own module under examination: the reference behind `custom`, loaded by its path as a configuration would name it.
+import { join } from 'node:path'
+import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import { custom } from '../../../shared/providers/custom.ts'
+import { memory } from '../../../shared/providers/memory.ts'
+import { gates } from '../../fixtures/custom/memory-backed.ts'
+import { testRuntime } from '../../support/runtime.ts'
+import { faultKinds, nonsenseKinds, passOn, type Harness } from '../harness.ts'
+import { seedThrough, Striker } from '../striker.ts'
+
+const path = join(import.meta.dirname, '../../fixtures/custom/memory-backed.ts')
+let spaces = 0
+
+/** The harness of `custom`. */
+export const customHarness: Harness = {
+  mustHave: capabilities.filter((capability) => capability !== 'close'),
+  faults: faultKinds,
+  nonsense: nonsenseKinds,
+  open: async () => {
+    const runtime = testRuntime()
+    const gate = new Striker()
+    const space = `custom-${(spaces += 1)}`
+    gates.set(space, gate)
+    const instance = (): Promise<SecretProvider> => custom.open({ custom_secret_manager: path, custom_settings: { space } }, runtime, { kind: 'operator' })
+    return {
+      provider: await instance(),
+      clock: runtime.clock,
+      pass: passOn(runtime.clock),
+      seed: seedThrough(await memory.open({ space, recovery_window_seconds: 604_800 }, runtime, { kind: 'operator' }), runtime.random),
+      fault: (fault) => gate.fault(fault),
+      heal: () => gate.heal(),
+      calls: () => gate.calls,
+      reopen: instance,
+      close: async () => void gates.delete(space),
+    }
+  },
+}
