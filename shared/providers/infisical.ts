@@ -7,7 +7,7 @@ import { cursorAfter, positionOf } from '../core/names.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue } from '../core/secret.ts'
-import { infisicalApi, title, type NativeSecret } from '../credentials/infisical/api.ts'
+import { infisicalApi, isTokenRefusal, title, type NativeSecret } from '../credentials/infisical/api.ts'
 import { infisicalChain, type Held } from '../credentials/infisical/chain.ts'
 import { infisicalCheck } from '../credentials/infisical/check.ts'
 import { infisicalLogin, infisicalLoginSettings, type InfisicalLoginSettings } from '../credentials/infisical/login.ts'
@@ -74,6 +74,8 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
     return { name, nativeName: nativeName(main.place), ...(current !== undefined && { current: versionOf(current) }), versions: state.entries.map(versionOf), labels: state.labels, etag, ...(description !== undefined && description !== '' && { description }), created: new Date(state.created) }
   }
 
+  const alone = (reading: Promise<SecretRecord | LatchkeyError>): Promise<SecretRecord | LatchkeyError> => reading.catch((error: unknown) => (error instanceof LatchkeyError ? error : Promise.reject(error as Error)))
+
   /** One list for each folder; the records of what Latchkey wrote there are one list more. */
   const readFolder = async (folder: string, names: readonly SecretName[], call: Call): Promise<readonly (SecretRecord | LatchkeyError)[]> => {
     const listed = async (where: string): Promise<ReadonlyMap<string, NativeSecret>> => new Map((await api.list(where, { view: true, recursive: false }, call).catch((error: unknown) => (isCode(error, 'not_found') ? [] : Promise.reject(error as Error)))).map((one) => [one.place.key, one]))
@@ -86,7 +88,7 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
       const held = await chain.heldOf(main, records.get(main.place.key), name, call)
       return recordOf(name, held, entryAt(held.state, 'current'), call)
     }
-    return Promise.all(wanted.map((each) => one(each).catch((error: unknown) => (error instanceof LatchkeyError ? error : Promise.reject(error as Error)))))
+    return Promise.all(wanted.map((each) => alone(one(each))))
   }
 
   const readMany: SecretProvider['readMany'] = async (names, call) => {
@@ -96,7 +98,8 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
     await Promise.all([...folders].map(async ([folder, within]) => {
       const found = await readFolder(folder, within, call).catch((error: unknown) => {
         if (!(error instanceof LatchkeyError) || call.signal.aborted) throw error
-        return within.map(() => error)
+        // One secret that may not be seen makes the service refuse the whole list; each is asked for by itself then.
+        return error.code === 'provider_denied' && error.details.issues === undefined && !isTokenRefusal(error) ? Promise.all(within.map((name) => alone(read(name, {}, call)))) : within.map(() => error)
       })
       within.forEach((name, index) => answers.set(name, found[index] ?? failed('not_found', name)))
     }))

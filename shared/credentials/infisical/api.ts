@@ -104,16 +104,17 @@ export const isTokenRefusal = (error: unknown): boolean => error instanceof Latc
 /** What a 200 says that is none of what it should say. */
 export const nonsense = (action: string, status: number): LatchkeyError => serviceFailure('provider_unavailable', { title, action }, { vendor: { status } })
 
-const secretOf = (given: unknown, folder: string, view: boolean, about: ServiceCall): NativeSecret => {
+/** `one`: a hidden value is a refusal. In a list it is only not there, so that the others are. */
+const secretOf = (given: unknown, folder: string, view: boolean, about: ServiceCall, one = true): NativeSecret => {
   const fields = isObject(given) ? given : {}
   const { id, version, secretKey, secretValue, secretComment, secretPath, secretMetadata, createdAt, updatedAt } = fields
   const [created, updated] = [new Date(String(createdAt)), new Date(String(updatedAt ?? createdAt))]
   const sane = typeof id === 'string' && id !== '' && Number.isSafeInteger(version) && typeof secretKey === 'string' && typeof secretValue === 'string' && secretValue.isWellFormed()
   if (!sane || Number.isNaN(created.getTime()) || Number.isNaN(updated.getTime())) throw nonsense(about.action, 200)
   const hidden = fields['secretValueHidden'] === true
-  if (hidden && view) throw serviceFailure('provider_denied', { ...about, needs: 'the permission to read values (secrets: read value)' })
+  if (hidden && view && one) throw serviceFailure('provider_denied', { ...about, needs: 'the permission to read values (secrets: read value)' })
   const pairs = (Array.isArray(secretMetadata) ? secretMetadata : []).flatMap((pair: unknown) => (isObject(pair) && typeof pair['key'] === 'string' && pair['isEncrypted'] !== true ? [[pair['key'], typeof pair['value'] === 'string' ? pair['value'] : ''] as const] : []))
-  return { id, version: version as number, place: { folder: typeof secretPath === 'string' ? secretPath : folder, key: secretKey }, ...(view && { value: SecretValue.of(secretValue) }), comment: typeof secretComment === 'string' ? secretComment : '', metadata: Object.fromEntries(pairs), created, updated }
+  return { id, version: version as number, place: { folder: typeof secretPath === 'string' ? secretPath : folder, key: secretKey }, ...(view && !hidden && { value: SecretValue.of(secretValue) }), comment: typeof secretComment === 'string' ? secretComment : '', metadata: Object.fromEntries(pairs), created, updated }
 }
 
 const needs = { read: 'secrets: describe and read value', write: 'secrets: create and edit', remove: 'secrets: delete', folder: 'secret folders: create' } as const
@@ -167,7 +168,7 @@ export const infisicalApi = (client: HttpClient, tokens: TokenSource, clock: Clo
       const asked = about('the listing of secrets', needs.read, { folder, key: '*' })
       const { secrets: items } = await send({ method: 'GET', path: `${secrets}?${query}` }, asked, call)
       if (!Array.isArray(items)) throw nonsense(asked.action, 200)
-      return items.filter((item) => !isObject(item) || item['type'] !== 'personal').map((item) => secretOf(item, folder, view, asked))
+      return items.filter((item) => !isObject(item) || item['type'] !== 'personal').map((item) => secretOf(item, folder, view, asked, false))
     },
     versions: async (id, call) => {
       const asked: ServiceCall = { title, action: 'the listing of versions', needs: 'secrets: read value, and commits: read' }
