@@ -61,7 +61,7 @@ const certify = (wanted: Wanted, issuer?: Issuer): Issuer => {
     )),
   )
   const signature = der(0x03, Buffer.from([0]), sign('sha256', body, issuer?.privateKey ?? privateKey))
-  const text = sequence(body, ecdsaWithSha256, signature).toString('base64').replaceAll(/.{64}/g, '$&\n')
+  const text = sequence(body, ecdsaWithSha256, signature).toString('base64').replaceAll(/.{64}(?=.)/g, '$&\n')
   return { subject: wanted.subject, privateKey, key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })), cert: `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n` }
 }
 
