@@ -1,0 +1,249 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { foldLinks, type Book, type Link } from '../../../shared/credentials/conjur/record.ts'
+import { failureOf, openedConjur, writeOf, type OpenedConjur } from './opened-conjur.ts'
+
+const name = createdName('litellm/alias')
+const closing: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+const opened = async (...given: Parameters<typeof openedConjur>): Promise<OpenedConjur> => {
+  const conjur = await openedConjur(...given)
+  closing.push(conjur.close)
+  return conjur
+}
+
+describe('a value', () => {
+  it('is sent again when another write of the same variable was on its way', async () => {
+    const { fake, provider, call } = await opened()
+    fake.service.collisions = 2
+
+    const { outcome } = await provider.write(writeOf(name, 'value'), call)
+
+    expect(outcome).toBe('written')
+    expect(fake.service.values('litellm/alias')).toEqual(['value'])
+  })
+
+  it('that always collides is given up, and said to be unavailable', async () => {
+    const { fake, provider, call, sent } = await opened()
+    fake.service.collisions = 99
+
+    const error = await failureOf(provider.write(writeOf(name, 'value'), call))
+
+    expect(error.code).toBe('provider_unavailable')
+    expect(sent().filter((line) => line.startsWith('POST /secrets/'))).toHaveLength(4)
+  })
+
+  it('whose sending is answered with a server error is sent again, and counts once', async () => {
+    const { fake, provider, call } = await opened()
+    const from = (await provider.write(writeOf(name, 'one'), call)).version?.id ?? ''
+    const request = writeOf(name, 'two', { expect: { version: from } })
+    fake.fault({ kind: 'says', only: ({ method, path }) => method === 'POST' && path.includes('chain'), times: 1, answer: { status: 500 } })
+
+    await provider.write(request, call)
+    const again = await provider.write(request, call)
+
+    expect(again.outcome).toBe('same_operation')
+    expect((await provider.describe(name, call)).versions).toHaveLength(2)
+  })
+
+  it.each(['', ' ', '\n\t \r\n'])('that Conjur takes for empty (%j) is refused before anything is sent', async (value) => {
+    const { fake, provider, call } = await opened()
+
+    const error = await failureOf(provider.write(writeOf(name, value), call))
+
+    expect(error).toMatchObject({ code: 'invalid_request', details: { param: 'value' } })
+    expect(fake.requests).toEqual([])
+  })
+
+  it('goes only below the branch, and the variables come out with the same ids', async () => {
+    const { fake, provider, open, call, sent } = await opened()
+    const { service } = fake
+    service.state.add('policy', 'apps/gateway', service.state.full('user', 'admin'))
+    const below = await open({ cyberark_policy_branch: 'apps/gateway' })
+
+    await below.write(writeOf(createdName('apps/gateway/team/key'), 'value'), call)
+    const outside = await failureOf(below.write(writeOf(createdName('litellm/key'), 'value'), call))
+    const read = await below.read(createdName('apps/gateway/team/key'), {}, call)
+
+    const loaded = fake.requests.find(({ path }) => path.startsWith('/policies/'))
+    expect(loaded?.path).toBe('/policies/acct/policy/apps%2Fgateway')
+    expect(loaded?.body.toString()).toBe('- !variable "team/key"\n- !variable "__latchkey/chain/team/key"\n')
+    expect(service.values('apps/gateway/team/key')).toEqual(['value'])
+    expect(read.value.reveal()).toBe('value')
+    expect(outside).toMatchObject({ code: 'invalid_request' })
+    expect(outside.message).toContain('cyberark_policy_branch')
+    expect(sent().filter((line) => line.includes('litellm'))).toEqual([])
+    expect(await failureOf(provider.read(createdName('litellm/key'), {}, call))).toMatchObject({ code: 'not_found' })
+  })
+
+  it('that a follower refuses says where to send it', async () => {
+    const { fake, provider, call } = await opened()
+    fake.service.follower = true
+
+    const error = await failureOf(provider.write(writeOf(name, 'value'), call))
+
+    expect(error.code).toBe('misconfigured')
+    expect(error.message).toMatch(/leader.*cyberark_api_base/)
+  })
+
+  it('that is refused names the privilege that is missing: create on the branch, update on the variable', async () => {
+    const { fake, provider, open, call } = await opened()
+    const { state } = fake.service
+    const host = state.full('host', 'reader')
+    state.apiKeys.set(host, state.newKey())
+    await provider.write(writeOf(name, 'value'), call)
+    for (const id of ['litellm/alias', 'litellm/__latchkey/chain/alias']) for (const privilege of ['read', 'execute']) state.permit(state.add('variable', id, ''), host, privilege)
+    const reader = await open({ cyberark_username: 'host/reader', cyberark_api_key: fake.service.keyOf('host/reader') })
+
+    const update = await failureOf(reader.write(writeOf(name, 'other'), call))
+    const create = await failureOf(reader.write(writeOf(createdName('litellm/new'), 'other'), call))
+
+    expect((await reader.read(name, {}, call)).value.reveal()).toBe('value')
+    expect([update.code, create.code]).toEqual(['provider_denied', 'provider_denied'])
+    expect(update.message).toContain('privilege update on the variable')
+    expect(create.message).toMatch(/privilege create on the policy root.*cyberark_policy_branch/)
+    expect((await reader.check('write', call)).filter(({ ok }) => !ok).map(({ subject, setting }) => [subject, setting])).toEqual([['update on variables', 'cyberark_username'], ['create on the policy root', 'cyberark_policy_branch']])
+  })
+})
+
+describe('the main variable', () => {
+  it('is set by the one that won, never by a loser', async () => {
+    const { fake, provider, open, call } = await opened()
+    const others = await Promise.all([open(), open(), open()])
+    const from = (await provider.write(writeOf(name, 'first'), call)).version?.id ?? ''
+
+    const outcomes = await Promise.allSettled([provider, ...others].map((each, index) => each.write(writeOf(name, `racer ${index}`, { expect: { version: from } }), call)))
+
+    const won = outcomes.flatMap(({ status }, index) => (status === 'fulfilled' ? [`racer ${index}`] : []))
+    const current = (await provider.read(name, {}, call)).value.reveal()
+    expect(won).toEqual([current])
+    expect(fake.service.values('litellm/alias')).toEqual(['first', current])
+  })
+
+  it('that lags behind the record is mended by whoever repeats the write; Latchkey never answers the old value', async () => {
+    const { fake, provider, call } = await opened()
+    await provider.write(writeOf(name, 'one'), call)
+    const request = writeOf(name, 'two')
+    fake.fault({ kind: 'unavailable_before', only: ({ method, path }) => method === 'POST' && path.endsWith('litellm%2Falias') })
+
+    const error = await failureOf(provider.write(request, call))
+    fake.heal()
+    const between = (await provider.read(name, {}, call)).value.reveal()
+    const raw = fake.service.values('litellm/alias').at(-1)
+    const { outcome } = await provider.write(request, call)
+
+    expect(error.code).toBe('provider_unavailable')
+    expect([between, raw]).toEqual(['two', 'one'])
+    expect(outcome).toBe('same_operation')
+    expect(fake.service.values('litellm/alias').at(-1)).toBe('two')
+  })
+
+  it('that somebody changes in Conjur is what is read, described as current, and a condition on the older version no longer holds', async () => {
+    const { fake, provider, call } = await opened()
+    const before = (await provider.write(writeOf(name, 'ours', { labels: { Owner: 'AI Platform team' } }), call)).version?.id ?? ''
+    fake.service.seed('litellm/alias', 'theirs')
+
+    const { value, version } = await provider.read(name, {}, call)
+    const facts = await provider.describe(name, call)
+    const stale = await failureOf(provider.write(writeOf(name, 'again', { expect: { version: before } }), call))
+    await provider.write(writeOf(name, 'again', { expect: { version: facts.current?.id ?? '' } }), call)
+
+    expect([value.reveal(), version]).toEqual(['theirs', undefined])
+    expect(facts).toMatchObject({ current: { id: '2' }, labels: { Owner: 'AI Platform team' } })
+    expect(stale.code).toBe('conflict')
+    expect((await provider.read(name, {}, call)).value.reveal()).toBe('again')
+    expect((await provider.read(name, { stage: 'previous' }, call)).value.reveal()).toBe('theirs')
+  })
+
+  it('that an operator made is adopted with its value as the previous version, and keeps its numbers', async () => {
+    const { fake, provider, call } = await opened()
+    const hosted = hostedName('OPENAI_API_KEY')
+    for (const value of ['one', 'two', 'three']) fake.service.seed('OPENAI_API_KEY', value)
+
+    const facts = await provider.describe(hosted, call)
+    await provider.write(writeOf(hosted, 'four', { expect: { version: '3' } }), call)
+
+    expect(facts.versions?.map(({ id, stages }) => [id, stages])).toEqual([['1', []], ['2', ['previous']], ['3', ['current']]])
+    expect((await provider.read(hosted, { version: '1' }, call)).value.reveal()).toBe('one')
+    expect((await provider.read(hosted, { stage: 'previous' }, call)).value.reveal()).toBe('three')
+    expect((await provider.read(hosted, {}, call)).value.reveal()).toBe('four')
+    expect(fake.service.values('OPENAI_API_KEY')).toEqual(['one', 'two', 'three', 'four'])
+  })
+
+  it('keeps description and tags over rotation, deletion and being made anew by annotation', async () => {
+    const { provider, call } = await opened()
+    const tags = { Environment: 'Prod', Owner: 'AI Platform team' }
+    const from = (await provider.write(writeOf(name, 'one', { expect: 'absent', labels: tags, description: 'Ünïcode "quoted"' }), call)).version?.id ?? ''
+    const claim = await provider.write(writeOf(name, 'two', { expect: { version: from }, stage: 'pending', epoch: 2 }), call)
+    await provider.promote(name, { to: claim.version?.id ?? '', from }, call)
+
+    const tombstone = await provider.write(writeOf(name, 'revoked', { expect: { version: claim.version?.id ?? '' } }), call)
+    await provider.write(writeOf(name, 'three', { expect: { version: tombstone.version?.id ?? '' } }), call)
+
+    expect(await provider.describe(name, call)).toMatchObject({ labels: tags, description: 'Ünïcode "quoted"' })
+  })
+
+  it('holds a history that outlives the twenty versions that Conjur keeps', async () => {
+    const { fake, provider, call } = await opened()
+    for (let count = 0; count < 25; count += 1) await provider.write(writeOf(name, `value ${count}`), call)
+
+    const { versions, current } = await provider.describe(name, call)
+    const claims = await provider.write(writeOf(name, 'next', { expect: { version: current?.id ?? '' }, stage: 'pending', epoch: 2 }), call)
+    for (let count = 0; count < 20; count += 1) await provider.annotate(name, { labels: { step: `${count}` } }, call)
+    await provider.promote(name, { to: claims.version?.id ?? '', from: current?.id ?? '' }, call)
+
+    expect(versions).toHaveLength(16)
+    expect(fake.service.state.resources.get('acct:variable:litellm/__latchkey/chain/alias')?.secrets).toHaveLength(20)
+    expect((await provider.read(name, {}, call)).value.reveal()).toBe('next')
+    expect((await provider.read(name, { stage: 'previous' }, call)).value.reveal()).toBe('value 24')
+  })
+
+  it('keeps current and claim when more claims were ended than a record remembers', async () => {
+    const { provider, call } = await opened()
+    const from = (await provider.write(writeOf(name, 'one'), call)).version?.id ?? ''
+
+    for (let count = 0; count < 20; count += 1) {
+      const { version } = await provider.write(writeOf(name, `claim ${count}`, { expect: { version: from }, stage: 'pending' }), call)
+      await provider.discard(name, version?.id ?? '', call)
+    }
+
+    expect((await provider.read(name, {}, call)).value.reveal()).toBe('one')
+    expect((await provider.describe(name, call)).current?.id).toBe(from)
+  })
+})
+
+describe('the chain', () => {
+  const link = (number: number, before: number): { readonly number: number; readonly link: Link } => ({ number, link: { before, nonce: `${number}`, book: { entries: [], labels: {} } satisfies Book } })
+
+  it.each([
+    ['nothing', [], undefined],
+    ['one', [[1, 0]], 1],
+    ['each on the one before', [[1, 0], [2, 1], [3, 2]], 3],
+    ['the first of two on one', [[1, 0], [2, 1], [3, 1]], 2],
+    ['what builds on the loser', [[1, 0], [2, 1], [3, 1], [4, 3]], 2],
+    ['what builds on the winner after a loser', [[1, 0], [2, 1], [3, 1], [4, 2]], 4],
+    ['a late one of long ago', [[1, 0], [2, 1], [3, 2], [4, 0]], 3],
+    ['a chain whose beginning is gone', [[7, 6], [8, 7]], 8],
+    ['a late one at the beginning of what is kept', [[7, 2], [8, 6], [9, 8]], 9],
+    ['a late one of a chain that was deleted', [[1, 7], [2, 0]], 2],
+  ] as const)('takes %s', (_title, links, valid) => {
+    expect(foldLinks(links.map(([number, before]) => link(number, before)))?.number).toBe(valid)
+  })
+
+  it('is read past texts that somebody else put into the companion variable', async () => {
+    const { fake, provider, call } = await opened()
+    await provider.write(writeOf(name, 'one'), call)
+    fake.service.seed('litellm/__latchkey/chain/alias', 'not a record')
+
+    const value = (await provider.read(name, {}, call)).value.reveal()
+    await provider.write(writeOf(name, 'two'), call)
+
+    expect(value).toBe('one')
+    expect((await provider.describe(name, call)).versions).toHaveLength(2)
+    expect((await provider.read(name, {}, call)).value.reveal()).toBe('two')
+  })
+})
