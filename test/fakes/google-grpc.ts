@@ -24,6 +24,9 @@ export interface RunningGrpc {
   close(): Promise<void>
 }
 
+/** A wrapped number that is there and is zero has no content; the serializer makes null of it, and leaves out what is not there. */
+const zeroes = (json: Json): Json => Object.fromEntries(Object.entries(json).map(([field, value]) => [field, value ?? '0']))
+
 /** Starts the front on a free port of loopback, without TLS. */
 export const startGoogleGrpc = async ({ protos, service, run }: GrpcFront): Promise<RunningGrpc> => {
   const root = protobuf.Root.fromJSON(JSON.parse(readFileSync(protos, 'utf8')) as protobuf.INamespace)
@@ -42,7 +45,7 @@ export const startGoogleGrpc = async ({ protos, service, run }: GrpcFront): Prom
       requestStream: false,
       responseStream: false,
       requestSerialize: () => Buffer.alloc(0),
-      requestDeserialize: (bytes) => serializer.toProto3JSON(asked.decode(bytes)) as Json,
+      requestDeserialize: (bytes) => zeroes(serializer.toProto3JSON(asked.decode(bytes)) as Json),
       responseSerialize: (answer) => Buffer.from(answered.encode(serializer.fromProto3JSON(answered, answer as never) ?? {}).finish()),
       responseDeserialize: () => ({}),
     }
