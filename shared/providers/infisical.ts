@@ -36,7 +36,7 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
   const ca = settings.infisical_ca_cert === undefined || settings.infisical_ca_cert.includes('-----BEGIN') ? settings.infisical_ca_cert : Buffer.from((await io.files.read(settings.infisical_ca_cert)) ?? '').toString('utf8')
   const client = await io.http.connect({ url, title, setting: 'infisical_site_url', maxAnswerBytes: largestAnswer, ...(ca !== undefined && { ca }) })
   const login = infisicalLogin(settings, client, io)
-  const api = infisicalApi(client, login.tokens, io.clock, { version: settings.infisical_api_version, project: settings.infisical_project_id, environment: settings.infisical_environment_slug })
+  const api = infisicalApi(client, login, io.clock, { version: settings.infisical_api_version, project: settings.infisical_project_id, environment: settings.infisical_environment_slug })
   const chain = infisicalChain(api, root, io)
 
   const need = async (name: SecretName, view: boolean, call: Call): Promise<Held> => {

@@ -119,8 +119,8 @@ const secretOf = (given: unknown, folder: string, view: boolean, about: ServiceC
 
 const needs = { read: 'secrets: describe and read value', write: 'secrets: create and edit', remove: 'secrets: delete', folder: 'secret folders: create' } as const
 
-/** The API behind one connection and one login. */
-export const infisicalApi = (client: HttpClient, tokens: TokenSource, clock: Clock, scope: Scope): InfisicalApi => {
+/** The API behind one connection and one login. A token that was given is not asked for twice. */
+export const infisicalApi = (client: HttpClient, { method, tokens }: { readonly method: string; readonly tokens: TokenSource }, clock: Clock, scope: Scope): InfisicalApi => {
   const secrets = scope.version === 'v4' ? '/api/v4/secrets' : '/api/v3/secrets/raw'
   const project = scope.version === 'v4' ? 'projectId' : 'workspaceId'
   const { environment } = scope
@@ -133,7 +133,7 @@ export const infisicalApi = (client: HttpClient, tokens: TokenSource, clock: Clo
       const answer = await client.send({ ...request, headers }, call)
       if (answer.status !== 200) throw failureOf(answer, about)
       return answer
-    }, isTokenRefusal)
+    }, (error) => method !== 'token' && isTokenRefusal(error))
     const body = jsonOf(response, title)
     if (!isObject(body)) throw nonsense(about.action, response.status)
     if (isObject(body['approval']) && body['secret'] === undefined) throw serviceFailure('approval_required', about)
