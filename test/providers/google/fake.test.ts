@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { crc32c } from '../../../shared/credentials/crc32c.ts'
 import { signedToken, tokenAuth } from '../../conformance/harnesses/google-operator.ts'
 import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
-import { startGoogleGrpc, throughMessage, vendorMessages } from '../../fakes/google/grpc.ts'
+import { startGoogleGrpc } from '../../fakes/google-grpc.ts'
+import { secretManagerProtos, secretManagerService, throughMessage } from '../../fakes/google/messages.ts'
 import { fakeProject, startGoogleFake, type GoogleFakeOptions, type RunningGoogleFake } from '../../fakes/google/secret-manager.ts'
 
 const parent = `projects/${fakeProject}`
@@ -51,7 +52,7 @@ const transports: Readonly<Record<string, (options?: { readonly token?: string; 
   },
   // Without TLS gRPC sends no credentials of its own: the token travels in the metadata.
   grpc: async ({ token, file = knownAccount().file } = {}) => {
-    const server = await startGoogleGrpc(fake.service)
+    const server = await startGoogleGrpc({ protos: secretManagerProtos, service: secretManagerService, run: (method, request, authorization) => fake.service.run(method, request, authorization) })
     const shown = token ?? signedToken(file, now)
     const client = new SecretManagerServiceClient({ servicePath: '127.0.0.1', port: server.port, sslCreds: credentials.createInsecure(), auth: tokenAuth(shown) as never })
     closing.push(() => client.close(), () => server.close())
@@ -261,7 +262,6 @@ describe('the shapes of the fake', () => {
   it('are those of the vendor: every field that an answer has stands in its message definition', async () => {
     await start()
     fake.seed('a', 'one')
-    const root = vendorMessages()
     const run = (method: string, request: object) => fake.service.run(method, request as never, `Bearer ${signedToken(knownAccount().file, now)}`)
     const name = `${parent}/secrets/a`
 
@@ -275,6 +275,6 @@ describe('the shapes of the fake', () => {
       ['SecretVersion', run('DestroySecretVersion', { name: `${name}/versions/1` })],
     ] as const
 
-    for (const [type, answer] of answers) expect(throughMessage(root, `google.cloud.secretmanager.v1.${type}`, answer)).toMatchObject(answer)
+    for (const [type, answer] of answers) expect(throughMessage(type, answer)).toMatchObject(answer)
   })
 })
