@@ -44,6 +44,7 @@ describe('the probe of an external id', () => {
     ['failing', 'unavailable_before'],
     ['broken', 'reset'],
     ['nonsense', 'malformed'],
+    ['expired', 'expired_credential'],
   ] as const)('never takes another failure for a refusal (%s)', async (_title, kind) => {
     world.sts.fault({ kind, on: 'change', times: 1 })
 

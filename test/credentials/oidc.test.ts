@@ -90,6 +90,13 @@ describe('an identity token in a file', () => {
     expect(await asking(runtime, `oidc/file/${join(folder, 'in/now/token')}`)).toBe('token')
   })
 
+  it('is read from the place that was allowed, not from the link, which may lead elsewhere by then', async () => {
+    const runtime = testRuntime({ files: { '/run/secrets/data/token': 'allowed', '/run/secrets/link': 'elsewhere' } })
+    const files = { ...runtime.files, realPath: async (path: string) => (path === '/run/secrets/link' ? '/run/secrets/data/token' : path) }
+
+    expect(await asking({ ...runtime, files }, 'oidc/file//run/secrets/link')).toBe('allowed')
+  })
+
   it.each([
     ['outside', 'out/token', /outside the allowed credential directories/],
     ['beside, with the folder’s name as beginning', 'inside/token', /outside the allowed/],
