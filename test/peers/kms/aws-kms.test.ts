@@ -1,14 +1,14 @@
 // The exam of aws_kms on moto and ministack, what they get wrong, and ciphertexts that AWS's client in Python makes.
 import { describe, expect, inject, it } from 'vitest'
-import type { LatchkeyError } from '../../shared/core/errors.ts'
-import { hostedName } from '../../shared/core/names.ts'
-import { awsKmsTargetHarness, openAwsKms } from '../conformance/harnesses/aws-kms.ts'
-import { runtimeOver } from '../conformance/harnesses/hosted-variables.ts'
-import { providerConformance } from '../conformance/provider-conformance.ts'
-import { callOf } from '../support/runtime.ts'
+import type { LatchkeyError } from '../../../shared/core/errors.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { awsKmsTargetHarness, openAwsKms } from '../../conformance/harnesses/aws-kms.ts'
+import { runtimeOver } from '../../conformance/harnesses/hosted-variables.ts'
+import { providerConformance } from '../../conformance/provider-conformance.ts'
+import { callOf } from '../../support/runtime.ts'
 import { kmsDeviations } from './aws-kms-deviations.ts'
-import { clientEnv, run } from './python-peers.ts'
-import { awsPeers, type AwsPeer } from './start-peers.ts'
+import { clientEnv, run } from '../python-peers.ts'
+import { awsPeers, type AwsPeer } from '../start-peers.ts'
 
 const python = inject('python')
 const peers = inject('peers')

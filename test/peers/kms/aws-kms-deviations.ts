@@ -1,7 +1,7 @@
 // Where the peers of AWS KMS are wrong: each with its reproduction for boto3, so that an upgrade shows itself, and with the exam's cases that fail for it, if any do.
 // Nothing about integrity, limits or the state of keys is learnt from them: that is what the fake holds, and AWS's own SDK examines the fake.
-import type { Reproduction } from './aws-deviations.ts'
-import type { AwsPeer } from './start-peers.ts'
+import type { Reproduction } from '../aws-deviations.ts'
+import type { AwsPeer } from '../start-peers.ts'
 
 /** One mistake of a peer. */
 export interface KmsDeviation {

@@ -3,19 +3,19 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { googleCiphertext } from '../../shared/credentials/kms/google-ciphertext.ts'
-import type { LatchkeyError } from '../../shared/core/errors.ts'
-import { hostedName } from '../../shared/core/names.ts'
-import { googleKmsTargetHarness, openGoogleKms } from '../conformance/harnesses/google-kms.ts'
-import { signedToken } from '../conformance/harnesses/google-operator.ts'
-import { runtimeOver } from '../conformance/harnesses/hosted-variables.ts'
-import { providerConformance } from '../conformance/provider-conformance.ts'
-import { foreignAccount, knownAccount } from '../fakes/google-bearer.ts'
-import { GoogleFailure } from '../fakes/google/failure.ts'
-import { startGoogleGrpc, type RunningGrpc } from '../fakes/google-grpc.ts'
-import { fakeKeyRing, startGoogleKmsFake, type GoogleKmsFake } from '../fakes/google-kms.ts'
-import { callOf } from '../support/runtime.ts'
-import { clientEnv, run } from './python-peers.ts'
+import { googleCiphertext } from '../../../shared/credentials/kms/google-ciphertext.ts'
+import type { LatchkeyError } from '../../../shared/core/errors.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { googleKmsTargetHarness, openGoogleKms } from '../../conformance/harnesses/google-kms.ts'
+import { signedToken } from '../../conformance/harnesses/google-operator.ts'
+import { runtimeOver } from '../../conformance/harnesses/hosted-variables.ts'
+import { providerConformance } from '../../conformance/provider-conformance.ts'
+import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
+import { GoogleFailure } from '../../fakes/google/failure.ts'
+import { startGoogleGrpc, type RunningGrpc } from '../../fakes/google-grpc.ts'
+import { fakeKeyRing, startGoogleKmsFake, type GoogleKmsFake } from '../../fakes/google-kms.ts'
+import { callOf } from '../../support/runtime.ts'
+import { clientEnv, run } from '../python-peers.ts'
 
 const client = inject('peers').python_clients
 
@@ -121,7 +121,7 @@ const examine = async (): Promise<void> => {
     beforeAll(async () => {
       fake = running
       key = made
-      front = await startGoogleGrpc({ protos: join(import.meta.dirname, '../../node_modules/@google-cloud/kms/build/protos/protos.json'), service: 'google.cloud.kms.v1.KeyManagementService', run: fake.run })
+      front = await startGoogleGrpc({ protos: join(import.meta.dirname, '../../../node_modules/@google-cloud/kms/build/protos/protos.json'), service: 'google.cloud.kms.v1.KeyManagementService', run: fake.run })
     })
     afterAll(async () => {
       await front.close()
