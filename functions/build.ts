@@ -147,7 +147,7 @@ export const complaints = (entry: string, parts: readonly Part[]): readonly stri
 /** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows. */
 export const functionConfiguration = async (path: string): Promise<string> => {
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
-  parseConfiguration(input, { env: processEnv, loopback: false })
+  parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry) })
   return JSON.stringify(input)
 }
 

@@ -6,6 +6,7 @@ import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
 import type { Route } from '../../shared/http/api.ts'
 import { openLatchkey } from '../../shared/latchkey.ts'
+import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
 import { answerHttp, type HttpAnswer } from './http.ts'
 
@@ -25,7 +26,7 @@ const written = async ({ env, files }: Runtime): Promise<unknown> => {
 export const openFunction = async (routes: readonly Route[]): Promise<Handler> => {
   const runtime = hostRuntime()
   try {
-    const { configuration, warnings } = parseConfiguration(await written(runtime), { env: runtime.env, loopback: false })
+    const { configuration, warnings } = parseConfiguration(await written(runtime), { env: runtime.env, loopback: false, systems: Object.keys(registry) })
     for (const { path, message } of warnings) runtime.log.log('warn', `${path} ${message}`)
     const { app } = await openLatchkey(configuration, runtime, { routes })
     return (event, context) => answerHttp(app, runtime.clock, event, context.getRemainingTimeInMillis())

@@ -1,6 +1,7 @@
 // For programs that import Latchkey: one configuration file in, a running Latchkey out, on the ports of this process.
 import { parseConfiguration } from '../../shared/core/configuration.ts'
 import { openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
+import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
 import { loadConfigFile } from './config-file.ts'
 
@@ -8,6 +9,6 @@ import { loadConfigFile } from './config-file.ts'
 export const openConfigFile = async (path?: string): Promise<Latchkey> => {
   const runtime = hostRuntime()
   const { input } = await loadConfigFile(path, runtime.env, runtime.files)
-  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true })
+  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry) })
   return openLatchkey(configuration, runtime)
 }

@@ -8,6 +8,7 @@ import { commonRoutes } from '../../shared/http/health.ts'
 import { keyRoutes } from '../../shared/http/keys.ts'
 import { readRoutes } from '../../shared/http/secrets.ts'
 import { latchkeyVersion, openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
+import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
 import { within } from '../time-budget.ts'
 import { loadConfigFile } from './config-file.ts'
@@ -43,7 +44,7 @@ const start = async (runtime: Runtime, config: string | undefined): Promise<void
   const { clock, env, random } = runtime
   const [host, port] = [env.get('HOST') || '127.0.0.1', portOf(env.get('PORT'))]
   const file = await loadConfigFile(config, env, runtime.files)
-  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host) })
+  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry) })
   const { latchkey, minted, weak = false } = await openWithKey(configuration, runtime, host)
   const server = await listen(latchkey.app, { host, port }, clock)
   const facts = { configuration, minted, weak, path: file.path, url: server.url, version: latchkeyVersion, stores: latchkey.stores, mark: Buffer.from(random.bytes(3)).toString('hex') }

@@ -46,6 +46,8 @@ export interface ParseOptions {
   readonly env: Env
   /** Whether only this machine can reach us: a weak master key is then a warning, elsewhere an issue. */
   readonly loopback: boolean
+  /** Systems that a registry has beside the ones known here, so that a new provider needs no line in core. */
+  readonly systems?: readonly string[]
 }
 
 /** A configuration, and its warnings once more for whoever prints them before anything is opened. */
@@ -58,8 +60,8 @@ export interface Parsed {
  * Reads LiteLLM's file, already parsed into objects. `undefined` means that there is no file: the built-in configuration of `npm start`.
  * @throws misconfigured with every issue of the file and its path
  */
-export const parseConfiguration = (input: unknown, { env, loopback }: ParseOptions): Parsed => {
-  const findings: Findings = { issues: [], warnings: [] }
+export const parseConfiguration = (input: unknown, { env, loopback, systems = [] }: ParseOptions): Parsed => {
+  const findings: Findings = { issues: [], warnings: [], systems }
   const file = mappingOf(input, 'the file', findings)
   const general = mappingOf(file['general_settings'], 'general_settings', findings)
   const section = mappingOf(file['latchkey'], 'latchkey', findings)

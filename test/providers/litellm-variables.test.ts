@@ -23,7 +23,7 @@ interface Fixture {
 }
 
 const root = join(import.meta.dirname, '../..')
-const { settings, code, notHonoured } = JSON.parse(readFileSync(join(root, 'test/fixtures/litellm/environment-variables.json'), 'utf8')) as Fixture
+const { settings, code, notHonoured } = JSON.parse(readFileSync(join(root, 'test/fixtures/litellm-environment-variables.json'), 'utf8')) as Fixture
 
 /** A value that a setting of the type takes, and what it becomes. */
 const samples: Readonly<Partial<Record<Setting['type'], readonly [text: string, read: unknown]>>> = {

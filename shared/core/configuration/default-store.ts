@@ -40,7 +40,7 @@ const chooseSystem = (general: Mapping, entrySystem: string | undefined, env: En
       findings.warnings.push({ path: other.path, message: `${other.by} is the older form of what ${first.by} already says; take it out.` })
     }
   }
-  if (first?.by === 'key_management_system' && systems[first.system]?.inLiteLLM === false) {
+  if (first?.by === 'key_management_system' && systems[first.system]?.inLiteLLM !== true) {
     findings.warnings.push({ path: first.path, message: `LiteLLM refuses key_management_system: ${first.system}; if LiteLLM reads this file too, write latchkey.default_store: { system: ${first.system} } instead.` })
   }
   return first === undefined ? { by: choices[0]?.by ?? 'none' } : { system: canonical(first.system), by: first.by }

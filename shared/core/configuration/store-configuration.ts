@@ -40,6 +40,8 @@ export type Mapping = Readonly<Record<string, unknown>>
 export interface Findings {
   readonly issues: Issue[]
   readonly warnings: Issue[]
+  /** Systems that may be named beside the ones known here. */
+  readonly systems?: readonly string[]
 }
 
 /** LiteLLM's name of a system as the registry has it. */
@@ -47,8 +49,8 @@ export const canonical = (system: string): string => (system === 'local' ? 'envi
 
 /** Whether a file may name this system, built or not. */
 export const checkSystem = (system: string, path: string, findings: Findings): boolean => {
-  if (Object.hasOwn(systems, system)) return true
-  const near = nearest(system, Object.keys(systems))
+  if (Object.hasOwn(systems, system) || findings.systems?.includes(system) === true) return true
+  const near = nearest(system, [...Object.keys(systems), ...(findings.systems ?? [])])
   findings.issues.push({ path, message: `names no known system (Invalid Key Management System selected); ${near === undefined ? `known are ${Object.keys(systems).join(', ')}` : `did you mean ${near}?`}` })
   return false
 }

@@ -22,6 +22,27 @@ const hash = 'AB'.repeat(32)
 const general_settings = { key_management_system: 'aws_secret_manager' }
 const entry = (more: object = {}): object => ({ name: 'gateway', token_sha256: hash, grants: [{ action: 'secrets:read' }], ...more })
 
+describe('a system that only a registry knows', () => {
+  it('may be named where its name is given, and nowhere else', () => {
+    const file = { latchkey: { default_store: { system: 'doppler', access_mode: 'read_only' } } }
+
+    const { stores } = parseConfiguration(file, { env: envOf({}), loopback: true, systems: ['doppler'] }).configuration
+
+    expect(stores.get('default')?.system).toBe('doppler')
+    expect(refused(file)).toEqual({ 'latchkey.default_store.system': expect.stringContaining('names no known system') as string })
+  })
+
+  it('is told to people whose file LiteLLM reads too', () => {
+    const { warnings } = parseConfiguration({ general_settings: { key_management_system: 'doppler' } }, { env: envOf({}), loopback: true, systems: ['doppler'] })
+
+    expect(warnings.map(({ message }) => message).join()).toContain('LiteLLM refuses key_management_system: doppler')
+  })
+
+  it('is the nearest name to a slip of the pen', () => {
+    expect(() => parseConfiguration({ general_settings: { key_management_system: 'dopler' } }, { env: envOf({}), loopback: true, systems: ['doppler'] })).toThrow('did you mean doppler?')
+  })
+})
+
 describe('latchkey.stores and read_order', () => {
   it('describes further stores, with the default store\'s fence and none of its virtual keys', () => {
     const { stores, readOrder } = parse({
