@@ -137,8 +137,8 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
 
   const remove: SecretProvider['remove'] = async (name, { expect, final }, call) => {
     const subject = subjectOf(name)
-    await decided(name, call)
-    const { current, gone: held } = (await whereabouts(name, call)) ?? {}
+    const { current } = await decided(name, call)
+    const held = current === undefined ? await deletion(name, call) : undefined
     if (current === undefined && (!final || held === undefined || !isMeant(name, held))) throw failure('not_found', name)
     if (typeof expect === 'object' && current !== undefined && idOf(current) !== expect.version) throw failure('conflict', name)
     const gone = current === undefined ? held : await vault.remove(subject, call).catch(unanswered(name, call))

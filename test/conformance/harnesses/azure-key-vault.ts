@@ -24,7 +24,7 @@ export const fakeVault = (options: VaultOptions): KeyVault =>
   new KeyVault({ applications: [{ clientId: fakeApplication.clientId, secrets: [fakeApplication.secret], expiredSecrets: ['an-expired-secret'] }], identities: [{ clientId: 'system', system: true }, { clientId: 'user-1', resourceId: '/subscriptions/s/user-1' }], tenantId: fakeApplication.tenantId, ...options })
 
 /** Opens the provider as a configuration would. @throws misconfigured; an Error for settings that their table refuses */
-export const openAzure = (io: ProviderIo, given: Record<string, unknown>): Promise<SecretProvider> => {
+export const openAzure = async (io: ProviderIo, given: Record<string, unknown>): Promise<SecretProvider> => {
   const read = readSettings(azureKeyVault.settings, given, { path: 'azure', env: io.env })
   if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
   return azureKeyVault.open(read.settings, io, { kind: 'operator' })
