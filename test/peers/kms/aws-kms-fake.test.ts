@@ -43,7 +43,7 @@ for act in (${scenarios.map(([, act]) => `lambda: ${act}`).join(', ')}):
 print(json.dumps(names))
 `
 
-const examine = (): void =>
+const examine = (): void => {
   describe('the fake of AWS KMS, to boto3', () => {
     let fake: KmsFake
     beforeAll(async () => {
@@ -57,6 +57,7 @@ const examine = (): void =>
       expect(scenarios.map(([title], index) => [title, came[index]])).toEqual(scenarios.map(([title, , expected]) => [title, expected]))
     })
   })
+}
 
 if (python !== '') examine()
 else {
