@@ -97,6 +97,16 @@ describe('an answer to many reads', () => {
     expect((bytes as { value: SecretValue }).value.bytes()).toEqual(Buffer.of(0, 255))
   })
 
+  it('asks for a name once that is wanted twice, because the server would count one too few', async () => {
+    const { fake, provider, call, sent } = await opened()
+    for (const id of ['ONE', 'TWO']) fake.service.seed(id, id)
+
+    const found = codesOf(await provider.readMany([hostedName('ONE'), hostedName('TWO'), hostedName('ONE')], call))
+
+    expect(found).toEqual(['ONE', 'TWO', 'ONE'])
+    expect(sent()).toHaveLength(1)
+  })
+
   it('asks for a hundred hosted names in two calls, each with a query that a server takes', async () => {
     const { fake, provider, call, sent } = await opened()
     const ids = Array.from({ length: 100 }, (_, index) => `HOSTED_KEY_${index}`)

@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
 import { foldLinks, type Book, type Link } from '../../../shared/credentials/conjur/record.ts'
+import { openConjurWireless } from '../../conformance/harnesses/cyberark.ts'
+import { ConjurService } from '../../fakes/conjur/server.ts'
+import { calmHook, type Hook } from '../../shapes/service.ts'
+import { callOf, testRuntime } from '../../support/runtime.ts'
 import { failureOf, openedConjur, writeOf, type OpenedConjur } from './opened-conjur.ts'
 
 const name = createdName('litellm/alias')
@@ -140,6 +144,31 @@ describe('the main variable', () => {
     expect([between, raw]).toEqual(['two', 'one'])
     expect(outcome).toBe('same_operation')
     expect(fake.service.values('litellm/alias').at(-1)).toBe('two')
+  })
+
+  it('that is set late, after another has won, is set again to what holds', async () => {
+    const runtime = testRuntime()
+    const call = callOf(runtime.clock)
+    const service = new ConjurService({ now: () => runtime.clock.now() })
+    const [reached, resumed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const held: Hook = async (step, apply) => {
+      if (step.call === 'set' && step.name === 'litellm/alias') {
+        reached.resolve()
+        await resumed.promise
+      }
+      return calmHook(step, apply)
+    }
+    const slow = await openConjurWireless({ service, hook: held }, runtime)
+    const quick = await openConjurWireless({ service, hook: calmHook }, { ...runtime, random: testRuntime({ seed: 'quick' }).random })
+
+    const first = slow.write?.(writeOf(name, 'one'), call)
+    await reached.promise
+    await quick.write?.(writeOf(name, 'two'), call)
+    resumed.resolve()
+    await first
+
+    expect(service.values('litellm/alias')).toEqual(['two', 'one', 'two'])
+    expect((await slow.read(name, {}, call)).value.reveal()).toBe('two')
   })
 
   it('that somebody changes in Conjur is what is read, described as current, and a condition on the older version no longer holds', async () => {
