@@ -87,7 +87,7 @@ export class GoogleSecretState {
     this.#secrets.set(path, [...(this.#secrets.get(path) ?? []), { at: this.#rules.now(), secret }])
   }
 
-  #known(path: string, secret = this.#truth(path)): Secret {
+  #known(path: string, secret: Secret | undefined): Secret {
     if (secret === undefined) throw new GoogleFailure('NOT_FOUND', `Secret [${this.#numbered(path)}] not found.`)
     return secret
   }
@@ -168,7 +168,7 @@ export class GoogleSecretState {
     const paths = mask.split(',').filter((part) => part !== '').map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
     if (paths.length === 0) throw invalid('update_mask must be provided.')
     for (const part of paths) if (!(writable as readonly string[]).includes(part)) throw invalid(`Field ${part} is not known, or cannot be changed.`)
-    const secret = this.#known(path)
+    const secret = this.#known(path, this.#truth(path))
     const written = this.#written(body, secret.versions.length)
     this.#match(secret.etag, body['etag'])
     const { expires, ...kept } = secret
@@ -192,7 +192,7 @@ export class GoogleSecretState {
 
   remove(path: string, etag: string | undefined): Json {
     this.spend('writes', 600)
-    this.#match(this.#known(path).etag, etag ?? undefined)
+    this.#match(this.#known(path, this.#truth(path)).etag, etag ?? undefined)
     this.#set(path, undefined)
     return {}
   }
@@ -226,7 +226,7 @@ export class GoogleSecretState {
   add(path: string, payload: Json): Json {
     this.spend('writes', 600)
     this.spend(`change of ${path}`, 120, path.includes('/locations/') ? 80 : 2)
-    const secret = this.#known(path)
+    const secret = this.#known(path, this.#truth(path))
     const data = Buffer.from(String(payload['data'] ?? ''), 'base64')
     const sum = payload['dataCrc32c']
     if (data.byteLength === 0) throw invalid('Secret Payload cannot be empty.')
@@ -274,7 +274,7 @@ export class GoogleSecretState {
     this.spend(`state of ${path}/${version.number}`, 60, 1)
     this.#match(version.etag, etag)
     if (version.state === 'DESTROYED') throw new GoogleFailure('FAILED_PRECONDITION', `Secret Version [${this.#numbered(path)}/versions/${version.number}] is in DESTROYED state.`)
-    const secret = this.#known(path)
+    const secret = this.#known(path, this.#truth(path))
     const later = to === 'destroy' && secret.destroyTtl !== undefined
     const next: Version = {
       ...version,
