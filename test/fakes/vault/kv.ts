@@ -158,7 +158,8 @@ export class KvEngine {
     const found = this.#paths.get(path)
     const held = found?.versions.get(found.current)
     if (found === undefined || held === undefined || this.#isGone(held)) return { status: 404, headers: { 'content-type': 'application/json' } }
-    const merged = Object.fromEntries(Object.entries({ ...(held.data as Json), ...(isMap(body['data']) ? body['data'] : {}) }).filter(([, value]) => value !== null))
+    const patch = isMap(body['data']) ? body['data'] : {}
+    const merged = Object.fromEntries(Object.entries({ ...(held.data as Json), ...patch }).filter(([key]) => patch[key] !== null))
     return this.#write(path, { ...body, data: merged })
   }
 

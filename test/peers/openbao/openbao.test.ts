@@ -182,6 +182,24 @@ const examine = (url: string, facts: Readonly<Record<string, string>>): void => 
     })
   })
 
+  describe('another hand in OpenBao', () => {
+    it('that merges a field into our map, or rolls it back, leaves one version that is nobody’s', async () => {
+      const { provider, runtime } = await open({ vault_token: rootToken })
+      const text = `litellm/${label('hand')}`
+      await roundTrip({ provider, runtime }, text)
+      const client = await runtime.http.connect({ url, title: 'OpenBao', setting: 'url' })
+      const patched = await client.send({ method: 'PATCH', path: `/v1/secret/data/${text}`, headers: { 'x-vault-token': rootToken, 'content-type': 'application/merge-patch+json' }, body: JSON.stringify({ data: { key: 'patched' } }) }, callOf(runtime.clock))
+      const afterPatch = await provider.describe?.(createdName(text), callOf(runtime.clock))
+      const old = (await operator('GET', `secret/data/${text}?version=1`)).body.data?.['data'] as object
+      await operator('POST', `secret/data/${text}`, { data: old })
+      const afterRollback = await provider.describe?.(createdName(text), callOf(runtime.clock))
+      await client.close()
+
+      expect(patched.status).toBe(200)
+      expect([afterPatch, afterRollback].map((facts) => facts?.versions?.map(({ id, operation }) => [id, operation]))).toEqual([[['2', undefined]], [['3', undefined]]])
+    })
+  })
+
   describe('what OpenBao refuses', () => {
     it('by policy is named by check, path and capability', async () => {
       await operator('POST', 'sys/policies/acl/reader', { policy: 'path "secret/data/litellm/*" { capabilities = ["read"] }' })
