@@ -136,7 +136,7 @@ export const googleKms = defineProvider<GoogleKmsSettings>({
     ...readableSettings,
     google_kms_resource_name: { type: 'string', required: true, env: ['GOOGLE_KMS_RESOURCE_NAME'], text: 'The key, as `projects/…/locations/…/keyRings/…/cryptoKeys/…`, without a version.' },
     google_kms_aad: { type: 'string', text: 'Additional authenticated data that every ciphertext was made with; `{name}` in it is the name of the variable. Default: none, as in LiteLLM.' },
-    google_kms_endpoint: { type: 'url', default: 'https://cloudkms.googleapis.com', text: "Another endpoint than Google's own, for example of a location or a private connection." },
+    google_kms_endpoint: { type: 'url', default: 'https://cloudkms.googleapis.com', env: ['CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS'], text: "Another endpoint than Google's own, for example of a location or a private connection." },
     google_allow_plain_http: { type: 'boolean', default: false, text: 'Allows an endpoint that begins with `http://` on another machine. Secrets then travel unencrypted.' },
   },
   open,
