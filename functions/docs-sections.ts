@@ -2,6 +2,7 @@
 // does not have.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { defaultLimits } from '../shared/core/cache.ts'
 import { accessSettings, cacheSettings, namingSettings } from '../shared/core/configuration/latchkey-section.ts'
@@ -46,7 +47,17 @@ interface Opened {
 }
 
 /** What a provider must be given before it opens; opening makes no network call. */
-const enough: Readonly<Record<string, Readonly<Record<string, unknown>>>> = { aws_secret_manager: { aws_region_name: 'eu-central-1' } }
+const enough: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  aws_secret_manager: { aws_region_name: 'eu-central-1' },
+  aws_kms: { aws_region_name: 'eu-central-1' },
+  azure_key_vault: { azure_key_vault_uri: 'https://example.vault.azure.net', azure_credential: 'managed_identity' },
+  google_secret_manager: { google_project_id: 'example-project' },
+  google_kms: { google_kms_resource_name: 'projects/p/locations/global/keyRings/r/cryptoKeys/k' },
+  hashicorp_vault: { vault_token: 'example' },
+  cyberark: { cyberark_api_key: 'example', cyberark_delete: true },
+  infisical: { infisical_token: 'example', infisical_project_id: 'example' },
+  custom: { custom_secret_manager: fileURLToPath(new URL('../examples/custom-azure.ts', import.meta.url)), custom_settings: { vault_uri: 'https://example.vault.azure.net' } },
+}
 
 const openAll = async <T>(use: (opened: readonly Opened[]) => T): Promise<T> => {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-docs-'))
@@ -95,6 +106,12 @@ const providerTable = (opened: readonly Opened[]): string =>
 
 /** Why a service cannot do what it does not do. A provider with a gap and no reason here stops the generation. */
 const reasons: Readonly<Record<string, string>> = {
+  aws_kms: 'variables of the environment hold the ciphertext, and belong to whoever started the process; Latchkey only decrypts them.',
+  google_kms: 'variables of the environment hold the ciphertext, and belong to whoever started the process; Latchkey only decrypts them.',
+  google_secret_manager: 'a delete is final in the service, and there is no batch call; single reads run side by side.',
+  cyberark: 'a delete through the policy destroys the values; without `cyberark_delete: true` there is none at all. A batch is one call for up to 50 variables.',
+  infisical: 'a delete is final in the service.',
+  custom: 'the example above only reads; your own module has what it brings.',
   environment: 'the process environment and `.env` belong to whoever started the process; Latchkey never rewrites them, and they have no versions.',
 }
 

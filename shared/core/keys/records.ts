@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
 import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
 import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
-import { stampLabel } from './operation.ts'
+import { seenLabel, stampLabel } from './operation.ts'
 import type { AccessPolicy } from '../policy.ts'
 import type { SecretProvider } from '../provider.ts'
 import type { Call, Clock } from '../runtime.ts'
@@ -95,10 +95,23 @@ export class KeyRecords {
   dataLabels(data: Readonly<Record<string, unknown>> | undefined, others: Readonly<Record<string, string>>): Record<string, string> {
     const { pairs, valueBytes } = this.room
     const text = data === undefined || Object.keys(data).length === 0 ? '' : Buffer.from(JSON.stringify(data)).toString('base64url')
-    const reserved = new Set([...Object.keys(others), ...Object.values(keyLabels).filter((key) => !key.endsWith('-')), 'latchkey-seen', ...[0, 1, 2, 3].map((epoch) => stampLabel(epoch, this.slots))])
-    const free = Math.max(0, pairs - reserved.size)
+    const free = Math.max(0, pairs - this.#needed(Object.keys(others)))
     if (text.length > free * valueBytes) throw new LatchkeyError('too_large', `The key's other fields take ${text.length} characters as labels; the store "${this.store.name}" has room for ${free * valueBytes} (${free} pairs of ${valueBytes}).`, { param: 'metadata', applied: 'no' })
     return Object.fromEntries(Array.from({ length: Math.ceil(text.length / valueBytes) }, (_, index) => [`${keyLabels.data}${index + 1}`, text.slice(index * valueBytes, (index + 1) * valueBytes)]))
+  }
+
+  /** How many labels a key may come to have: those it has, and those that later changes of it bring. What only a team or a supplied token brings counts for who has them. */
+  #needed(has: readonly string[]): number {
+    const later = [keyLabels.managedBy, keyLabels.keyId, keyLabels.state, keyLabels.epoch, keyLabels.notAfter, seenLabel, ...[0, 1, 2, 3].map((epoch) => stampLabel(epoch, this.slots))]
+    const supplied = has.includes(keyLabels.token) ? [keyLabels.previousToken] : []
+    return new Set([...has, ...later, ...supplied]).size
+  }
+
+  /** A supplied token is found by labels; there must be room for them before anything is done. @throws too_large */
+  requireRoomForToken({ facts }: KeyRecord): void {
+    const needed = this.#needed([...Object.keys(facts.labels), keyLabels.token])
+    if (needed <= this.room.pairs) return
+    throw new LatchkeyError('too_large', `A token of your own takes two labels; with its tags and other fields this key would have ${needed}, and the store "${this.store.name}" holds ${this.room.pairs}. Leave the token out, so that one is made.`, { param: 'key', applied: 'no' })
   }
 
   /** One provider call: never sent after the deadline, and whatever it changed is forgotten by the cache. */

@@ -18,7 +18,10 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
   const { name, keyId = '' } = found
   const operation = beginOperation('rotate', context, name.text, options.random)
   const graceMs = request.graceMs ?? 0
-  if (request.newToken !== undefined) await requireFreeToken(records, request.newToken, name.text, call)
+  if (request.newToken !== undefined) {
+    records.requireRoomForToken(found)
+    await requireFreeToken(records, request.newToken, name.text, call)
+  }
 
   /** Sends the claim; sent again it finds its own version. `false`: another operation holds the epoch. */
   const claim = async (progress: Progress, before: string, epoch: number): Promise<boolean> => {
