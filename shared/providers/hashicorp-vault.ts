@@ -23,9 +23,7 @@ const descriptionPair = 'description'
 const expiresPair = 'latchkey-expires'
 
 /** What is cut off behind a change that is done already says so: "not applied" is then only true of the call that was not made. */
-const doneBefore = (error: unknown): never => {
-  throw error instanceof LatchkeyError && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : error
-}
+const doneBefore = (error: unknown): Promise<never> => Promise.reject(error instanceof LatchkeyError && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : (error as Error))
 const stageOf = ({ entries }: Pick<Seen, 'entries'>, stage: string): MapEntry | undefined => entries.find((entry) => entry.stage === stage)
 const dateOf = (text: string | undefined): Date | undefined => (Date.parse(text ?? '') > 0 ? new Date(text ?? '') : undefined)
 
@@ -94,11 +92,8 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
 
   /** Makes `entries` the record if nobody changed it since; the values are those of the version that was seen, and a new one. */
   const commit = (name: SecretName, seen: Seen, entries: readonly MapEntry[], call: Call, added?: { readonly id: string; readonly value: SecretValue }): Promise<boolean> => {
-    const valueOf = (id: string): unknown => {
-      if (id === added?.id) return added.value.reveal()
-      const held = seen.entries.find((entry) => entry.id === id)
-      return held === undefined ? undefined : heldValue(seen.fields, seen.number, seen.entries, held, field)
-    }
+    const values = new Map(seen.entries.map((entry) => [entry.id, heldValue(seen.fields, seen.number, seen.entries, entry, field)]))
+    const valueOf = (id: string): unknown => (id === added?.id ? added.value.reveal() : values.get(id))
     return engine.put(name, seen.number, nextFields(seen.fields, seen.number, field, entries, valueOf), call)
   }
 
@@ -127,19 +122,23 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
   const write: SecretProvider['write'] = async (request, call) => {
     const { name, value, operation, stage } = request
     checkWrite(request)
+    const nonce = Buffer.from(io.random.bytes(4)).toString('hex')
+    let stale = false
     for (let attempt = 0; attempt < tries; attempt += 1) {
       const seen = await engine.look(name, call)
-      const mine = seen.entries.find((entry) => entry.operation === operation && (stage === 'pending' ? entry.stage !== 'gone' : entry.stage !== 'pending'))
-      if (mine !== undefined) return { outcome: 'same_operation', version: versionOf(mine) }
-      refuseState(seen, request)
-      const before = request.before ?? stageOf(seen, 'current')?.id ?? ''
-      const entry: MapEntry = { id: String(seen.number + 1), stage, enabled: true, operation, before: /^\d{1,9}$/.test(before) ? before : '', at: Math.floor(io.clock.now()) }
-      if (!(await commit(name, seen, withEntry(seen.entries, entry), call, { id: entry.id, value }))) continue
-      // What a secret that was destroyed leaves in its metadata is nothing of the new one.
-      const stale = seen.state === 'absent' && Object.keys(seen.metadata).length > 0
+      let made = seen.entries.find((entry) => entry.operation === operation && (stage === 'pending' ? entry.stage !== 'gone' : entry.stage !== 'pending'))
+      if (made !== undefined && made.nonce !== nonce) return { outcome: 'same_operation', version: versionOf(made) }
+      if (made === undefined) {
+        refuseState(seen, request)
+        const before = request.before ?? stageOf(seen, 'current')?.id ?? ''
+        // What a secret that was destroyed leaves in its metadata is nothing of the new one.
+        stale = seen.state === 'absent' && Object.keys(seen.metadata).length > 0
+        made = { id: String(seen.number + 1), stage, enabled: true, operation, before: /^\d{1,9}$/.test(before) ? before : '', at: Math.floor(io.clock.now()), nonce }
+        if (!(await commit(name, seen, withEntry(seen.entries, made), call, { id: made.id, value }))) continue
+      }
       const pairs = pairsOf(request)
       if (stage === 'current' && (stale || Object.keys(pairs).length > 0)) await engine.annotate(name, pairs, stale, call).catch(doneBefore)
-      return { outcome: 'written', version: versionOf(entry) }
+      return { outcome: 'written', version: versionOf(made) }
     }
     throw failure('conflict', name)
   }

@@ -13,6 +13,8 @@ export interface MapEntry {
   readonly before: string
   /** Epoch milliseconds. */
   readonly at: number
+  /** Of the sending that made it: whether an unanswered write was one's own. */
+  readonly nonce: string
 }
 
 /** The fields of one version; where only names are known, every value is null. */
@@ -21,18 +23,18 @@ export type Fields = Readonly<Record<string, unknown>>
 /** How many entries a path remembers, those without a value included: a repetition of any of their operations is known. */
 export const rememberedEntries = 12
 
-const markPattern = /^latchkey-(\d{1,9})\.(\d{1,2})-(current|previous|pending|past|gone)(-off)?-(\d{1,9})-(\d{0,9})-([0-9a-z]{1,10})-([0-9a-z-]{0,64})$/
-const nameOf = (number: number, place: number, { id, stage, enabled, operation, before, at }: MapEntry): string =>
-  `latchkey-${number}.${place}-${stage}${enabled ? '' : '-off'}-${id}-${before}-${at.toString(36)}-${operation}`
+const markPattern = /^latchkey-(\d{1,9})\.(\d{1,2})-(current|previous|pending|past|gone)(-off)?-(\d{1,9})-(\d{0,9})-([0-9a-z]{1,10})\.([0-9a-f]{0,16})-([0-9a-z-]{0,64})$/
+const nameOf = (number: number, place: number, { id, stage, enabled, operation, before, at, nonce }: MapEntry): string =>
+  `latchkey-${number}.${place}-${stage}${enabled ? '' : '-off'}-${id}-${before}-${at.toString(36)}.${nonce}-${operation}`
 
 /** The entries of a version in settled order. Where nobody marked it, it is one value that somebody else wrote. */
 export const entriesOf = (fields: Fields, number: number, at: number): readonly MapEntry[] => {
   const marks = Object.keys(fields).flatMap((name) => {
-    const [, written, place, stage, off, id, before, time, operation] = markPattern.exec(name) ?? []
+    const [, written, place, stage, off, id, before, time, nonce, operation] = markPattern.exec(name) ?? []
     if (Number(written) !== number) return []
-    return [{ place: Number(place), entry: { id: id ?? '', stage: stage as MapEntry['stage'], enabled: off === undefined, operation: operation ?? '', before: before ?? '', at: Number.parseInt(time ?? '', 36) } }]
+    return [{ place: Number(place), entry: { id: id ?? '', stage: stage as MapEntry['stage'], enabled: off === undefined, operation: operation ?? '', before: before ?? '', at: Number.parseInt(time ?? '', 36), nonce: nonce ?? '' } }]
   })
-  if (!marks.some(({ entry }) => entry.stage === 'current')) return [{ id: String(number), stage: 'current', enabled: true, operation: '', before: '', at }]
+  if (!marks.some(({ entry }) => entry.stage === 'current')) return [{ id: String(number), stage: 'current', enabled: true, operation: '', before: '', at, nonce: '' }]
   return marks.toSorted((a, b) => a.place - b.place).map(({ entry }) => entry)
 }
 

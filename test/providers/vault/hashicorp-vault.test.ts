@@ -102,12 +102,22 @@ describe('the value map', () => {
     const data = await held()
 
     const at = runtime.clock.now().toString(36)
-    expect(data).toEqual({
+    const shown = Object.fromEntries(Object.entries(data).map(([field, value]) => [field.replace(/\.[0-9a-f]{8}-/, '.nonce-'), value]))
+    expect(shown).toEqual({
       key: 'two',
-      [`latchkey-3.0-previous-1--${at}-1-create-${'a'.repeat(32)}`]: 'one',
-      [`latchkey-3.1-current-2-1-${at}-2-rotate-${'b'.repeat(32)}`]: null,
-      [`latchkey-3.2-pending-3-2-${at}-3-rotate-${'c'.repeat(32)}`]: 'three',
+      [`latchkey-3.0-previous-1--${at}.nonce-1-create-${'a'.repeat(32)}`]: 'one',
+      [`latchkey-3.1-current-2-1-${at}.nonce-2-rotate-${'b'.repeat(32)}`]: null,
+      [`latchkey-3.2-pending-3-2-${at}.nonce-3-rotate-${'c'.repeat(32)}`]: 'three',
     })
+  })
+
+  it('knows its own write again when its answer was lost and it was sent twice: the labels follow', async () => {
+    fake.fault({ kind: 'unavailable_after', on: 'change', times: 1 })
+
+    const outcome = await provider.write?.({ name, value: SecretValue.of('v'), expect: 'absent', operation: `put-${'a'.repeat(32)}`, stage: 'current', labels: { team: 'payments' } }, call())
+
+    expect(outcome?.outcome).toBe('written')
+    expect(await provider.describe?.(name, call())).toMatchObject({ labels: { team: 'payments' }, current: { id: '1' } })
   })
 
   it('of another hand is one version without an operation, also where marks of ours were copied into it', async () => {

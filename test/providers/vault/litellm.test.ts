@@ -227,7 +227,7 @@ describe('writing', () => {
     expect(outcome?.version).toMatchObject({ id: '1', operation })
     expect(options).toEqual({ cas: 0 })
     expect(data['key']).toBe('v')
-    expect(Object.keys(data).filter((name) => name !== 'key')).toEqual([expect.stringMatching(new RegExp(`^latchkey-1\\.0-current-1--[0-9a-z]+-${operation}$`))])
+    expect(Object.keys(data).filter((name) => name !== 'key')).toEqual([expect.stringMatching(new RegExp(`^latchkey-1\\.0-current-1--[0-9a-z]+\\.[0-9a-f]{8}-${operation}$`))])
     expect(bodyOf(sent('/metadata/n', 'PATCH')[0])).toEqual({ custom_metadata: { description: 'for payments' } })
   })
 
