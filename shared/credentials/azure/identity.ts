@@ -103,7 +103,7 @@ const placeOf = (settings: AzureSettings): Pick<AzureSite, 'vault' | 'authority'
   return {
     vault: vault.origin,
     authority: authority?.origin ?? `https://${(home ?? clouds[0]).authorities[0]}`,
-    resource: `https://${home?.suffix ?? own}`,
+    resource: `https://${home?.suffix ?? own ?? ''}`,
     knownAuthority: authority === undefined || signsInto !== undefined,
   }
 }

@@ -93,7 +93,7 @@ const application = async (settings: AzureSettings, site: AzureSite, io: Provide
   }
 
   const sign: Sign = async (call, claims) => {
-    let failure: unknown
+    let failure: Error | undefined
     let seconds = 0
     const exchange: SdkClient['sendRequest'] = async (request) => {
       const answer = await http.send({ ...requestOf(request, authority, entra), repeatable: true }, call)
@@ -101,7 +101,7 @@ const application = async (settings: AzureSettings, site: AzureSite, io: Provide
       seconds = Number(objectOf(answer, entra)['expires_in'] ?? 0)
       return responseOf(request, answer)
     }
-    const watched: SdkClient = { sendRequest: (request) => exchange(request).catch((error: unknown) => Promise.reject((failure ??= error) as Error)) }
+    const watched: SdkClient = { sendRequest: (request) => exchange(request).catch((error: unknown) => Promise.reject((failure ??= error as Error))) }
     const source = await credentialWith(watched, call)
     const began = io.clock.now()
     const token = await source.getToken(`${resource}/.default`, { enableCae: true, ...(claims !== undefined && { claims }) }).catch(() => undefined)

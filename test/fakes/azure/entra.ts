@@ -151,7 +151,9 @@ export class Directory {
     if (claims['iss'] === clientId) {
       const registered = certificates.find((pem) => {
         const { raw } = new X509Certificate(pem)
-        return header['x5t#S256'] === createHash('sha256').update(raw).digest('base64url') || header['x5t'] === createHash('sha1').update(raw).digest('base64url')
+        // MSAL for Python writes thumbprints with their padding.
+        const is = (field: string, digest: string): boolean => String(header[field] ?? '').replace(/=+$/, '') === createHash(digest).update(raw).digest('base64url')
+        return is('x5t#S256', 'sha256') || is('x5t', 'sha1')
       })
       if (registered === undefined || !signs(createPublicKey(registered))) return this.#error(401, 'invalid_client', 700027, 'The certificate with this thumbprint is not registered, or the signature is wrong.')
       if (claims['sub'] !== clientId || claims['aud'] !== endpoint || typeof claims['jti'] !== 'string') return this.#error(401, 'invalid_client', 700023, 'The assertion audience does not match.')

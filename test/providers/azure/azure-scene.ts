@@ -27,11 +27,14 @@ export interface Scene {
   close(): Promise<void>
 }
 
+let scenes = 0
+
 /** Starts one; the fake's clock is the machine's, until it is moved. */
 export const scene = async (options: Partial<VaultOptions> = {}): Promise<Scene> => {
   let moved = 0
   const vault = fakeVault({ now: () => Date.now() + moved, settleMs: 0, ...options })
-  const root = authority('the authority of the Azure tests')
+  // A client that trusts several tells them apart by name.
+  const root = authority(`authority ${(scenes += 1)} of the Azure tests`)
   const fake = await startFake(vault, { tls: root.signs({ subject: '127.0.0.1', names: ['127.0.0.1'] }) })
   const signIn = { authorityHost: fake.url, disableInstanceDiscovery: true, tlsOptions: { ca: root.cert }, retryOptions: { maxRetries: 0 } } as const
   return {
