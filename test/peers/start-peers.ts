@@ -21,6 +21,7 @@ const starters = {
   ministack_iam: ministack({ AUTH: 'true', AWS_SECRET_ACCESS_KEY: 'test' }),
   python_clients: async (): Promise<Running> => ({ url: join(await pythonEnvironment('clients'), 'bin', 'python'), stop: async () => undefined }),
   openbao: startOpenBao,
+  infisical_client: async (): Promise<Running> => ({ url: await goProgram('infisical-client'), stop: async () => undefined }),
   conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>
 
