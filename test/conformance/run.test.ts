@@ -40,6 +40,17 @@ describe('npm run exam', () => {
     expect(code).toBe(0)
   })
 
+  it('takes the variables that the provider itself knows, but for its address', async () => {
+    const { fake } = await aws()
+
+    const { code, text } = await running(['--provider', 'aws_secret_manager', '--url', fake.url, '--only', 'read.missing', '--setting', 'aws_access_key_id=os.environ/AWS_ACCESS_KEY_ID', '--setting', 'aws_secret_access_key=os.environ/AWS_SECRET_ACCESS_KEY'], {
+      AWS_REGION_NAME: 'us-east-1', AWS_ENDPOINT_URL: 'http://127.0.0.1:1', AWS_ACCESS_KEY_ID: fakeKeys.accessKeyId, AWS_SECRET_ACCESS_KEY: fakeKeys.secretAccessKey,
+    })
+
+    expect(text).not.toContain('failed')
+    expect(code).toBe(0)
+  })
+
   it('names each case that fails and ends with 1', async () => {
     const { fake, args, env } = await aws()
     fake.fault({ kind: 'throttled', on: 'change' })
@@ -73,7 +84,7 @@ describe('npm run exam', () => {
     const { code, text } = await running(['--list'])
 
     expect(text.split('\n')).toHaveLength(examCases.length + 1)
-    expect(text).toMatch(/Servers of .*aws_secret_manager.* can be examined\.$/)
+    expect(text).toMatch(/Servers of aws_secret_manager, aws_kms, azure_key_vault, google_secret_manager, google_kms, hashicorp_vault, cyberark, infisical can be examined\.$/)
     expect(code).toBe(0)
   })
 })

@@ -19,6 +19,7 @@ npm run exam -- --list
   --url           where the server is
   --setting       one further setting of the provider; a secret one only as KEY=os.environ/NAME; lists and maps as JSON
   --settings-env  takes every variable PREFIX<SETTING IN CAPITALS> as that setting
+                  Beside these, the variables that the provider itself knows (AZURE_CLIENT_ID, HCP_VAULT_TOKEN, …) count, but for its address
   --only          only cases whose id contains this
   --settle-ms     how long the server needs until everybody sees a change, at most. Default: 0
   --timeout-ms    how long one case may take. Default: 60000
@@ -45,6 +46,9 @@ const targetHarness = async (provider: string): Promise<TargetHarness | undefine
   return Object.entries(exported).find(([name]) => name.endsWith('TargetHarness'))?.[1] as TargetHarness | undefined
 }
 
+/** Settings that --url stands for. */
+const address = /(?:_addr|_uri|_api_base|_site_url|(?<!sts)_endpoint)$/
+
 class Refusal extends Error {}
 
 /** The settings as given, held against the provider's table. @throws Refusal */
@@ -69,6 +73,11 @@ const settingsOf = (given: readonly string[], prefix: string | undefined, table:
     const text = name === undefined ? value : env[name]
     if (text === undefined) throw new Refusal(`${key} refers to the environment variable ${String(name)}, which is not set.`)
     set(key, text)
+  }
+  const ambient = Object.entries(table).filter(([key]) => !Object.hasOwn(settings, key) && !address.test(key))
+  for (const [key, setting] of ambient) {
+    const text = setting.env?.map((name) => env[name]).find((value) => value !== undefined && value !== '')
+    if (text !== undefined) set(key, text)
   }
   return settings
 }
