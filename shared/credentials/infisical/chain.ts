@@ -89,12 +89,13 @@ export const infisicalChain = (api: InfisicalApi, root: string, io: Pick<Provide
   }
 
   const heldOf: Chain['heldOf'] = async (main, companion, name, call) => {
-    const fold = companion === undefined ? undefined : await foldOf(companion, call)
+    const mark = markOf(main.metadata)
+    // What Latchkey never wrote has no record; neither has what somebody wrote anew without its mark.
+    const fold = companion === undefined || mark === undefined ? undefined : await foldOf(companion, call)
     const behind = companion === undefined || fold === undefined ? {} : { companion: { id: companion.id, last: fold.last?.number ?? 0, newest: fold.newest } }
     const last = fold?.last?.link.root === main.id ? fold.last : undefined
     if (last === undefined) return { main, state: rootState(main), synced: true, etag: `m${main.version}`, ...behind }
     const { state } = last.link
-    const mark = markOf(main.metadata)
     const etag = `r${last.number}`
     if (mark?.shown === state.shown && mark?.number === main.version) return { main, state, synced: true, etag, ...behind }
     // A mark of a link that is no longer the one, or of the time before the first: the secret lags behind its record.
@@ -121,9 +122,8 @@ export const infisicalChain = (api: InfisicalApi, root: string, io: Pick<Provide
       await confirmScope(call)
       return undefined
     }
-    // What Latchkey never wrote has no record.
-    if (markOf(main.metadata) === undefined) return { main, state: rootState(main), synced: true, etag: `m${main.version}` }
-    return heldOf(main, await api.get(recordPlace(place), { view: true }, call, name.text).catch(absentAs(undefined)), name, call)
+    const companion = markOf(main.metadata) === undefined ? undefined : await api.get(recordPlace(place), { view: true }, call, name.text).catch(absentAs(undefined))
+    return heldOf(main, companion, name, call)
   }
 
   const pairsOf = (state: State, number: number): Readonly<Record<string, string>> => ({ ...state.labels, [markLabel]: markText({ operation: entryAt(state, 'current')?.operation ?? '-', number, ...(state.shown !== undefined && { shown: state.shown }) }) })

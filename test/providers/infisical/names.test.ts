@@ -20,7 +20,7 @@ describe('a created name', () => {
   it.each(['/', '/gateway/prod'])('has a place of its own below %s, legal for Infisical, and comes back from it', (root) => {
     const places = new Map<string, string>()
     const wrong: string[] = []
-    for (let count = 0; count < 10_000; count += 1) {
+    for (let count = 0; count < 3_000; count += 1) {
       const name = drawn()
       const place = placeOf(root, name)
       const whole = nativeName(place)
@@ -30,7 +30,7 @@ describe('a created name', () => {
     }
 
     expect(wrong).toEqual([])
-    expect(places.size).toBeGreaterThan(5_000)
+    expect(places.size).toBeGreaterThan(2_000)
   })
 
   it('is verbatim wherever the service takes it', () => {
@@ -74,7 +74,7 @@ describe('a path setting', () => {
 describe('what the service trims', () => {
   it('is told before it is sent, for every text', () => {
     const pieces = [' ', '\n', '\t', '\r', 'a', 'B', '\u00A0', '\uFEFF', '世']
-    const texts = Array.from({ length: 10_000 }, () => Array.from({ length: draw(6) }, () => pieces[draw(pieces.length)] ?? '').join(''))
+    const texts = Array.from({ length: 3_000 }, () => Array.from({ length: draw(6) }, () => pieces[draw(pieces.length)] ?? '').join(''))
 
     expect(texts.filter((text) => keptExactly(text) !== (trimmedValue(text) === text))).toEqual([])
     expect(texts.filter(keptExactly).length).toBeGreaterThan(100)
