@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from './python-peers.ts'
+import { run } from '../python-peers.ts'
 
 export interface ClientStep {
   readonly call: 'login' | 'whoami' | 'get' | 'get version' | 'batch' | 'batch safe' | 'set' | 'policy' | 'list' | 'count' | 'describe' | 'exists' | 'may' | 'rotate key'

@@ -1,13 +1,13 @@
 // CyberArk's own clients in Go and Python examine the fake of Conjur, the refusals included; and what our provider sends is held against what the Go client sends.
 import { describe, expect, inject, it } from 'vitest'
-import { createdName, hostedName, nativeName } from '../../shared/core/names.ts'
-import type { SecretProvider } from '../../shared/core/provider.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
-import { openConjur } from '../conformance/harnesses/cyberark.ts'
-import { ConjurService, startConjurFake, type ConjurFake } from '../fakes/conjur/server.ts'
-import type { WireRequest } from '../fakes/wire.ts'
-import { callOf, testRuntime } from '../support/runtime.ts'
-import { goClient, pythonClient, type ClientPlan, type ClientStep, type ConjurClient } from './conjur-clients.ts'
+import { createdName, hostedName, nativeName } from '../../../shared/core/names.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { openConjur } from '../../conformance/harnesses/cyberark.ts'
+import { ConjurService, startConjurFake, type ConjurFake } from '../../fakes/conjur/server.ts'
+import type { WireRequest } from '../../fakes/wire.ts'
+import { callOf, testRuntime } from '../../support/runtime.ts'
+import { goClient, pythonClient, type ClientPlan, type ClientStep, type ConjurClient } from './clients.ts'
 
 const peers = inject('peers')
 const { conjur_client: go, python_clients: python } = peers
