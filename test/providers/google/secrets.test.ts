@@ -1,5 +1,8 @@
 // Google Secret Manager beyond the exam: LiteLLM's table row by row, versions that are disabled or destroyed, checksums, names, annotations, pruning, and what a
 // reader of `latest` finds.
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { isCode, LatchkeyError } from '../../../shared/core/errors.ts'
 import { createdName, hexEscapeCodec, hostedName } from '../../../shared/core/names.ts'
@@ -379,6 +382,14 @@ describe('the service as it is set', () => {
 
     expect(fake.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET', 'GET', 'GET', 'GET'])
   })
+})
+
+describe('the environment', () => {
+  it('cannot make Google\'s client print requests, whose values would stand in them', async () => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'talkative-child.ts')], { env: { ...process.env, GOOGLE_SDK_NODE_LOGGING: 'all' } })
+
+    expect([stdout, stderr]).toEqual(['written asked to print', ''])
+  }, 30_000)
 })
 
 describe('a check', () => {
