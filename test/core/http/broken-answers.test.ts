@@ -123,6 +123,12 @@ describe('a server that', () => {
     expect(server.requests).toHaveLength(1)
   })
 
+  it('sends one byte more than is believed, in chunks, is refused', async () => {
+    const { client, call } = await wild((socket) => void socket.write(`${head('200 OK', 'transfer-encoding: chunked')}3e9\r\n${'x'.repeat(1_001)}\r\n0\r\n\r\n`), { maxAnswerBytes: 1_000 })
+
+    expect(await coded(client.send(get, call()))).toBe('provider_unavailable')
+  })
+
   it('sends exactly as many bytes as are believed is believed', async () => {
     const { client, call } = await wild((socket) => void socket.write(answer('200 OK', 'x'.repeat(1_000))), { maxAnswerBytes: 1_000 })
 
