@@ -150,7 +150,7 @@ const examine = (title: string, client: InfisicalClient): void => {
       const read = [await provider.read(hostedName('THEIRS'), {}, call), await provider.read(name, {}, call), await provider.read(name, { stage: 'previous' }, call)]
       await provider.close()
 
-      expect((results[1]?.answer as { value: string }).value).toBe('sk-second')
+      expect(results[1]?.answer).toMatchObject({ value: 'sk-second' })
       expect(read.map(({ value }) => value.reveal())).toEqual(['by another client', 'changed by another', 'sk-second'])
     })
   })
