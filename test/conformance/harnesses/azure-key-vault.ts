@@ -10,7 +10,7 @@ import { azureKeyVault } from '../../../shared/providers/azure-key-vault.ts'
 import { KeyVault, type VaultOptions } from '../../fakes/azure/key-vault.ts'
 import { startFake, wireless, type RunningFake, type WireService } from '../../fakes/wire.ts'
 import type { Hook } from '../../shapes/service.ts'
-import { testRuntime, type ManualClock, type TestRuntime } from '../../support/runtime.ts'
+import { envOf, testRuntime, type ManualClock, type TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 
 /** The application that every fake directory knows. */
@@ -144,6 +144,7 @@ export const openAzureWireless = ({ service, hook }: { readonly service: KeyVaul
   const at: WireService = { handle: (request) => service.handle({ ...request, headers: { ...request.headers, host: new URL(local).host } }), changes: (request) => service.changes(request), step: (request) => service.step(request), refuse: (refusal, echo) => service.refuse(refusal, echo) }
   const io: ProviderIo = {
     ...runtime,
+    env: envOf({ AZURE_POD_IDENTITY_AUTHORITY_HOST: local }),
     http: wireless(at, steps),
     clock: {
       now: () => clock.now(),
@@ -154,7 +155,7 @@ export const openAzureWireless = ({ service, hook }: { readonly service: KeyVaul
       },
     },
   }
-  return openAzure(io, { azure_key_vault_uri: local, azure_authority_host: local, ...applicationSettings })
+  return openAzure(io, { azure_key_vault_uri: local, azure_credential: 'managed_identity' })
 }
 
 /** The provider on any server that speaks Key Vault's protocol; the settings hold the credential. Time there is real. */
