@@ -196,7 +196,7 @@ const open = async (settings: CyberArkSettings, io: ProviderIo): Promise<OpenedP
     readMany,
     list,
     write,
-    check: (depth, call) => checkConjur(variables, { branch, deletes: settings.cyberark_delete }, depth, call),
+    check: (depth, call) => checkConjur(variables, { branch, deletes: settings.cyberark_delete, isRecord: beside.isOne }, depth, call),
     ...(settings.cyberark_delete && { remove }),
     describe: async (name, call) => factsOf(name, await need(name, call)),
     promote: (name, { to, from }, call) =>

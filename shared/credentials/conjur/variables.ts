@@ -192,8 +192,8 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
     /** The numbers of the values that a variable keeps; none when it is not there. */
     numbers: async (id: string, call: Call): Promise<readonly number[]> =>
       (await orAbsent(listed(`/resources/${conjurEscape(account)}/variable/${conjurEscape(id)}`, { action: 'looking at a variable', name: id, needs: 'the privilege read on the variable' }, call)))?.[0]?.numbers ?? [],
-    /** Some of the variables that this login may see. */
-    first: (count: number, call: Call): Promise<readonly ListedVariable[]> => pageAt(count, 0, call),
+    /** The first of the variables that this login may see, in one call. */
+    first: (call: Call): Promise<readonly ListedVariable[]> => pageAt(listedAtOnce, 0, call),
     /** Every variable that this login may see. */
     all: async (call: Call): Promise<readonly ListedVariable[]> => {
       const found: ListedVariable[] = []

@@ -46,6 +46,8 @@ export const cyberarkHarness = ({ deletes = true }: { readonly deletes?: boolean
       seed: async (name, value) => fake.service.seed(name.text, value),
       fault: (fault) => fake.fault(fault),
       heal: () => fake.heal(),
+      // Tokens live for eight minutes.
+      expire: () => runtime.clock.advance(500_000),
       calls: () => fake.requests.length,
       reopen: () => instance(),
       misconfigured: () => instance({ cyberark_api_key: 'a key that belongs to nobody' }),

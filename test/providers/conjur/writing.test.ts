@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
 import { foldLinks, type Book, type Link } from '../../../shared/credentials/conjur/record.ts'
 import { openConjurWireless } from '../../conformance/harnesses/cyberark.ts'
+import { loadPolicy } from '../../fakes/conjur/policy.ts'
 import { ConjurService } from '../../fakes/conjur/server.ts'
 import { calmHook, type Hook } from '../../shapes/service.ts'
 import { callOf, testRuntime } from '../../support/runtime.ts'
@@ -82,6 +83,27 @@ describe('a value', () => {
     expect(outside.message).toContain('cyberark_policy_branch')
     expect(sent().filter((line) => line.includes('litellm'))).toEqual([])
     expect(await failureOf(provider.read(createdName('litellm/key'), {}, call))).toMatchObject({ code: 'not_found' })
+  })
+
+  it('needs no more than a branch that its host owns, and nothing but reading elsewhere', async () => {
+    const { fake, open, call } = await opened()
+    const { service } = fake
+    service.seed('OPENAI_API_KEY', 'hosted')
+    const policy = '- !host gateway\n- !policy\n  id: litellm\n  owner: !host gateway\n- !permit\n  role: !host gateway\n  privileges: [read, execute]\n  resources: [!variable OPENAI_API_KEY]\n'
+    const { 'acct:host:gateway': host } = loadPolicy(service.state, 'root', policy, false)
+    const gateway = await open({ cyberark_username: 'host/gateway', cyberark_api_key: host?.api_key, cyberark_policy_branch: 'litellm', cyberark_delete: true })
+
+    const findings = await gateway.check('write', call)
+    const { version } = await gateway.write(writeOf(name, 'one'), call)
+    await gateway.write(writeOf(name, 'two', { expect: { version: version?.id ?? '' } }), call)
+    const values = [await gateway.read(name, {}, call), await gateway.read(hostedName('OPENAI_API_KEY'), {}, call)].map(({ value }) => value.reveal())
+    await gateway.remove?.(name, { expect: 'any', final: false }, call)
+    const elsewhere = await failureOf(gateway.write(writeOf(hostedName('OPENAI_API_KEY'), 'stolen'), call))
+
+    expect(findings.filter(({ ok }) => !ok)).toEqual([])
+    expect(values).toEqual(['two', 'hosted'])
+    expect(elsewhere.code).toBe('invalid_request')
+    expect(service.values('litellm/alias')).toEqual([])
   })
 
   it('that a follower refuses says where to send it', async () => {
