@@ -196,9 +196,10 @@ describe('two who race', () => {
     expect(await textOf(provider, key, runtime)).toBe('first')
   })
 
-  it('to replace: the first in the chain wins for everybody, and the later one is told so', async () => {
+  it.each([0, 1, 2])('to replace, after %d other links: the first in the chain wins for everybody, and the later ones are told so', async (links) => {
     const { provider, again, runtime } = await started()
     const { version } = await provider.write(written(key, 'first'), callOf(runtime.clock))
+    for (let link = 0; link < links; link += 1) await provider.annotate(key, { labels: { link: String(link) } }, callOf(runtime.clock))
     const others = await Promise.all(Array.from({ length: 4 }, again))
 
     const outcomes = await Promise.allSettled(others.map((other, index) => other.write(written(key, `racer ${index}`, { expect: { version: version?.id ?? '' }, operation: operationOf(2, 'rotate') }), callOf(runtime.clock))))
@@ -210,7 +211,7 @@ describe('two who race', () => {
   it('where a late writer of long ago lands in the chain: it does not count, and the next one needs no fold', async () => {
     const { fake, provider, runtime } = await started()
     const first = await provider.write(written(key, 'first'), callOf(runtime.clock))
-    await provider.annotate(key, { labels: { step: '1' } }, callOf(runtime.clock))
+    for (const step of ['0', '1']) await provider.annotate(key, { labels: { step } }, callOf(runtime.clock))
     const { project } = fake.service
     const late = project.row('dev', '/litellm/__latchkey', 'alias')?.value ?? ''
     const second = await provider.write(written(key, 'second', { expect: { version: first.version?.id ?? '' }, operation: operationOf(2, 'rotate') }), callOf(runtime.clock))
