@@ -125,7 +125,7 @@ const open = async (settings: CyberArkSettings, io: ProviderIo): Promise<OpenedP
     for (const id of page) {
       const name: SecretName = { text: id, place: 'created' }
       const record = records.get(beside.of(id))
-      if (record instanceof LatchkeyError && !isCode(record, 'not_found')) throw record
+      if (record instanceof LatchkeyError && record.code !== 'not_found') throw record
       const link = record === undefined || record instanceof LatchkeyError ? undefined : decodeLink(record)
       // The newest version of the record holds where it is based on the one before it; otherwise two writers met, and the chain is folded.
       const simple = link !== undefined && link.before + 1 === all.get(beside.of(id))?.at(-1)

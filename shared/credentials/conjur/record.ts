@@ -52,11 +52,13 @@ export const atStage = (book: Book | undefined, stage: string): Entry | undefine
 export const encodeLink = ({ before, nonce, book }: Link): SecretValue =>
   SecretValue.of(JSON.stringify({ latchkey: 1, before, nonce, ...book, entries: book.entries.map(({ value, ...rest }) => ({ ...rest, ...(value !== undefined && { value: value.bytes().toString('base64') }) })) }))
 
+type RawEntry = Omit<Entry, 'value'> & { readonly value?: string }
+
 interface Raw extends Omit<Book, 'entries'> {
   readonly latchkey?: unknown
   readonly before?: unknown
   readonly nonce?: unknown
-  readonly entries?: readonly (Omit<Entry, 'value'> & { readonly value?: string })[]
+  readonly entries?: unknown
 }
 
 /** What a version of the companion says, or nothing where it is none of ours. */
@@ -70,7 +72,7 @@ export const decodeLink = (text: SecretValue): Link | undefined => {
   }
   if (raw === null || typeof raw !== 'object' || raw.latchkey !== 1 || typeof raw.before !== 'number' || typeof raw.nonce !== 'string' || !Array.isArray(raw.entries)) return undefined
   const { before, nonce, entries, labels, description, expires, created } = raw
-  const opened = entries.map(({ value, ...rest }): Entry => ({ ...rest, ...(value !== undefined && { value: SecretValue.ofBytes(Buffer.from(value, 'base64')) }) }))
+  const opened = (entries as readonly RawEntry[]).map(({ value, ...rest }): Entry => ({ ...rest, ...(value !== undefined && { value: SecretValue.ofBytes(Buffer.from(value, 'base64')) }) }))
   return { before, nonce, book: { entries: opened, labels: { ...labels }, ...(description !== undefined && { description }), ...(expires !== undefined && { expires }), ...(created !== undefined && { created }) } }
 }
 

@@ -93,7 +93,7 @@ export class ConjurService implements WireService {
     const hidden = problem(404, 'not_found', 'not found in that account')
     if (first === 'secrets' && account === '') return this.#batch(request, role)
     if (account !== this.state.account) return hidden
-    const [kind = '', id] = [parts[2] ?? '', parts.slice(3).join('/')]
+    const [kind, id] = [parts[2] ?? '', parts.slice(3).join('/')]
     if (this.follower && this.changes(request)) return problem(405, '405', 'Write operations are not allowed')
     if (first === 'secrets') return this.#secret(request, role, this.state.resources.get(this.state.full(kind, id)), this.state.full(kind, id))
     if (first === 'policies') return this.#policy(request, role, id)

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
-import { SecretValue } from '../../../shared/core/secret.ts'
+import type { SecretValue } from '../../../shared/core/secret.ts'
 import { assertNothingSecret } from '../../conformance/exam.ts'
 import type { WireAnswer } from '../../fakes/wire.ts'
 import { canary } from '../../support/canary.ts'
