@@ -10,7 +10,7 @@ import type { SecretFacts, SecretName, SecretRecord, SecretValue } from '../core
 import { infisicalApi, isTokenRefusal, title, type NativeSecret } from '../credentials/infisical/api.ts'
 import { infisicalChain, type Held } from '../credentials/infisical/chain.ts'
 import { infisicalCheck } from '../credentials/infisical/check.ts'
-import { infisicalLogin, infisicalLoginSettings, type InfisicalLoginSettings } from '../credentials/infisical/login.ts'
+import { authorityOf, infisicalLogin, infisicalLoginSettings, type InfisicalLoginSettings } from '../credentials/infisical/login.ts'
 import { folderOfPrefix, holdsRecords, infisicalNames, nameAt, nativeName, placeOf, recordPlace, rootOf } from '../credentials/infisical/names.ts'
 import { annotated, claimed, discarded, entryAt, labelLimits, labelsOf, markOf, maxValueBytes, moved, refuseLabels, refuseValue, valueOf, versionOf, type Entry, type State } from '../credentials/infisical/record.ts'
 
@@ -33,7 +33,7 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
   const root = rootOf(settings.infisical_secret_path)
   const url = settings.infisical_site_url.replace(/\/+$/, '').replace(/\/api$/, '')
   refuseOpenHttp('infisical_site_url', url, { setting: 'infisical_allow_plain_http', value: settings.infisical_allow_plain_http })
-  const ca = settings.infisical_ca_cert === undefined || settings.infisical_ca_cert.includes('-----BEGIN') ? settings.infisical_ca_cert : Buffer.from((await io.files.read(settings.infisical_ca_cert)) ?? '').toString('utf8')
+  const ca = await authorityOf(settings.infisical_ca_cert, io)
   const client = await io.http.connect({ url, title, setting: 'infisical_site_url', maxAnswerBytes: largestAnswer, ...(ca !== undefined && { ca }) })
   const login = infisicalLogin(settings, client, io)
   const api = infisicalApi(client, login, io.clock, { version: settings.infisical_api_version, project: settings.infisical_project_id, environment: settings.infisical_environment_slug })

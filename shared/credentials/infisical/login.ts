@@ -48,6 +48,14 @@ export interface InfisicalLogin {
 const clusterToken = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 const wrong = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}`, { issues: [{ path: setting, message }] })
 
+/** The authority's certificate, itself or from a file. @throws misconfigured when there is no such file */
+export const authorityOf = async (given: string | undefined, io: ProviderIo): Promise<string | undefined> => {
+  if (given === undefined || given.includes('-----BEGIN')) return given
+  const bytes = await io.files.read(given)
+  if (bytes === undefined) throw wrong('infisical_ca_cert', 'is neither a certificate in PEM nor the path of a file that is there.')
+  return Buffer.from(bytes).toString('utf8')
+}
+
 /** The method that the settings mean. @throws misconfigured */
 export const methodOf = (settings: InfisicalLoginSettings): AuthMethod => {
   const { infisical_auth_method: asked, infisical_token: token, infisical_client_id: id, infisical_client_secret: secret, infisical_identity_id: identity } = settings

@@ -53,6 +53,7 @@ describe('the settings of a login', () => {
     ['oidc without a token', { infisical_auth_method: 'oidc', infisical_identity_id: identityId }, 'infisical_jwt'],
     ['aws without a region', { infisical_auth_method: 'aws', infisical_identity_id: identityId }, 'infisical_aws_region'],
     ['plain http elsewhere', { infisical_token: 'x', infisical_site_url: 'http://infisical.corp.example' }, 'infisical_site_url'],
+    ['an authority that is not there', { infisical_token: 'x', infisical_ca_cert: '/none.pem' }, 'infisical_ca_cert'],
     ['a path that climbs', { infisical_token: 'x', infisical_secret_path: '/a/../b' }, 'infisical_secret_path'],
   ])('that do not fit stop the start, naming the setting: %s', async (_, settings, setting) => {
     const { open, fake } = await started()
