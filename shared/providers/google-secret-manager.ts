@@ -134,6 +134,7 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
 
   const promote: SecretProvider['promote'] = async (name, { to, from }, call) => {
     let pending: Entry | undefined
+    let strayed = false
     await change(name, call, async ({ state }) => {
       const [current, next] = [entryAt(state, 'current'), entryNamed(state, to)]
       pending = next?.operation === undefined ? undefined : { stage: 'pending', operation: next.operation, at: next.at }
@@ -141,21 +142,20 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
       if (next === undefined) throw absent(name, 'version of the secret')
       if (next.stage !== 'pending' || current === undefined || entryNamed(state, from) !== current) throw conflict(name)
       const place = await secrets.add(codec.encode(name), await records.valueOf(name, next, call), name.text, call)
+      strayed = true
       return { ...state, entries: withEntry(state.entries, { ...next, stage: 'current', place }) }
-    }).finally(() => records.tidy(name, call))
+    }).finally(() => (strayed ? records.tidy(name, call) : undefined))
     if (pending !== undefined) await records.drop(name, pending, call).catch(() => undefined)
   }
 
   const discard: SecretProvider['discard'] = async (name, version, call) => {
-    const loaded = await records.load(name, call)
-    if (loaded === undefined || loaded.shell) return
     let ended: Entry | undefined
     await change(name, call, ({ state }) => {
       ended = entryNamed(state, version)
       if (ended?.stage === 'current') throw conflict(name)
       if (ended === undefined || ended.stage === 'gone') return undefined
       return { ...state, entries: state.entries.map((entry): Entry => (entry === ended ? { ...entry, stage: 'gone' } : entry)) }
-    })
+    }).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : raise(error)))
     if (ended !== undefined) await records.drop(name, ended, call)
   }
 
@@ -226,7 +226,7 @@ export const googleSecretManager = defineProvider<GoogleSecretManagerSettings>({
     ...googleIdentitySettings,
     google_service_account: { ...googleIdentitySettings.google_service_account, env: ['GCS_PATH_SERVICE_ACCOUNT'] },
     google_location: { type: 'string', text: 'Location of regional secrets, such as `europe-west3`. Default: global secrets.' },
-    google_endpoint: { type: 'url', text: "Another endpoint than the service's own, for example of Private Service Connect or an emulator." },
+    google_endpoint: { type: 'url', env: ['CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER'], text: "Another endpoint than the service's own, for example of Private Service Connect or an emulator." },
     google_allow_plain_http: { type: 'boolean', default: false, text: 'Allows an endpoint that begins with `http://` on another machine. Secrets then travel unencrypted.' },
     google_replica_locations: { type: 'string_list', text: 'Locations in which a new secret is kept. Default: Google chooses.' },
     google_kms_key_name: { type: 'string', text: 'Customer managed key for secrets that Latchkey creates, as its full resource name.' },
