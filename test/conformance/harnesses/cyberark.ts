@@ -7,7 +7,7 @@ import { startConjurFake, type ConjurService } from '../../fakes/conjur/server.t
 import { wireless } from '../../fakes/wire.ts'
 import type { Hook } from '../../shapes/service.ts'
 import { testRuntime } from '../../support/runtime.ts'
-import { faultKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 import { seedThrough } from '../striker.ts'
 
 /** Opens the provider as a configuration would. */
@@ -27,6 +27,7 @@ const could = capabilities.filter((capability) => !['setEnabled', 'recover'].inc
 export const cyberarkHarness = ({ deletes = true }: { readonly deletes?: boolean } = {}): Harness => ({
   mustHave: could.filter((capability) => deletes || capability !== 'remove'),
   faults: faultKinds,
+  nonsense: nonsenseKinds,
   open: async (): Promise<ExamProvider> => {
     const runtime = testRuntime({ hurries: true })
     const fake = await startConjurFake({ now: () => runtime.clock.now() })
