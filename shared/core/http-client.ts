@@ -130,16 +130,19 @@ export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpP
     return {
       send: async (request, call) => {
         const repeatable = request.repeatable ?? safeMethods.has(request.method)
+        let mayBeDone = false
+        /** "Not applied" is true of the sending that was not made; an earlier one may have been carried out. */
+        const honest = (error: Error): Error => (mayBeDone && error instanceof LatchkeyError && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : error)
         for (let attempt = 1; ; attempt += 1) {
-          checkCall(call, clock)
-          const outcome = await once(request, repeatable, call)
+          const outcome = await Promise.resolve().then(() => (checkCall(call, clock), once(request, repeatable, call))).catch((error: Error) => Promise.reject(honest(error)))
+          mayBeDone ||= 'failure' in outcome ? outcome.failure === 'broken' || outcome.failure === 'stale' : busyStatuses.has(outcome.status)
           const pause = attempt < attempts ? pauseBefore(outcome, request, repeatable, attempt) : undefined
           if (pause !== undefined && clock.now() + pause < call.deadline) {
             await clock.sleep(pause, call.signal)
             continue
           }
           if (!('failure' in outcome)) return outcome
-          throw outcome.error
+          throw honest(outcome.error)
         }
       },
       close: async () => wire.close(),

@@ -4,8 +4,10 @@ import { asLatchkeyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { Call } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
+import type { Setting } from '../../core/settings.ts'
 import { encodePath } from './connection.ts'
 import type { VaultEngine } from './engine.ts'
+import { vaultLoginSettings, type VaultIdentity } from './login.ts'
 
 type Depth = 'reach' | 'read' | 'write'
 
@@ -28,6 +30,16 @@ const needs: readonly Need[] = [
 
 const probeName = 'latchkey-check'
 
+const withVariable = (setting: string): string => {
+  const rows: Readonly<Record<string, Setting>> = vaultLoginSettings
+  const [variable] = rows[setting]?.env ?? []
+  return variable === undefined ? setting : `${setting} (${variable})`
+}
+
+/** What the operator should know of the credentials: LiteLLM's order decides between several. */
+export const credentialNotices = ({ setting, ignored }: VaultIdentity): readonly string[] =>
+  ignored.length === 0 ? [] : [`Several credentials are set: ${withVariable(setting)} decides, ${ignored.map(withVariable).join(' and ')} ${ignored.length === 1 ? 'is' : 'are'} not used. Take away what is not needed.`]
+
 /** Looks at the token, the engine and, for `read` and `write`, the policy. Never throws. */
 export const findVault = async ({ connection, mount, prefix }: VaultEngine, depth: Depth, call: Call): Promise<readonly Finding[]> => {
   const { identity } = connection
@@ -38,7 +50,7 @@ export const findVault = async ({ connection, mount, prefix }: VaultEngine, dept
     ({ kind }) => ({ ok: kind === 'done', subject: 'vault token', message: kind === 'done' ? 'Vault knows this token.' : 'What answers at vault_addr is no Vault.', ...(kind !== 'done' && { setting: 'vault_addr' }) }),
     failed('vault token', identity.setting),
   )
-  const chosen: readonly Finding[] = identity.ignored.length === 0 ? [] : [{ ok: true, subject: 'vault credentials', message: `Several credentials are set: ${identity.setting} decides, ${identity.ignored.join(' and ')} ${identity.ignored.length === 1 ? 'is' : 'are'} not used. Take away what is not needed.`, setting: identity.ignored[0] ?? '' }]
+  const chosen: readonly Finding[] = credentialNotices(identity).map((message) => ({ ok: true, subject: 'vault credentials', message, setting: identity.ignored[0] ?? '' }))
   if (!token.ok) return [token, ...chosen]
 
   const engine: Finding = await connection.ask({ method: 'GET', path: `sys/internal/ui/mounts/${encodePath(mount)}`, within: 'path' }, { action: 'looking at the engine', needs: `some capability on ${mount}` }, call).then(({ kind, data }) => {

@@ -185,6 +185,19 @@ describe('a caller that leaves', () => {
     expect(server.requests).toHaveLength(1)
   })
 
+  it.each([
+    ['503 Service Unavailable', 'unknown'],
+    ['429 Too Many Requests', 'no'],
+  ])('by its deadline in the pause after %s says of the change what is true: applied %s', async (status, applied) => {
+    const { client, call, server, runtime } = await wild((socket) => void socket.write(answer(status, '{}')))
+    runtime.clock.sleep = async () => runtime.clock.advance(60_000)
+
+    const failed = await failure(client.send({ method: 'POST', path: '/', repeatable: true }, call()))
+
+    expect(failed).toMatchObject({ code: 'deadline_exceeded', details: { applied } })
+    expect(server.requests).toHaveLength(1)
+  })
+
   it('after the answer changes nothing', async () => {
     const { client, call } = await wild((socket) => void socket.write(ok))
     const controller = new AbortController()

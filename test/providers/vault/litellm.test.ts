@@ -182,7 +182,7 @@ describe('logins', () => {
     const findings = await provider.check('reach', call())
 
     expect(sent('/login').map(({ path }) => path)).toEqual(['/v1/auth/approle/login'])
-    expect(findings).toContainEqual(expect.objectContaining({ ok: true, subject: 'vault credentials', message: expect.stringContaining('approle_role_id decides, client_cert and vault_token are not used') as unknown }))
+    expect(findings).toContainEqual(expect.objectContaining({ ok: true, subject: 'vault credentials', message: expect.stringContaining('approle_role_id (HCP_VAULT_APPROLE_ROLE_ID) decides, client_cert (HCP_VAULT_CLIENT_CERT) and vault_token (HCP_VAULT_TOKEN) are not used') as unknown }))
   })
 
   it('V14: send role id and secret id, and keep the token for its lease', async () => {

@@ -251,7 +251,7 @@ describe('other logins', () => {
 
     const findings = await provider.check('reach', call())
 
-    expect(findings.map(({ ok, message }) => [ok, message])).toContainEqual([true, 'Several credentials are set: vault_kubernetes_role decides, vault_token is not used. Take away what is not needed.'])
+    expect(findings.map(({ ok, message }) => [ok, message])).toContainEqual([true, 'Several credentials are set: vault_kubernetes_role decides, vault_token (HCP_VAULT_TOKEN) is not used. Take away what is not needed.'])
     expect(went('/login')).toBe(1)
   })
 })
