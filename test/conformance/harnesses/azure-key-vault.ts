@@ -6,11 +6,12 @@ import { nodeHttp } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import type { ProviderIo, Runtime } from '../../../shared/core/runtime.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
+import { openVault } from '../../../shared/credentials/azure/vault.ts'
 import { azureKeyVault } from '../../../shared/providers/azure-key-vault.ts'
 import { KeyVault, type VaultOptions } from '../../fakes/azure/key-vault.ts'
 import { startFake, wireless, type RunningFake, type WireService } from '../../fakes/wire.ts'
 import type { Hook } from '../../shapes/service.ts'
-import { envOf, testRuntime, type ManualClock, type TestRuntime } from '../../support/runtime.ts'
+import { callOf, envOf, testRuntime, type ManualClock, type TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
 
 /** The application that every fake directory knows. */
@@ -175,12 +176,18 @@ export const azureTargetHarness = ({ url, settings }: Target, deviations: readon
       opened.push(provider)
       return provider
     }
+    const operator = await openVault(readSettings(azureKeyVault.settings, { azure_key_vault_uri: url, ...settings }, { path: 'azure' }).settings, io)
     return {
       provider: await instance(),
       clock: real,
       pass: (ms) => pause(ms),
+      seed: async (name, value) => {
+        const tags = name.place === 'created' ? { 'latchkey-name': name.text } : {}
+        await operator.put({ text: name.text, native: slugHashCodec.encode(name) }, Buffer.from(value).toString('utf8'), { tags }, callOf(real))
+      },
       reopen: instance,
       close: async () => {
+        await operator.close()
         for (const provider of opened) await provider.close?.()
       },
     }
