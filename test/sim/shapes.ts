@@ -26,11 +26,13 @@ import { openUpsert, UpsertService } from '../shapes/upsert.ts'
 export interface Shape<S = unknown> {
   readonly name: string
   readonly guarantee: 'atomic' | 'cooperating' | 'detected'
+  /** How many times as long a schedule takes as in memory: the shapes find what the engine does wrong, the real providers on their fakes what they do, in fewer schedules. */
+  readonly effort: number
   make(clock: Clock): { through(hook: Hook): S }
   open(service: S, runtime: Runtime): Promise<SecretProvider>
 }
 
-const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open']): Shape => ({ name, guarantee, make, open: open as Shape['open'] })
+const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open'], effort = 1): Shape => ({ name, guarantee, effort, make, open: open as Shape['open'] })
 
 /** A fake with a wire protocol of its own, without a socket. */
 const inProcess = <S>(service: S): { through(hook: Hook): { readonly service: S; readonly hook: Hook } } => ({ through: (hook) => ({ service, hook }) })
@@ -60,11 +62,11 @@ export const shapes: readonly Shape[] = [
   shape('etag', 'cooperating', (clock) => new EtagService(clock), openEtag),
   shape('upsert', 'detected', (clock) => new UpsertService(clock), openUpsert),
   shape('plain', 'detected', (clock) => new PlainService(clock), openPlain),
-  shape('vault', 'atomic', makeVault, openVault),
-  shape('google', 'cooperating', (clock) => inProcess(new GoogleSecretFake({ now: () => clock.now() })), openGoogle),
-  shape('azure', 'detected', (clock) => inProcess(fakeVault({ now: () => clock.now(), quota: { sets: 1_000_000, others: 1_000_000 } })), openAzureWireless),
-  shape('conjur', 'detected', (clock) => inProcess(new ConjurService({ now: () => clock.now() })), openConjurWireless),
-  shape('infisical', 'detected', (clock) => inProcess(infisicalService({ now: () => clock.now() })), openInfisicalWireless),
+  shape('vault', 'atomic', makeVault, openVault, 5),
+  shape('google', 'cooperating', (clock) => inProcess(new GoogleSecretFake({ now: () => clock.now() })), openGoogle, 5),
+  shape('azure', 'detected', (clock) => inProcess(fakeVault({ now: () => clock.now(), quota: { sets: 1_000_000, others: 1_000_000 } })), openAzureWireless, 5),
+  shape('conjur', 'detected', (clock) => inProcess(new ConjurService({ now: () => clock.now() })), openConjurWireless, 5),
+  shape('infisical', 'detected', (clock) => inProcess(infisicalService({ now: () => clock.now() })), openInfisicalWireless, 5),
 ]
 
 const bounded: ReadonlySet<string> = new Set(['tag', 'untag', 'updateDescription', 'patchMetadata', 'patchTags', 'restoreSecret', 'recoverDeleted'])

@@ -10,10 +10,10 @@ Error.stackTraceLimit = 4
 
 describe.each(shapes)('keys on $name', (shape) => {
   it('survive any one fault or pause of one operation beside another', { timeout: 300_000 }, async () => {
-    const outcomes = await smallScope(shape, every)
+    const outcomes = await smallScope(shape, every === 1 ? 1 : every * shape.effort)
 
     expect(outcomes.map(({ violation, trace }) => violation === undefined ? '' : [violation.message, ...trace].join('\n')).filter((text) => text !== '')).toEqual([])
-    expect(outcomes.length).toBeGreaterThan(100)
+    expect(outcomes.length).toBeGreaterThan(80)
   })
 
   it('are left alone by a rotation that stood still while their alias got a new key', async () => {
