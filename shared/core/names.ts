@@ -131,30 +131,6 @@ export const verbatimCodec = (legal: RegExp = /^[^\p{Cc}]+$/u, maxBytes = maxHos
   decode: (native) => native,
 })
 
-/** Google: keeps letters, digits and `_`, and writes everything else as `-` and two lower-case hex digits. Injective by itself. */
-export const hexEscapeCodec: NameCodec = {
-  kind: 'hex_escape',
-  encode: (name) => {
-    if (name.place !== 'created') {
-      if (!/^[A-Za-z0-9_-]{1,255}$/.test(name.text)) throw refuse('name', 'must be 1 to 255 of A-Z a-z 0-9 _ - on this service')
-      const made = name.place === 'hosted' ? hexEscapeCodec.decode(name.text) : undefined
-      if (made?.includes('/') === true && hexEscapeCodec.encode({ text: made, place: 'created' }) === name.text) throw refuse('name', 'is the form in which this service holds a name that Latchkey made; ask for that name')
-      return name.text
-    }
-    const encoded = Buffer.from(name.text, 'utf8').reduce((text, byte) => {
-      const character = String.fromCharCode(byte)
-      return text + (/[A-Za-z0-9_]/.test(character) ? character : `-${byte.toString(16).padStart(2, '0')}`)
-    }, '')
-    if (encoded.length > 255) throw refuse('name', `is ${encoded.length} characters long once encoded; this service allows 255`)
-    return encoded
-  },
-  decode: (native) => {
-    if (!/^(?:[A-Za-z0-9_]|-[0-9a-f]{2})+$/.test(native)) return undefined
-    const text = native.replace(/-([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    return createdNameIssue(text) === undefined || isInternal(text) ? text : undefined
-  },
-}
-
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
 const shortHash = (text: string): string => {
   const bits = [...createHash('sha256').update(text).digest()].map((byte) => byte.toString(2).padStart(8, '0')).join('')

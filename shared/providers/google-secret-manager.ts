@@ -8,7 +8,7 @@ import { absent, conflict, googleNameOf, googleRecords, type Loaded } from '../c
 import { googleSecrets } from '../credentials/google/secrets.ts'
 import { isCode, LatchkeyError } from '../core/errors.ts'
 import { refuseOpenHttp } from '../core/http-client.ts'
-import { hexEscapeCodec as codec } from '../core/names.ts'
+import { hexEscapeCodec as codec } from '../credentials/google/names.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteOutcome } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName } from '../core/secret.ts'

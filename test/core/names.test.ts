@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import {
-  createdName, decodeSegment, encodeSegment, hexEscapeCodec, hostedName, internalName, internalSegment, isBelow, isInternal, joinPrefix, nativeName, parsePrefix, placeName, slugHashCodec, verbatimCodec,
+  createdName, decodeSegment, encodeSegment, hostedName, internalName, internalSegment, isBelow, isInternal, joinPrefix, nativeName, parsePrefix, placeName, slugHashCodec, verbatimCodec,
   type NameCodec,
 } from '../../shared/core/names.ts'
+import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'
 import type { SecretName } from '../../shared/core/secret.ts'
 
 fc.configureGlobal({ seed: 20_261_121, numRuns: 300 })

@@ -1,7 +1,7 @@
 // Create-only secrets with etags: a version is added without any condition, and counts only once an etag-guarded PATCH of the annotations names it.
 // The pending token lies in a create-only secret of its own, named after its operation; that secret's first version counts.
 import { createHash } from 'node:crypto'
-import { hexEscapeCodec } from '../../shared/core/names.ts'
+import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'
 import { defineProvider, type SecretProvider } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue, type SecretName } from '../../shared/core/secret.ts'

@@ -28,11 +28,13 @@ export interface Shape<S = unknown> {
   readonly guarantee: 'atomic' | 'cooperating' | 'detected'
   /** How many times as long a schedule takes as in memory: the shapes find what the engine does wrong, the real providers on their fakes what they do, in fewer schedules. */
   readonly effort: number
+  /** How long one of its operations may pause by itself, on the clock of the test. */
+  readonly pausesMs: number
   make(clock: Clock): { through(hook: Hook): S }
   open(service: S, runtime: Runtime): Promise<SecretProvider>
 }
 
-const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open'], effort = 1): Shape => ({ name, guarantee, effort, make, open: open as Shape['open'] })
+const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open'], effort = 1, pausesMs = 0): Shape => ({ name, guarantee, effort, pausesMs, make, open: open as Shape['open'] })
 
 /** A fake with a wire protocol of its own, without a socket. */
 const inProcess = <S>(service: S): { through(hook: Hook): { readonly service: S; readonly hook: Hook } } => ({ through: (hook) => ({ service, hook }) })
@@ -64,7 +66,7 @@ export const shapes: readonly Shape[] = [
   shape('plain', 'detected', (clock) => new PlainService(clock), openPlain),
   shape('vault', 'atomic', makeVault, openVault, 5),
   shape('google', 'cooperating', (clock) => inProcess(new GoogleSecretFake({ now: () => clock.now() })), openGoogle, 5),
-  shape('azure', 'detected', (clock) => inProcess(fakeVault({ now: () => clock.now(), quota: { sets: 1_000_000, others: 1_000_000 } })), openAzureWireless, 5),
+  shape('azure', 'detected', (clock) => inProcess(fakeVault({ now: () => clock.now(), quota: { sets: 1_000_000, others: 1_000_000 } })), openAzureWireless, 5, 30_000),
   shape('conjur', 'detected', (clock) => inProcess(new ConjurService({ now: () => clock.now() })), openConjurWireless, 5),
   shape('infisical', 'detected', (clock) => inProcess(infisicalService({ now: () => clock.now() })), openInfisicalWireless, 5),
 ]

@@ -3,12 +3,13 @@
 // there the newest enabled version is current, as for everybody who reads `latest`.
 import { hash } from 'node:crypto'
 import { isCode, LatchkeyError } from '../../core/errors.ts'
-import { hexEscapeCodec as codec, hostedName, internalSegment } from '../../core/names.ts'
+import { hostedName, internalSegment } from '../../core/names.ts'
 import type { WriteRequest } from '../../core/provider.ts'
 import type { Call } from '../../core/runtime.ts'
 import type { SecretName, SecretValue } from '../../core/secret.ts'
 import { changeTo, entryAt, entryNamed, firstAnnotations, nameAnnotation, stateOf, type Entry, type SecretState } from './annotations.ts'
 import type { GoogleSecret, GoogleSecrets, GoogleVersion } from './secrets.ts'
+import { hexEscapeCodec as codec } from './names.ts'
 
 /** A pending token that nobody took away is deleted by the service itself. */
 const pendingSeconds = 30 * 86_400

@@ -1,4 +1,5 @@
 // A store of virtual keys over one shape of memory, and further instances beside it that see the same service through a provider of their own.
+import { expect } from 'vitest'
 import { KeyLifecycle, type KeyLifecycleOptions } from '../../../shared/core/key-lifecycle.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { AccessMode } from '../../../shared/core/policy.ts'
@@ -25,6 +26,9 @@ export const unanswered = (): Promise<never> => Promise.reject(new LatchkeyError
 
 /** What a call came to: `done`, or the code of its failure. */
 export const outcomeOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'done', (error: { code: string }) => error.code)
+
+/** Seconds to wait, exactly; about so where the service's own pauses come between. */
+export const seconds = ({ pausesMs }: Shape, exactly: number): number => (pausesMs === 0 ? exactly : (expect.toSatisfy((told: unknown) => typeof told === 'number' && told > exactly - pausesMs / 1000 && told <= exactly + pausesMs / 1000) as number))
 
 export const shapeNamed = (name: string): Shape => shapes.find((shape) => shape.name === name) as Shape
 

@@ -61,7 +61,7 @@ describe.each(shapes)('a key on $name', (shape) => {
 
   it('created over a tombstone is another key, and nothing of the old one is accepted or shown', async () => {
     const { keys, context, call, accepts } = await house(shape)
-    const old = await keys.create({ alias: 'a', teamId: 'old', durationMs: 1000, data: { note: 'x'.repeat(150) } }, context())
+    const old = await keys.create({ alias: 'a', teamId: 'old', durationMs: 60_000, data: { note: 'x'.repeat(150) } }, context())
     const newer = await keys.rotate({ alias: 'a' }, { graceMs: 3_600_000 }, context())
     await keys.remove({ alias: 'a' }, context())
 

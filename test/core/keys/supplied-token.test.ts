@@ -4,7 +4,7 @@ import { createdName, isInternal } from '../../../shared/core/names.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered } from './key-house.ts'
+import { house, outcomeOf, seconds, unanswered } from './key-house.ts'
 
 const one = SecretValue.of('sk-own-token-0001')
 const two = SecretValue.of('sk-own-token-0002')
@@ -116,7 +116,7 @@ describe.each(shapes)('a token of the caller\'s own on $name', (shape) => {
     await keys.create({ alias: 'a', token: one }, context())
     await keys.rotate({ alias: 'a' }, { newToken: two, graceMs: 60_000 }, context())
 
-    await expect(keys.rotate({ alias: 'a' }, { newToken: three, graceMs: 60_000 }, context())).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: 60, applied: 'no' } })
+    await expect(keys.rotate({ alias: 'a' }, { newToken: three, graceMs: 60_000 }, context())).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: seconds(shape, 60), applied: 'no' } })
 
     expect((await keys.info({ alias: 'a' }, call())).epoch).toBe(2)
     expect([await accepts(one), await accepts(two), await accepts(three)]).toEqual([true, true, false])

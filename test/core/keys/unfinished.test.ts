@@ -4,7 +4,7 @@ import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { createdName } from '../../../shared/core/names.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered, type Required } from './key-house.ts'
+import { house, outcomeOf, seconds, unanswered, type Required } from './key-house.ts'
 
 const leaseMs = 60_000
 const name = createdName('litellm/a')
@@ -26,10 +26,10 @@ describe.each(shapes)('an unfinished rotation on $name', (shape) => {
     const { keys, beside, context, runtime, accepts } = await house(shape)
     const first = await keys.create({ alias: 'a' }, context())
     const stopped = await outcomeOf(beside({ wrap }).rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate')))
-    runtime.clock.advance(leaseMs - 1)
+    runtime.clock.advance(leaseMs - 1 - shape.pausesMs)
     const young = keys.rotate({ alias: 'a' }, {}, context())
-    await expect(young).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: 1, applied: 'no' } })
-    runtime.clock.advance(1)
+    await expect(young).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: seconds(shape, 1), applied: 'no' } })
+    runtime.clock.advance(1 + shape.pausesMs)
 
     const next = await keys.rotate({ alias: 'a' }, {}, context())
 
@@ -86,7 +86,7 @@ describe.each(shapes)('an unfinished rotation on $name', (shape) => {
     await keys.create({ alias: 'a' }, context())
     await outcomeOf(beside({ accessMode: 'write_only', wrap: beforeStamp }).rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate')))
 
-    await expect(keys.rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate'))).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: 60, applied: 'no' } })
+    await expect(keys.rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate'))).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: seconds(shape, 60), applied: 'no' } })
     runtime.clock.advance(leaseMs)
     await expect(keys.rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate'))).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('write_only'), details: { applied: 'no' } })
     expect((await keys.info({ alias: 'a' }, call())).epoch).toBe(1)
@@ -160,7 +160,7 @@ describe.each(shapes)('an unfinished creation over a tombstone on $name', (shape
 
   it('is left alone below the lease, then written over', async () => {
     const { keys, context, runtime, accepts, old } = await unfinished()
-    await expect(keys.create({ alias: 'a' }, context())).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: 60, applied: 'no' } })
+    await expect(keys.create({ alias: 'a' }, context())).rejects.toMatchObject({ code: 'conflict', details: { retryAfter: seconds(shape, 60), applied: 'no' } })
     runtime.clock.advance(leaseMs)
 
     const made = await keys.create({ alias: 'a' }, context())
