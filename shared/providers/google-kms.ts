@@ -88,7 +88,7 @@ const open = async (settings: GoogleKmsSettings, io: ProviderIo): Promise<Opened
     const [{ KeyManagementServiceClient: Client }, fallback, { loggingUtils }] = await Promise.all([import('@google-cloud/kms'), import('google-gax/fallback'), import('google-gax')])
     // A variable of the environment would make the client print every request.
     loggingUtils.setBackend(null)
-    return new Client({ ...addressOf(service), auth: api.auth }, fallback as never)
+    return new Client({ ...addressOf(service), auth: api.auth }, fallback)
   }
   /** Anybody who is known may ask what he may do; a key that is not there allows nothing. */
   const mayDecrypt = async (call: Call): Promise<Finding> => {
