@@ -156,12 +156,19 @@ const openAll = async (configured: readonly StoreConfiguration[], open: (store: 
       stores.set(store.name, await open(store))
     } catch (error) {
       if (!isCode(error, 'misconfigured')) throw error
-      issues.push(...(error.details.issues ?? [{ path: store.path, message: error.message }]))
+      issues.push(...issuesOf(error, store))
     }
   }
   if (issues.length > 0) for (const store of stores.values()) await store.provider.close?.()
   refuseIssues(issues)
   return stores
+}
+
+/** What is wrong with a store. A table's issues are their own message; what a provider says of settings that do not fit together is said whole, with its fix. */
+const issuesOf = (error: LatchkeyError, store: StoreConfiguration): readonly Issue[] => {
+  const { issues = [] } = error.details
+  const whole = issues.length > 0 && issues.every(({ path, message }) => error.message.includes(`${path} ${message}`))
+  return whole ? issues : [{ path: store.path, message: error.message }]
 }
 
 /** The environment where no configuration describes it. */

@@ -30,6 +30,14 @@ const open = async (file: Record<string, unknown>, given: { env?: Record<string,
 
 const memoryStore = (more: Record<string, unknown> = {}): Record<string, unknown> => ({ system: 'memory', space: `test-${(spaces += 1)}`, access_mode: 'read_and_write', ...more })
 
+describe('a store whose settings do not fit together', () => {
+  it('is refused with all that its provider says of it, the fix included', async () => {
+    const refused = open({ latchkey: { default_store: { system: 'cyberark' } } })
+
+    await expect(refused).rejects.toMatchObject({ code: 'misconfigured', message: expect.stringMatching(/^latchkey\.default_store Missing CyberArk credentials\. Set cyberark_api_key \(CYBERARK_API_KEY\)/) as string })
+  })
+})
+
 describe('a name that no store has', () => {
   it('is not found, even where the environment stands behind and is closed for it', async () => {
     const { send } = await open({ latchkey: { default_store: memoryStore(), read_order: ['default', 'environment'] } }, { env: { LITELLM_MASTER_KEY: master, SECRET_OF_THE_HOST: 'x' } })

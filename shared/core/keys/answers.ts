@@ -64,6 +64,8 @@ export class KeyAnswers {
     const alias = this.#records.aliasOf(record)
     const teamId = this.#records.teamOf(record)
     const updated = record.stamps[0]?.at
+    // Not every service remembers when a secret was made; the stamp of the creation does, as long as it has a slot.
+    const created = record.facts.created ?? record.stamps.find(({ verb, step }) => verb === 'create' && step === 'done')?.at
     const until = this.graces(record).map((grace) => grace.until.getTime())
     return {
       keyId: record.keyId ?? '',
@@ -71,7 +73,7 @@ export class KeyAnswers {
       ...(teamId === undefined ? {} : { teamId }),
       state: record.revoked ? 'revoked' : record.claims.some(({ live }) => live) ? 'rotating' : 'active',
       epoch: record.epoch,
-      ...(record.facts.created === undefined ? {} : { created: record.facts.created }),
+      ...(created === undefined ? {} : { created }),
       ...(updated === undefined ? {} : { updated }),
       ...(record.notAfter === undefined ? {} : { expires: record.notAfter }),
       stored: { store: this.#store.name, name: record.name.text, ...(record.current === undefined ? {} : { version: record.current.id }) },

@@ -74,6 +74,20 @@ describe.each(shapes)('a key on $name', (shape) => {
     expect(await Promise.all([old.key, newer.key, made.key].map(accepts))).toEqual([false, false, true])
   })
 
+  it('tells when it was made, after a rotation as well', async () => {
+    const { keys, context, call, runtime } = await house(shape)
+    const began = runtime.clock.now()
+    await keys.create({ alias: 'a' }, context())
+    const by = runtime.clock.now()
+    runtime.clock.advance(3_600_000)
+    await keys.rotate({ alias: 'a' }, {}, context())
+
+    const { created } = await keys.info({ alias: 'a' }, call())
+
+    expect(created?.getTime()).toBeGreaterThanOrEqual(began - (began % 1_000))
+    expect(created?.getTime()).toBeLessThanOrEqual(by)
+  })
+
   it('answers a repetition of each operation with the same result', async () => {
     const { keys, context } = await house(shape)
 
