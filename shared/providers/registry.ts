@@ -1,5 +1,5 @@
 // One line a provider: LiteLLM's name of the system, and how its file is loaded. Lazy, so that a function loads its own provider and no other.
-// A system that is known but not built is refused when it is opened, not when the file is read: a file may be checked before everything in it exists.
+// A bundle may hold some of them only; what it does not hold is refused when it is opened, with what there is.
 import { storeSettingNames } from '../core/configuration/stores.ts'
 import type { StoreConfiguration } from '../core/configuration.ts'
 import { LatchkeyError, nearest } from '../core/errors.ts'
@@ -34,18 +34,13 @@ export const registry: Registry = {
   custom: () => import('./custom.ts').then((file) => file.custom),
 }
 
-/** Systems of the design whose provider is still to come. */
-export const notBuiltSystems = [] as const
-
-/** Loads one provider's file. @throws misconfigured when the system is unknown, or known and not built yet */
+/** Loads one provider's file. @throws misconfigured when there is none for the system */
 export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {
   const name = system === 'local' ? 'environment' : system
   const load = Object.hasOwn(from, name) ? from[name] : undefined
   if (load !== undefined) return load()
-  const pending: readonly string[] = notBuiltSystems
-  if (pending.includes(name)) throw refuse(path, `${name} is not built yet; built are ${Object.keys(from).join(', ')}`)
-  const near = nearest(name, [...Object.keys(from), ...pending])
-  throw refuse(path, `Invalid Key Management System selected${near === undefined ? '' : `; did you mean ${near}?`}`)
+  const near = nearest(name, Object.keys(from))
+  throw refuse(path, `Invalid Key Management System selected; ${near === undefined ? `there are ${Object.keys(from).join(', ')}` : `did you mean ${near}?`}`)
 }
 
 const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${path}: ${message}.`, { issues: [{ path, message }] })
