@@ -75,17 +75,6 @@ const busyStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504])
 const firstPauseMs = 100
 const longestPauseMs = 5_000
 
-/** Whether a host is this machine. */
-export const isLoopbackHost = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname)
-
-/** Plain http is for this machine, elsewhere only where a setting says so. What is no URL is left to `connect`. @throws misconfigured */
-export const refuseOpenHttp = (setting: string, url: string, allow: { readonly setting: string; readonly value: boolean }): void => {
-  if (!URL.canParse(url)) return
-  const { protocol, hostname } = new URL(url)
-  if (protocol !== 'http:' || allow.value || isLoopbackHost(hostname)) return
-  throw new LatchkeyError('misconfigured', `${setting} must begin with https:// unless it is on this machine; set ${allow.setting} to true to send secrets unencrypted.`)
-}
-
 /** `Retry-After` in seconds, where an answer has one that makes sense. */
 export const retryAfterOf = ({ headers }: HttpResponse): number | undefined => {
   const text = headers['retry-after']?.trim() ?? ''

@@ -5,6 +5,7 @@ import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SettingsTable } from '../core/settings.ts'
 import type { AwsIdentity } from './aws.ts'
+import { refuseOpenHttp } from './plain-http.ts'
 
 /** Settings that every client of an AWS service has. */
 export interface AwsClientSettings {
@@ -191,14 +192,10 @@ const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo):
   return handler
 }
 
-const isHere = (hostname: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-
 /** The configuration of a client. Makes no call. @throws misconfigured when the endpoint would carry secrets in the open */
 export const awsClient = async (settings: AwsClientSettings, endpoint: { readonly setting: string; readonly url: string | undefined }, service: AwsService, io: ProviderIo) => {
   const { setting, url } = endpoint
-  if (url?.startsWith('http://') === true && !settings.aws_allow_plain_http && !isHere(new URL(url).hostname)) {
-    throw new LatchkeyError('misconfigured', `${setting} must begin with https:// unless it is on this machine; set aws_allow_plain_http to true to send secrets unencrypted.`)
-  }
+  if (url !== undefined) refuseOpenHttp(setting, url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
   const { NodeHttpHandler } = await import('@smithy/node-http-handler')
   return {
     ...(url !== undefined && { endpoint: url }),

@@ -9,6 +9,7 @@ import { SecretValue } from '../core/secret.ts'
 import type { SettingsTable } from '../core/settings.ts'
 import { googleLogin, type AwsSource, type GoogleCredential } from './google/logins.ts'
 import { tokenSource, type TokenSource } from './token.ts'
+import { isLoopbackHost } from './plain-http.ts'
 
 /** Settings of identity that every Google provider has. */
 export interface GoogleIdentitySettings {
@@ -94,7 +95,7 @@ class CredentialFile {
   url(field: string, given = this.text(field), path: RegExp = /^\//): string {
     const url = URL.canParse(given) ? new URL(given) : undefined
     const known = url !== undefined && (ours.has(url.host) || this.#trusted.has(url.hostname))
-    const safe = url?.protocol === 'https:' || (url !== undefined && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname))
+    const safe = url?.protocol === 'https:' || (url !== undefined && isLoopbackHost(url.hostname))
     if (url === undefined || !known || !safe || url.username !== '' || url.hash !== '' || !path.test(url.pathname)) {
       throw wrong(this.#setting, `${field} of the credential file leads to a host that is not Google's, or not over https; a private endpoint of your own is named in google_trusted_hosts.`)
     }

@@ -9,7 +9,7 @@ import { ciphertextVariables, readableSettings, textFor, type ReadableSettings }
 import { googleCiphertext } from '../credentials/kms/google-ciphertext.ts'
 import { asLatchkeyError, LatchkeyError, type ErrorCode } from '../core/errors.ts'
 import { serviceFailure } from '../core/failure.ts'
-import { refuseOpenHttp } from '../core/http-client.ts'
+import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { hostedName, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Finding, type OpenedProvider, type SecretProvider } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'

@@ -2,7 +2,7 @@
 // Creating is the service's own POST, which makes nothing twice; everything after it is decided by the chain beside the secret (credentials/infisical/chain.ts).
 import { isCode, LatchkeyError } from '../core/errors.ts'
 import { serviceFailure } from '../core/failure.ts'
-import { refuseOpenHttp } from '../core/http-client.ts'
+import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { cursorAfter, positionOf } from '../core/names.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'

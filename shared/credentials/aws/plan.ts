@@ -1,12 +1,12 @@
 // From settings to the way that leads to an identity: where it starts, and which roles it goes through. Everything that does not fit together is found
 // here, at open, with the setting and the fix; no value stands in a message.
 import { LatchkeyError } from '../../core/errors.ts'
-import { refuseOpenHttp } from '../../core/http-client.ts'
 import type { Env, ProviderIo } from '../../core/runtime.ts'
 import type { AwsClientSettings } from '../aws-calls.ts'
 import { awsRegion, environmentKeys, staticKeys, type AwsIdentitySettings, type AwsKeys } from '../aws.ts'
 import { isJwt, isOidcReference, oidcTokens, tokenFile, type IdentityTokens } from '../oidc.ts'
 import { SecretValue } from '../../core/secret.ts'
+import { refuseOpenHttp } from '../plain-http.ts'
 
 /** Everything that an identity hangs on. */
 export type AwsLoginSettings = AwsIdentitySettings & AwsClientSettings

@@ -2,10 +2,10 @@
 // Exactly one credential is used, named or decided by what is set, never the SDK's chain of guesses; cloud, authority and token scope follow from the vault's own address.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { LatchkeyError } from '../../core/errors.ts'
-import { isLoopbackHost } from '../../core/http-client.ts'
 import type { ProviderIo } from '../../core/runtime.ts'
 import type { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'
+import { isLoopbackHost } from '../plain-http.ts'
 
 /** Settings of the vault's address and of the identity. LiteLLM's four come first. */
 export interface AzureSettings {

@@ -2,13 +2,14 @@
 // machine, and the real token is put on here. So no call travels without one, no first call loses its body, and no token or refusal of the vendor's enters its errors.
 import type { SecretProperties } from '@azure/keyvault-secrets'
 import { isCode, LatchkeyError } from '../../core/errors.ts'
-import { isLoopbackHost, jsonOf, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { jsonOf, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { azureSite, type AzureSettings } from './identity.ts'
 import { azureTokens } from './login.ts'
 import { failureOf, nonsense, refusedToken, title, type VaultAction, type VaultSubject } from './refusals.ts'
 import { requestOf, responseOf, sdkOrigin, type SdkClient } from './pipeline.ts'
 import type { Token } from '../token.ts'
+import { isLoopbackHost } from '../plain-http.ts'
 
 /** One version as the vault lists it. */
 export interface VaultVersion {

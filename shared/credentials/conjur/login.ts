@@ -2,11 +2,12 @@
 // A client certificate is transport, as in LiteLLM: it is shown on the route of API keys, with an empty body where there is no key.
 import { isCode, LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
-import { refuseOpenHttp, retryAfterOf, type HttpPeer, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { retryAfterOf, type HttpPeer, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'
 import { tokenSource, withToken, type Token } from '../token.ts'
+import { refuseOpenHttp } from '../plain-http.ts'
 
 /** Where Conjur is, and who we are there. */
 export interface ConjurLoginSettings {

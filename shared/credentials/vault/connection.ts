@@ -2,12 +2,13 @@
 // the header of logins, as LiteLLM has it. Nothing that Vault says is repeated: its texts are only looked at where it has no code for what it means.
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure, type ServiceCall } from '../../core/failure.ts'
-import { refuseOpenHttp, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
+import { retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'
 import { placeOf, vaultIdentity, vaultLoginSettings, type VaultIdentity, type VaultLoginSettings, type VaultSend } from './login.ts'
 import { parseExactly } from './value-map.ts'
+import { refuseOpenHttp } from '../plain-http.ts'
 
 /** Settings of the way there. */
 export interface VaultSettings extends VaultLoginSettings {
