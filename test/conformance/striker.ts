@@ -3,7 +3,8 @@ import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { Random } from '../../shared/core/runtime.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
-import { afterCommit, faultCodes, type ExamProvider, type Fault } from './harness.ts'
+import type { TestRuntime } from '../support/runtime.ts'
+import { afterCommit, faultCodes, passOn, type ExamProvider, type Fault } from './harness.ts'
 
 /** Counts calls, strikes those that the fault of the hour means, and holds back those that are slow. */
 export class Striker {
@@ -55,3 +56,16 @@ export const seedThrough =
     const operation = `seed-${Buffer.from(random.bytes(16)).toString('hex')}`
     await operator.write?.({ name, value: secret, expect: 'any', operation, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
   }
+
+/** What the exam has of providers behind a striker; the operator's own stands before it. Nothing is open that would need closing. */
+export const behind = async (striker: Striker, { clock, random }: TestRuntime, operator: SecretProvider, instance: () => Promise<SecretProvider>): Promise<ExamProvider> => ({
+  provider: await instance(),
+  clock,
+  pass: passOn(clock),
+  seed: seedThrough(operator, random),
+  fault: (fault) => striker.fault(fault),
+  heal: () => striker.heal(),
+  calls: () => striker.calls,
+  reopen: instance,
+  close: async () => {},
+})

@@ -1,8 +1,8 @@
 // AWS's peers under the exam's harness: one server for all cases, so the exam's own names keep them apart. Nothing can be broken on purpose here.
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
-import type { SecretProvider } from '../../shared/core/provider.ts'
 import { awsCapabilities, openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
 import { passOn, type Deviation, type Harness } from '../conformance/harness.ts'
+import { onTarget, runByOthers } from '../conformance/opened.ts'
 import { testRuntime } from '../support/runtime.ts'
 
 /** The credentials that both peers take for their root. */
@@ -10,31 +10,23 @@ export const peerSettings = (url: string): Record<string, unknown> => ({ aws_sec
 
 /** The provider on a peer that runs at `url`. */
 export const awsPeerHarness = (url: string, deviations: readonly Deviation[]): Harness => ({
+  ...runByOthers,
   mustHave: awsCapabilities,
-  faults: [],
-  faultsReason: 'a peer cannot be broken on purpose',
-  fresh: false,
   deviations,
   open: async () => {
     const runtime = testRuntime({ now: Date.now() })
     const operator = new SecretsManager({ region: 'us-east-1', endpoint: url, credentials: { accessKeyId: 'test', secretAccessKey: 'test' } })
-    const opened: SecretProvider[] = []
-    const instance = async (): Promise<SecretProvider> => {
-      const provider = await openAws(runtime, peerSettings(url))
-      opened.push(provider)
-      return provider
-    }
+    const settings = peerSettings(url)
+    const exam = await onTarget({ url, settings }, runtime, () => openAws(runtime, settings))
     return {
-      provider: await instance(),
-      clock: runtime.clock,
+      ...exam,
       pass: passOn(runtime.clock),
       seed: async (name, value) => {
         const body = typeof value === 'string' ? { SecretString: value } : { SecretBinary: value }
         await operator.createSecret({ Name: name.text, ...body }).catch(() => operator.putSecretValue({ SecretId: name.text, ...body }))
       },
-      reopen: instance,
       close: async () => {
-        for (const provider of opened) await provider.close?.()
+        await exam.close()
         operator.destroy()
       },
     }

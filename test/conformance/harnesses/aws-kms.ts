@@ -3,35 +3,19 @@
 import { KMS } from '@aws-sdk/client-kms'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
-import { readSettings } from '../../../shared/core/settings.ts'
 import { awsKms } from '../../../shared/providers/aws-kms.ts'
 import { startKmsFake } from '../../fakes/aws-kms.ts'
 import { fakeKeys } from '../../fakes/aws-signature.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
-import { readable, runtimeOver, variableName } from './hosted-variables.ts'
+import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
+import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
+import { readable, runtimeOver, variableName } from '../operators/hosted-variables.ts'
 
 const capabilities = ['describe', 'readMany', 'list', 'close'] as const
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
-export const openAwsKms = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
-  const read = readSettings(awsKms.settings, { aws_region_name: 'us-east-1', aws_access_key_id: fakeKeys.accessKeyId, aws_secret_access_key: fakeKeys.secretAccessKey, ...given }, { path: 'aws_kms', env: runtime.env })
-  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
-  return awsKms.open(read.settings, runtime, { kind: 'operator' })
-}
-
-const opening = (runtime: TestRuntime, settings: Record<string, unknown>) => {
-  const opened: SecretProvider[] = []
-  const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-    const provider = await openAwsKms(runtime, { ...settings, readable, ...more })
-    opened.push(provider)
-    return provider
-  }
-  const closeAll = async (): Promise<void> => {
-    for (const provider of opened) await provider.close?.()
-  }
-  return { instance, closeAll }
-}
+export const openAwsKms = (runtime: TestRuntime, given: Given): Promise<SecretProvider> =>
+  openConfigured(awsKms, runtime, { aws_region_name: 'us-east-1', aws_access_key_id: fakeKeys.accessKeyId, aws_secret_access_key: fakeKeys.secretAccessKey, ...given })
 
 /** The provider on the fake, a fresh account and a fresh environment each time; the values are bound to their variable's name. */
 export const awsKmsHarness: Harness = {
@@ -40,32 +24,18 @@ export const awsKmsHarness: Harness = {
   nonsense: nonsenseKinds,
   answersItself: ['describe', 'list', 'read-missing'],
   name: variableName,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const variables: Record<string, string> = {}
     const runtime = runtimeOver(variables)
     const fake = await startKmsFake({ now: () => runtime.clock.now() })
     const key = fake.createKey()
     // Two attempts instead of three, so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer.
-    const { instance, closeAll } = opening(runtime, { aws_kms_endpoint: fake.url, aws_max_attempts: 2, aws_kms_key_id: key, aws_kms_encryption_context: { variable: '{name}' } })
+    const settings = { readable, aws_kms_endpoint: fake.url, aws_max_attempts: 2, aws_kms_key_id: key, aws_kms_encryption_context: { variable: '{name}' } }
     return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: async (ms) => {
-        await fake.held()
-        await passOn(runtime.clock)(ms)
-      },
+      ...(await onFake(fake, runtime, (more) => openAwsKms(runtime, { ...settings, ...more }), { aws_secret_access_key: 'a key that belongs to nobody' })),
       seed: async (name, value) => {
         readable.push(name.text)
         variables[name.text] = fake.encrypt(key, value, { variable: name.text })
-      },
-      fault: (fault) => fake.fault(fault),
-      heal: () => fake.heal(),
-      calls: () => fake.requests.length,
-      reopen: () => instance(),
-      misconfigured: () => instance({ aws_secret_access_key: 'a key that belongs to nobody' }),
-      close: async () => {
-        await closeAll()
-        await fake.close()
       },
     }
   },
@@ -78,32 +48,28 @@ const credentialOf = ({ settings }: Target): { accessKeyId: string; secretAccess
 export const awsKmsTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => {
   let key: Promise<string> | undefined
   return {
+    ...runByOthers,
     mustHave: capabilities,
-    faults: [],
-    faultsReason: 'a server of somebody else cannot be broken on purpose',
     name: variableName,
-    fresh: false,
     deviations,
-    open: async (): Promise<ExamProvider> => {
+    open: async () => {
       const variables: Record<string, string> = {}
       const runtime = runtimeOver(variables, { now: Date.now() })
       const credentials = credentialOf(target)
       const operator = new KMS({ region: String(target.settings['aws_region_name'] ?? 'us-east-1'), endpoint: target.url, credentials })
       const keyId = await (key ??= typeof target.settings['aws_kms_key_id'] === 'string' ? Promise.resolve(target.settings['aws_kms_key_id']) : operator.createKey({}).then(({ KeyMetadata }) => KeyMetadata?.Arn ?? ''))
-      const { instance, closeAll } = opening(runtime, { aws_access_key_id: credentials.accessKeyId, aws_secret_access_key: credentials.secretAccessKey, ...target.settings, aws_kms_endpoint: target.url, aws_kms_key_id: keyId, aws_kms_encryption_context: { variable: '{name}' } })
+      const settings = { aws_access_key_id: credentials.accessKeyId, aws_secret_access_key: credentials.secretAccessKey, ...target.settings, readable, aws_kms_endpoint: target.url, aws_kms_key_id: keyId, aws_kms_encryption_context: { variable: '{name}' } }
+      const exam = await onTarget(target, runtime, () => openAwsKms(runtime, settings))
       const encrypt = async (name: SecretName, value: string | Uint8Array): Promise<string> =>
         Buffer.from((await operator.encrypt({ KeyId: keyId, Plaintext: Buffer.from(value), EncryptionContext: { variable: name.text } })).CiphertextBlob ?? '').toString('base64')
       return {
-        provider: await instance(),
-        clock: runtime.clock,
-        pass: passOnTarget(runtime.clock, target),
+        ...exam,
         seed: async (name, value) => {
           readable.push(name.text)
           variables[name.text] = await encrypt(name, value)
         },
-        reopen: () => instance(),
         close: async () => {
-          await closeAll()
+          await exam.close()
           operator.destroy()
         },
       }

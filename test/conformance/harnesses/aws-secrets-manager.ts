@@ -2,20 +2,17 @@
 // so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer. It works under an assumed role, whose session can end.
 import { randomBytes } from 'node:crypto'
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
-import { readSettings } from '../../../shared/core/settings.ts'
 import { awsSecretsManager } from '../../../shared/providers/aws-secrets-manager.ts'
 import { fakeKeys, startSecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
 import { startStsFake } from '../../fakes/sts.ts'
 import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
+import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
 import { seedThrough } from '../striker.ts'
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
-export const openAws = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
-  const read = readSettings(awsSecretsManager.settings, { aws_region_name: 'us-east-1', aws_access_key_id: fakeKeys.accessKeyId, aws_secret_access_key: fakeKeys.secretAccessKey, ...given }, { path: 'aws' })
-  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
-  return awsSecretsManager.open(read.settings, runtime, { kind: 'operator' })
-}
+export const openAws = (runtime: TestRuntime, given: Given): Promise<SecretProvider> =>
+  openConfigured(awsSecretsManager, runtime, { aws_region_name: 'us-east-1', aws_access_key_id: fakeKeys.accessKeyId, aws_secret_access_key: fakeKeys.secretAccessKey, ...given })
 
 /** What the provider can do, of all that a provider may. */
 export const awsCapabilities = capabilities.filter((capability) => capability !== 'setEnabled')
@@ -28,69 +25,36 @@ export const awsHarness: Harness = {
   mustHave: awsCapabilities,
   faults: faultKinds,
   nonsense: nonsenseKinds,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const runtime = testRuntime()
     const now = (): number => runtime.clock.now()
     const sts = await startStsFake({ now, callers: [user], roles: [{ arn: role, principals: [user.arn] }] })
     const fake = await startSecretsManagerFake({ now, keys: sts.keys })
     const settings = { aws_secretsmanager_endpoint: fake.url, aws_max_attempts: 2, aws_role_name: role, aws_sts_endpoint: sts.url }
-    const opened: SecretProvider[] = []
-    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-      const provider = await openAws(runtime, { ...settings, ...more })
-      opened.push(provider)
-      return provider
-    }
+    const exam = await onFake(fake, runtime, (more) => openAws(runtime, { ...settings, ...more }), { aws_secret_access_key: 'a key that belongs to nobody' })
     return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: async (ms) => {
-        await fake.held()
-        await passOn(runtime.clock)(ms)
-      },
+      ...exam,
       seed: async (name, value) => fake.seed(name.text, value),
-      fault: (fault) => fake.fault(fault),
-      heal: () => fake.heal(),
       expire: () => {
         runtime.clock.advance(3_660_000)
         sts.endSessions()
       },
-      calls: () => fake.requests.length,
-      reopen: () => instance(),
-      misconfigured: () => instance({ aws_secret_access_key: 'a key that belongs to nobody' }),
       close: async () => {
-        for (const provider of opened) await provider.close?.()
-        await fake.close()
+        await exam.close()
         await sts.close()
       },
     }
   },
 }
 
-/** The provider on any server that speaks Secrets Manager's protocol. One server for all cases, so the exam's own names keep them apart; nothing can be broken on purpose. */
+/** The provider on any server that speaks Secrets Manager's protocol. */
 export const awsTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
+  ...runByOthers,
   mustHave: awsCapabilities,
-  faults: [],
-  faultsReason: 'a server that somebody else runs cannot be broken on purpose',
-  fresh: false,
   deviations,
   open: async () => {
     const runtime = testRuntime({ now: Date.now() })
-    const settings = { aws_secretsmanager_endpoint: target.url, ...target.settings }
-    const opened: SecretProvider[] = []
-    const instance = async (): Promise<SecretProvider> => {
-      const provider = await openAws(runtime, settings)
-      opened.push(provider)
-      return provider
-    }
-    return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: passOnTarget(runtime.clock, target),
-      seed: seedThrough(await instance(), { bytes: randomBytes }),
-      reopen: instance,
-      close: async () => {
-        for (const provider of opened) await provider.close?.()
-      },
-    }
+    const exam = await onTarget(target, runtime, () => openAws(runtime, { aws_secretsmanager_endpoint: target.url, ...target.settings }))
+    return { ...exam, seed: seedThrough(await exam.reopen(), { bytes: randomBytes }) }
   },
 })

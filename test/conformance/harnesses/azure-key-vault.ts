@@ -12,7 +12,8 @@ import { KeyVault, type VaultOptions } from '../../fakes/azure/key-vault.ts'
 import { startFake, wireless, type RunningFake, type WireService } from '../../fakes/wire.ts'
 import type { Hook } from '../../shapes/service.ts'
 import { callOf, envOf, testRuntime, type ManualClock, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
+import { onFake, openConfigured, openedBy, runByOthers, type Given } from '../opened.ts'
 
 /** The application that every fake directory knows. */
 export const fakeApplication = { tenantId: '11111111-2222-4333-8444-555555555555', clientId: '99999999-aaaa-4bbb-8ccc-dddddddddddd', secret: 'a-client-secret-of-the-fake' } as const
@@ -25,11 +26,7 @@ export const fakeVault = (options: VaultOptions): KeyVault =>
   new KeyVault({ applications: [{ clientId: fakeApplication.clientId, secrets: [fakeApplication.secret], expiredSecrets: ['an-expired-secret'] }], identities: [{ clientId: 'system', system: true }, { clientId: 'user-1', resourceId: '/subscriptions/s/user-1' }], tenantId: fakeApplication.tenantId, ...options })
 
 /** Opens the provider as a configuration would. @throws misconfigured; an Error for settings that their table refuses */
-export const openAzure = async (io: ProviderIo, given: Record<string, unknown>): Promise<SecretProvider> => {
-  const read = readSettings(azureKeyVault.settings, given, { path: 'azure', env: io.env })
-  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
-  return azureKeyVault.open(read.settings, io, { kind: 'operator' })
-}
+export const openAzure = (io: ProviderIo, given: Given): Promise<SecretProvider> => openConfigured(azureKeyVault, io, given)
 
 /** What the provider can do, of all that a provider may. Key Vault has no batch read. */
 export const azureCapabilities = capabilities.filter((capability) => capability !== 'readMany')
@@ -104,32 +101,12 @@ export const azureHarness: Harness = {
   mustHave: azureCapabilities,
   faults: faultKinds,
   nonsense: nonsenseKinds,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const { vault, fake, runtime, io, settings } = await startVault()
-    const opened: SecretProvider[] = []
-    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-      const provider = await openAzure(io, { ...settings, ...more })
-      opened.push(provider)
-      return provider
-    }
     return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: async (ms) => {
-        await fake.held()
-        await passOn(runtime.clock)(ms)
-      },
+      ...(await onFake(fake, runtime, (more) => openAzure(io, { ...settings, ...more }), { azure_client_secret: 'a secret that belongs to nobody' })),
       seed: async (name, value) => seedVault(vault, name, value),
-      fault: (fault) => fake.fault(fault),
-      heal: () => fake.heal(),
       expire: () => runtime.clock.advance(3_600_000),
-      calls: () => fake.requests.length,
-      reopen: () => instance(),
-      misconfigured: () => instance({ azure_client_secret: 'a secret that belongs to nobody' }),
-      close: async () => {
-        for (const provider of opened) await provider.close?.()
-        await fake.close()
-      },
     }
   },
 }
@@ -161,34 +138,26 @@ export const openAzureWireless = ({ service, hook }: { readonly service: KeyVaul
 
 /** The provider on any server that speaks Key Vault's protocol; the settings hold the credential. Time there is real. */
 export const azureTargetHarness = ({ url, settings }: Target, deviations: readonly Deviation[] = []): Harness => ({
+  ...runByOthers,
   mustHave: azureCapabilities,
-  faults: [],
-  faultsReason: 'a target cannot be broken on purpose',
-  fresh: false,
   deviations,
   open: async () => {
     const real = { now: () => Date.now(), sleep: (ms: number, signal?: AbortSignal) => pause(ms, signal), until: (at: number, signal?: AbortSignal) => pause(at - Date.now(), signal) }
     const runtime = testRuntime()
     const io = { ...runtime, clock: real, http: nodeHttp(real, runtime.random) }
-    const opened: SecretProvider[] = []
-    const instance = async (): Promise<SecretProvider> => {
-      const provider = await openAzure(io, { azure_key_vault_uri: url, ...settings })
-      opened.push(provider)
-      return provider
-    }
+    const opened = await openedBy(() => openAzure(io, { azure_key_vault_uri: url, ...settings }))
     const operator = await openVault(readSettings(azureKeyVault.settings, { azure_key_vault_uri: url, ...settings }, { path: 'azure' }).settings, io)
     return {
-      provider: await instance(),
+      ...opened,
       clock: real,
       pass: (ms) => pause(ms),
       seed: async (name, value) => {
         const tags = name.place === 'created' ? { 'latchkey-name': name.text } : {}
         await operator.put({ text: name.text, native: slugHashCodec.encode(name) }, Buffer.from(value).toString('utf8'), { tags }, callOf(real))
       },
-      reopen: instance,
       close: async () => {
         await operator.close()
-        for (const provider of opened) await provider.close?.()
+        await opened.close()
       },
     }
   },

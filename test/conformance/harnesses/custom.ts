@@ -5,8 +5,8 @@ import { custom } from '../../../shared/providers/custom.ts'
 import { memory } from '../../../shared/providers/memory.ts'
 import { gates } from '../../fixtures/custom/memory-backed.ts'
 import { testRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, type Harness } from '../harness.ts'
-import { seedThrough, Striker } from '../striker.ts'
+import { faultKinds, nonsenseKinds, type Harness } from '../harness.ts'
+import { behind, Striker } from '../striker.ts'
 
 const path = join(import.meta.dirname, '../../fixtures/custom/memory-backed.ts')
 let spaces = 0
@@ -22,16 +22,7 @@ export const customHarness: Harness = {
     const space = `custom-${(spaces += 1)}`
     gates.set(space, gate)
     const instance = (): Promise<SecretProvider> => custom.open({ custom_secret_manager: path, custom_settings: { space } }, runtime, { kind: 'operator' })
-    return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: passOn(runtime.clock),
-      seed: seedThrough(await memory.open({ space, recovery_window_seconds: 604_800 }, runtime, { kind: 'operator' }), runtime.random),
-      fault: (fault) => gate.fault(fault),
-      heal: () => gate.heal(),
-      calls: () => gate.calls,
-      reopen: instance,
-      close: async () => void gates.delete(space),
-    }
+    const operator = await memory.open({ space, recovery_window_seconds: 604_800 }, runtime, { kind: 'operator' })
+    return { ...(await behind(gate, runtime, operator, instance)), close: async () => void gates.delete(space) }
   },
 }

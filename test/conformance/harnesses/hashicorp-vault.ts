@@ -2,18 +2,14 @@
 // protocol that somebody names, under a token.
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
-import { readSettings } from '../../../shared/core/settings.ts'
 import { hashicorpVault } from '../../../shared/providers/hashicorp-vault.ts'
 import { startVaultFake } from '../../fakes/vault/vault.ts'
 import { callOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, passOn, type Deviation, type Harness, type Target } from '../harness.ts'
+import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
 
 /** Opens the provider as a configuration would. */
-export const openVault = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
-  const read = readSettings(hashicorpVault.settings, given, { path: 'vault', env: runtime.env })
-  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
-  return hashicorpVault.open(read.settings, runtime, { kind: 'operator' })
-}
+export const openVault = (runtime: TestRuntime, given: Given): Promise<SecretProvider> => openConfigured(hashicorpVault, runtime, given)
 
 /** What the provider can do, of all that a provider may. */
 export const vaultCapabilities = capabilities.filter((capability) => capability !== 'readMany')
@@ -35,66 +31,35 @@ export const vaultHarness: Harness = {
   mustHave: vaultCapabilities,
   faults: faultKinds,
   nonsense: nonsenseKinds,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const runtime = testRuntime({ hurries: true })
     const fake = await startVaultFake({ now: () => runtime.clock.now() })
     fake.state.role({ login: 'approle', mount: 'approle', name: 'exam', roleId: 'exam', secretIds: new Map([['the exam', 0]]), policies: ['root'], ttlSeconds: 1_200, maxTtlSeconds: 2_400 })
-    const opened: SecretProvider[] = []
-    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-      const provider = await openVault(runtime, { vault_addr: fake.url, approle_role_id: 'exam', approle_secret_id: 'the exam', ...more })
-      opened.push(provider)
-      return provider
-    }
+    const settings = { vault_addr: fake.url, approle_role_id: 'exam', approle_secret_id: 'the exam' }
     return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: async (ms) => {
-        await fake.held()
-        await passOn(runtime.clock)(ms)
-      },
+      ...(await onFake(fake, runtime, (more) => openVault(runtime, { ...settings, ...more }), { approle_secret_id: 'a secret id that nobody gave' })),
       seed: (name, value) => seedIn(runtime, { url: fake.url, settings: { vault_token: fake.rootToken } }, name, value),
-      fault: (fault) => fake.fault(fault),
-      heal: () => fake.heal(),
       expire: () => runtime.clock.advance(7 * 86_400_000),
-      calls: () => fake.requests.length,
-      reopen: () => instance(),
-      misconfigured: () => instance({ approle_secret_id: 'a secret id that nobody gave' }),
-      close: async () => {
-        for (const provider of opened) await provider.close?.()
-        await fake.close()
-      },
     }
   },
 }
 
 /** The provider on a server that runs: its address, and the token among the settings. */
 export const vaultTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
+  ...runByOthers,
   mustHave: vaultCapabilities,
-  faults: [],
-  faultsReason: 'a server of others cannot be broken on purpose',
-  fresh: false,
   deviations,
   open: async () => {
     const runtime = testRuntime({ now: Date.now(), hurries: true })
-    const opened: SecretProvider[] = []
-    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-      const provider = await openVault(runtime, { vault_addr: target.url, ...target.settings, ...more })
-      opened.push(provider)
-      return provider
-    }
+    const exam = await onTarget(target, runtime, (more) => openVault(runtime, { vault_addr: target.url, ...target.settings, ...more }))
     return {
-      provider: await instance(),
-      clock: runtime.clock,
+      ...exam,
       pass: passOn(runtime.clock),
       // Only a token says who the operator is, and can be a wrong one.
       ...(target.settings['vault_token'] !== undefined && {
         seed: (name: SecretName, value: string | Uint8Array) => seedIn(runtime, target, name, value),
-        misconfigured: () => instance({ vault_token: 'a token that nobody gave' }),
+        misconfigured: () => exam.instance({ vault_token: 'a token that nobody gave' }),
       }),
-      reopen: () => instance(),
-      close: async () => {
-        for (const provider of opened) await provider.close?.()
-      },
     }
   },
 })

@@ -7,7 +7,8 @@ import { fakeIdentity, fakeProject, startInfisicalFake, type InfisicalService } 
 import { wireless } from '../../fakes/wire.ts'
 import type { Hook } from '../../shapes/service.ts'
 import { testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, passOnTarget, type Deviation, type ExamProvider, type Harness, type Target } from '../harness.ts'
+import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
+import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
 
 /** What a configuration says for the fake. */
 export const infisicalSettings = (url: string): Record<string, unknown> => ({
@@ -18,11 +19,7 @@ export const infisicalSettings = (url: string): Record<string, unknown> => ({
 })
 
 /** Opens the provider as a configuration would. */
-export const openInfisical = (runtime: TestRuntime, given: Record<string, unknown>): Promise<SecretProvider> => {
-  const read = readSettings(infisical.settings, given, { path: 'infisical', env: runtime.env })
-  if (read.issues.length > 0) throw new Error(read.issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
-  return infisical.open(read.settings, runtime, { kind: 'operator' })
-}
+export const openInfisical = (runtime: TestRuntime, given: Given): Promise<SecretProvider> => openConfigured(infisical, runtime, given)
 
 /** What the provider can do, of all that a provider may. */
 export const infisicalCapabilities = capabilities.filter((capability) => capability !== 'setEnabled' && capability !== 'recover')
@@ -56,24 +53,12 @@ export const infisicalHarness: Harness = {
   mustHave: infisicalCapabilities,
   faults: faultKinds,
   nonsense: nonsenseKinds,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const runtime = testRuntime({ hurries: true })
     const fake = await startInfisicalFake({ now: () => runtime.clock.now() })
-    const settings = infisicalSettings(fake.url)
-    const opened: SecretProvider[] = []
-    const instance = async (more: Record<string, unknown> = {}): Promise<SecretProvider> => {
-      const provider = await openInfisical(runtime, { ...settings, ...more })
-      opened.push(provider)
-      return provider
-    }
     const { project } = fake.service
     return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: async (ms) => {
-        await fake.held()
-        await passOn(runtime.clock)(ms)
-      },
+      ...(await onFake(fake, runtime, (more) => openInfisical(runtime, { ...infisicalSettings(fake.url), ...more }), { infisical_client_secret: 'a client secret of nobody' })),
       seed: async (name, value) => {
         const segments = name.text.split('/')
         const folder = `/${segments.slice(0, -1).join('/')}`
@@ -83,47 +68,23 @@ export const infisicalHarness: Harness = {
         if (project.row('dev', folder, key) === undefined) project.create('dev', folder, key, written)
         else project.update('dev', folder, key, written)
       },
-      fault: (fault) => fake.fault(fault),
-      heal: () => fake.heal(),
-      calls: () => fake.requests.length,
       expire: () => runtime.clock.advance(2 * 86_400_000),
-      reopen: () => instance(),
-      misconfigured: () => instance({ infisical_client_secret: 'a client secret of nobody' }),
-      close: async () => {
-        for (const provider of opened) await provider.close?.()
-        await fake.close()
-      },
     }
   },
 }
 
 /** The provider on any server: its address, and settings with the credential, the project and a path of its own. */
 export const infisicalTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
+  ...runByOthers,
   mustHave: infisicalCapabilities,
-  faults: [],
-  faultsReason: 'a server of somebody else is not broken on purpose',
-  fresh: false,
   deviations,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const runtime = testRuntime({ now: Date.now() })
     const { url, settings } = target
-    const given = { infisical_site_url: url, ...settings }
-    const opened: SecretProvider[] = []
-    const instance = async (): Promise<SecretProvider> => {
-      const provider = await openInfisical(runtime, given)
-      opened.push(provider)
-      return provider
-    }
     const seed = seedBy(url, settings)
     return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: passOnTarget(runtime.clock, target),
+      ...(await onTarget(target, runtime, () => openInfisical(runtime, { infisical_site_url: url, ...settings }))),
       seed: (name, value) => seed(name.text, Buffer.from(value).toString('utf8')),
-      reopen: instance,
-      close: async () => {
-        for (const provider of opened) await provider.close?.()
-      },
     }
   },
 })

@@ -6,8 +6,8 @@ import type { Call, Clock } from '../../../shared/core/runtime.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { memory } from '../../../shared/providers/memory.ts'
 import { testRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, type ExamProvider, type Harness } from '../harness.ts'
-import { seedThrough, Striker } from '../striker.ts'
+import { faultKinds, nonsenseKinds, type Harness } from '../harness.ts'
+import { behind, Striker } from '../striker.ts'
 
 const changing: ReadonlySet<string> = new Set<keyof SecretProvider>(['write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover'])
 
@@ -47,24 +47,12 @@ export const memoryHarness = (given: { wrap?: Wrap; recoveryWindowSeconds?: numb
   mustHave: given.mustHave ?? capabilities.filter((capability) => capability !== 'close'),
   faults: faultKinds,
   nonsense: nonsenseKinds,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const runtime = testRuntime()
     const gate = new Striker()
     const space = `exam-${(spaces += 1)}`
     const open = (): Promise<SecretProvider> => memory.open({ space, recovery_window_seconds: given.recoveryWindowSeconds ?? 604_800 }, runtime, { kind: 'operator' })
     const instance = async (): Promise<SecretProvider> => (given.wrap ?? ((provider) => provider))(gated(await open(), gate, runtime.clock), runtime.clock)
-    const operator = await open()
-    return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: passOn(runtime.clock),
-      seed: seedThrough(operator, runtime.random),
-      fault: (fault) => gate.fault(fault),
-      heal: () => gate.heal(),
-      calls: () => gate.calls,
-      expire: () => runtime.clock.advance(86_400_000),
-      reopen: instance,
-      close: async () => {},
-    }
+    return { ...(await behind(gate, runtime, await open(), instance)), expire: () => runtime.clock.advance(86_400_000) }
   },
 })

@@ -4,8 +4,8 @@ import type { Capability, SecretProvider } from '../../../shared/core/provider.t
 import type { Clock, Runtime } from '../../../shared/core/runtime.ts'
 import type { Hook } from '../../shapes/service.ts'
 import { testRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, passOn, type Deviation, type ExamProvider, type Harness } from '../harness.ts'
-import { seedThrough, Striker } from '../striker.ts'
+import { faultKinds, nonsenseKinds, type Deviation, type Harness } from '../harness.ts'
+import { behind, Striker } from '../striker.ts'
 
 interface Service<S> {
   through(hook: Hook): S
@@ -22,7 +22,7 @@ export const shapeHarness = <S extends Service<S>>(
   faults: faultKinds,
   nonsense: nonsenseKinds,
   deviations,
-  open: async (): Promise<ExamProvider> => {
+  open: async () => {
     const runtime = testRuntime()
     const wire = new Striker()
     const hook: Hook = async (step, apply) => {
@@ -30,18 +30,6 @@ export const shapeHarness = <S extends Service<S>>(
       return wire.pass(step.changes, apply)
     }
     const service = new make(runtime.clock)
-    const instance = (): Promise<SecretProvider> => open(service.through(hook), runtime)
-    const operator = await open(service, runtime)
-    return {
-      provider: await instance(),
-      clock: runtime.clock,
-      pass: passOn(runtime.clock),
-      seed: seedThrough(operator, runtime.random),
-      fault: (fault) => wire.fault(fault),
-      heal: () => wire.heal(),
-      calls: () => wire.calls,
-      reopen: instance,
-      close: async () => {},
-    }
+    return behind(wire, runtime, await open(service, runtime), () => open(service.through(hook), runtime))
   },
 })
