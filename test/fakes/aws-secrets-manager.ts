@@ -1,10 +1,10 @@
 // AWS Secrets Manager on loopback: JSON 1.1 with Signature Version 4, over the rules of aws-secrets-manager-rules.ts. It checks every signature itself,
 // so that a client which signs wrongly fails here as it would there, and it can be broken on purpose, before or after it has done what was asked.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { ServiceFailure, type Input } from './aws-secrets-manager-input.ts'
 import { secretsManagerRules, type HeldSecret, type RulesOptions } from './aws-secrets-manager-rules.ts'
 import { checkSignature, fakeKeys, type FakeAccessKey } from './aws-signature.ts'
+import { bodyOf, listen, noFaults } from './wire.ts'
 
 export { fakeKeys, type FakeAccessKey }
 
@@ -87,16 +87,6 @@ export interface SecretsManagerFake {
   close(): Promise<void>
 }
 
-interface ArmedFault extends FakeFault {
-  met: number
-}
-
-const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
-}
-
 const parse = (body: Buffer): Input => {
   try {
     const input: unknown = JSON.parse(body.toString('utf8'))
@@ -147,18 +137,8 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
   const { region = 'us-east-1', keys = [fakeKeys] } = options
   const { secrets, operations } = secretsManagerRules(options)
   const requests: FakeRequest[] = []
-  let faults: ArmedFault[] = []
-  let holding: (() => void)[] = []
-  const waiting: (() => void)[] = []
-
-  const faultFor = (operation: string): ArmedFault | undefined =>
-    faults.find((fault) => {
-      const matches = (fault.on === undefined || (fault.on === 'read') === reads.has(operation)) && (fault.operations?.includes(operation) ?? true)
-      if (!matches) return false
-      fault.met += 1
-      const first = fault.nth ?? 1
-      return fault.met >= first && fault.met < first + (fault.times ?? Number.POSITIVE_INFINITY)
-    })
+  const { striking, hold, ...faults } = noFaults<FakeFault>()
+  const means = (operation: string) => ({ on, operations: these }: FakeFault): boolean => (on === undefined || (on === 'read') === reads.has(operation)) && (these?.includes(operation) ?? true)
 
   const answerOf = (request: IncomingMessage, body: Buffer, operation: string, input: Input): { readonly status: number; readonly body: string } => {
     try {
@@ -177,7 +157,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
     const operation = /^secretsmanager\.(\w+)$/.exec(String(request.headers['x-amz-target'] ?? ''))?.[1] ?? ''
     const input = parse(body)
     requests.push({ operation, input, headers: request.headers })
-    const fault = faultFor(operation)
+    const fault = striking(means(operation))
     const echo = fault?.echo ?? ''
     if (fault?.kind === 'reset') {
       request.socket.destroy()
@@ -188,32 +168,22 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
     if (refusal !== undefined && fault?.kind !== 'unavailable_after') throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
     const outcome = answerOf(request, body, operation, input)
     if (refusal !== undefined) throw new ServiceFailure(refusal[0], `${refusal[1]} ${echo}`, refusal[2])
-    if (fault?.kind === 'slow') {
-      await new Promise<void>((resolve) => {
-        holding.push(resolve)
-        for (const noticed of waiting.splice(0)) noticed()
-      })
-    }
+    if (fault?.kind === 'slow') await hold()
     if (fault?.kind === 'says') return send(response, 200, JSON.stringify(fault.answer))
     const strange = fault === undefined ? undefined : nonsense[fault.kind]
     if (strange === undefined) send(response, outcome.status, outcome.body)
     else strange(response, outcome.body, echo)
   }
 
-  const server: Server = createServer((request, response) => {
+  const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => {
       const { status, body } = refusalOf(error)
       if (!response.headersSent) send(response, status, body)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-
-  const letGo = (): void => {
-    for (const resume of holding) resume()
-    holding = []
-  }
+  const { port, close } = await listen(server)
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     secrets,
     requests,
     count: (operation) => requests.filter((request) => request.operation === operation).length,
@@ -223,16 +193,10 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
       else operations['CreateSecret']?.({ Name: name, ...body })
     },
     put: (name, token, labels) => void operations['PutSecretValue']?.({ SecretId: name, ClientRequestToken: token, SecretString: 'x', VersionStages: labels }),
-    fault: (fault) => void faults.push({ ...fault, met: 0 }),
-    held: () => (holding.length > 0 || !faults.some(({ kind }) => kind === 'slow') ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
-    heal: () => {
-      faults = []
-      letGo()
-    },
-    close: async () => {
-      letGo()
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+    ...faults,
+    close: () => {
+      faults.heal()
+      return close()
     },
   }
 }

@@ -1,6 +1,6 @@
 // What every fake that speaks HTTP shares: a service is one function from request to answer, without a socket. Here it gets a socket on loopback, faults
 // and a record of what was asked; or no socket at all, for the simulator, where every request is one step behind a hook.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -86,7 +86,8 @@ const nonsense: Partial<Record<WireFault['kind'], (service: WireService, echo: s
   redirect: (_, echo) => ({ status: 302, headers: { location: `https://elsewhere.example/${encodeURIComponent(echo)}` }, body: '' }),
 }
 
-const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
+/** The whole body of a request. */
+export const bodyOf = async (request: IncomingMessage): Promise<Buffer> => {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
@@ -104,22 +105,64 @@ const send = (response: ServerResponse, answer: WireAnswer): void => {
   response.end(body)
 }
 
+/** The faults of one fake: which request is struck, and the answers that are held back. */
+export interface Faults<F> {
+  fault(fault: F): void
+  /** The first fault whose turn it is. Every one that `means` the request counts it, up to that first. */
+  striking(means: (fault: F) => boolean): F | undefined
+  /** Holds an answer back until `heal`. */
+  hold(): Promise<void>
+  /** Once an answer is being held back; at once when there is no `slow` fault. */
+  held(): Promise<void>
+  /** Takes every fault away, and lets go of what is held. */
+  heal(): void
+}
+
+/** No fault yet. */
+export const noFaults = <F extends Pick<Fault, 'nth' | 'times'> & { readonly kind: string }>(): Faults<F> => {
+  let faults: { readonly fault: F; met: number }[] = []
+  const holding: (() => void)[] = []
+  const waiting: (() => void)[] = []
+  return {
+    fault: (fault) => void faults.push({ fault, met: 0 }),
+    striking: (means) =>
+      faults.find((armed) => {
+        const { nth: first = 1, times = Number.POSITIVE_INFINITY } = armed.fault
+        if (!means(armed.fault)) return false
+        armed.met += 1
+        return armed.met >= first && armed.met < first + times
+      })?.fault,
+    hold: () =>
+      new Promise((resume) => {
+        holding.push(resume)
+        for (const noticed of waiting.splice(0)) noticed()
+      }),
+    held: () => (holding.length > 0 || !faults.some(({ fault }) => fault.kind === 'slow') ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
+    heal: () => {
+      faults = []
+      for (const resume of holding.splice(0)) resume()
+    },
+  }
+}
+
+/** Gives a server a free port of loopback. Answers its port, and how it ends. */
+export const listen = async (server: Server): Promise<{ readonly port: number; close(): Promise<void> }> => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
 /** Starts a service on a free port of loopback. */
 export const startFake = async (service: WireService, options: { readonly tls?: FakeTls } = {}): Promise<RunningFake> => {
   const requests: WireRequest[] = []
-  let faults: (WireFault & { met: number })[] = []
-  let holding: (() => void)[] = []
-  const waiting: (() => void)[] = []
-
-  const strikes = (request: WireRequest): WireFault | undefined =>
-    faults.find((fault) => {
-      if (service.spared?.(request) === true && fault.only === undefined) return false
-      if (fault.on !== undefined && (fault.on === 'change') !== service.changes(request)) return false
-      if (fault.only?.(request) === false) return false
-      fault.met += 1
-      const first = fault.nth ?? 1
-      return fault.met >= first && fault.met < first + (fault.times ?? Number.POSITIVE_INFINITY)
-    })
+  const { striking, hold, ...faults } = noFaults<WireFault>()
+  const means = (request: WireRequest) => ({ on, only }: WireFault): boolean =>
+    (only !== undefined || service.spared?.(request) !== true) && (on === undefined || (on === 'change') === service.changes(request)) && only?.(request) !== false
 
   const answer = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bodyOf(incoming)
@@ -136,7 +179,7 @@ export const startFake = async (service: WireService, options: { readonly tls?: 
       ...(shown !== undefined && { certificate: String(shown) }),
     }
     requests.push(request)
-    const fault = strikes(request)
+    const fault = striking(means(request))
     const echo = fault?.echo ?? ''
     if (fault?.kind === 'reset') return void incoming.socket.destroy()
     if (fault?.kind === 'says') return send(response, fault.answer ?? { status: 200 })
@@ -146,12 +189,7 @@ export const startFake = async (service: WireService, options: { readonly tls?: 
     if (foreign !== undefined) return send(response, foreign)
     const truth = service.handle(request)
     if (refusal !== undefined) return send(response, service.refuse(refusal, echo))
-    if (fault?.kind === 'slow') {
-      await new Promise<void>((resume) => {
-        holding.push(resume)
-        for (const noticed of waiting.splice(0)) noticed()
-      })
-    }
+    if (fault?.kind === 'slow') await hold()
     if (fault?.kind === 'malformed') return send(response, { status: 200, headers: { 'content-type': 'application/json' }, body: `{"half": "an answer ${echo}", ` })
     if (fault?.kind === 'truncated') {
       const whole = Buffer.concat([rendered(truth).body, Buffer.from(`${echo} and what is cut off`)])
@@ -169,25 +207,14 @@ export const startFake = async (service: WireService, options: { readonly tls?: 
   }
   const { tls } = options
   const server = tls === undefined ? createServer(listener) : createSecureServer({ cert: tls.cert, key: tls.key, ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: false }) }, listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-
-  const letGo = (): void => {
-    for (const resume of holding) resume()
-    holding = []
-  }
+  const { port, close } = await listen(server)
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     requests,
-    fault: (fault) => void faults.push({ ...fault, met: 0 }),
-    held: () => (holding.length > 0 || !faults.some(({ kind }) => kind === 'slow') ? Promise.resolve() : new Promise((resolve) => void waiting.push(resolve))),
-    heal: () => {
-      faults = []
-      letGo()
-    },
-    close: async () => {
-      letGo()
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+    ...faults,
+    close: () => {
+      faults.heal()
+      return close()
     },
   }
 }
