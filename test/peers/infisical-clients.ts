@@ -1,8 +1,5 @@
 // Infisical's own clients in Go and Python, under one list of steps. Each step comes to an answer, or to the status with which the server refused.
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { run } from './python-peers.ts'
+import { carryOut, type ClientResult } from './python-peers.ts'
 
 export interface ClientStep {
   readonly call: 'login' | 'create' | 'get' | 'list' | 'update' | 'delete' | 'folder' | 'folders'
@@ -28,21 +25,10 @@ export interface ClientPlan {
   readonly steps: readonly ClientStep[]
 }
 
-export interface ClientResult {
-  readonly answer?: unknown
-  readonly status?: number
-  readonly error?: string
-}
-
 /** Carries out a plan with one client. */
 export type InfisicalClient = (plan: ClientPlan) => Promise<readonly ClientResult[]>
 
-const env = (): NodeJS.ProcessEnv => {
-  const home = mkdtempSync(join(tmpdir(), 'infisical-client-'))
-  return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, TMPDIR: home, LANG: 'C.UTF-8' }
-}
-
-export const goClient = (program: string): InfisicalClient => async (plan) => JSON.parse(await run(program, [JSON.stringify(plan)], env())) as ClientResult[]
+export const goClient = (program: string): InfisicalClient => (plan) => carryOut(program, [], plan)
 
 const python = `
 import json, logging, sys
@@ -84,4 +70,4 @@ client.close()
 print(json.dumps(results))
 `
 
-export const pythonClient = (program: string): InfisicalClient => async (plan) => JSON.parse(await run(program, ['-c', python, JSON.stringify(plan)], env())) as ClientResult[]
+export const pythonClient = (program: string): InfisicalClient => (plan) => carryOut(program, ['-c', python], plan)

@@ -7,7 +7,8 @@ import { infisicalSettings, infisicalTargetHarness, openInfisical } from '../con
 import { providerConformance } from '../conformance/provider-conformance.ts'
 import { fakeIdentity, fakeProject, startInfisicalFake, type Knobs, type RunningInfisical } from '../fakes/infisical/service.ts'
 import { callOf, testRuntime } from '../support/runtime.ts'
-import { goClient, pythonClient, type ClientResult, type ClientStep, type InfisicalClient } from './infisical-clients.ts'
+import { goClient, pythonClient, type ClientStep, type InfisicalClient } from './infisical-clients.ts'
+import type { ClientResult } from './python-peers.ts'
 
 const peers = inject('peers')
 const { clientId, clientSecret } = fakeIdentity

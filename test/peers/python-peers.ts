@@ -101,5 +101,19 @@ export const startServer = async (name: string, command: (port: number) => { rea
   throw new Error('it did not take connections within 30 s')
 }
 
+/** What one step of a client's plan came to: an answer, or the status with which the server refused. */
+export interface ClientResult {
+  readonly answer?: unknown
+  readonly status?: number
+  readonly error?: string
+}
+
+/** Has a client's program carry out a plan, in an empty home of its own. It prints what each step came to. */
+export const carryOut = async (file: string, args: readonly string[], plan: object): Promise<readonly ClientResult[]> => {
+  const home = mkdtempSync(join(tmpdir(), 'latchkey-client-'))
+  const printed = await run(file, [...args, JSON.stringify(plan)], cleanEnv(home)).finally(() => rmSync(home, { recursive: true, force: true }))
+  return JSON.parse(printed) as ClientResult[]
+}
+
 /** A clean environment for a program that talks to a peer. */
 export const clientEnv = (url: string): NodeJS.ProcessEnv => cleanEnv(tmpdir(), { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_DEFAULT_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true' })

@@ -1,8 +1,5 @@
 // CyberArk's own clients in Go and Python, under one list of steps. Each step comes to an answer, or to the status with which the server refused.
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { run } from '../python-peers.ts'
+import { carryOut, type ClientResult } from '../python-peers.ts'
 
 export interface ClientStep {
   readonly call: 'login' | 'whoami' | 'get' | 'get version' | 'batch' | 'batch safe' | 'set' | 'policy' | 'list' | 'count' | 'describe' | 'exists' | 'may' | 'rotate key'
@@ -30,21 +27,10 @@ export interface ClientPlan {
   readonly steps: readonly ClientStep[]
 }
 
-export interface ClientResult {
-  readonly answer?: unknown
-  readonly status?: number
-  readonly error?: string
-}
-
 /** Carries out a plan with one client. Values are base64 where the client gives bytes. */
 export type ConjurClient = (plan: ClientPlan) => Promise<readonly ClientResult[]>
 
-const env = (): NodeJS.ProcessEnv => {
-  const home = mkdtempSync(join(tmpdir(), 'conjur-client-'))
-  return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, TMPDIR: home, LANG: 'C.UTF-8' }
-}
-
-export const goClient = (program: string): ConjurClient => async (plan) => JSON.parse(await run(program, [JSON.stringify(plan)], env())) as ClientResult[]
+export const goClient = (program: string): ConjurClient => (plan) => carryOut(program, [], plan)
 
 const python = `
 import base64, json, sys, tempfile, logging
@@ -94,4 +80,4 @@ for step in plan['steps']:
         results.append({'error': type(error).__name__ + ': ' + str(error)})
 print(json.dumps(results))`
 
-export const pythonClient = (interpreter: string): ConjurClient => async (plan) => JSON.parse(await run(interpreter, ['-c', python, JSON.stringify(plan)], env())) as ClientResult[]
+export const pythonClient = (interpreter: string): ConjurClient => (plan) => carryOut(interpreter, ['-c', python], plan)

@@ -7,51 +7,20 @@ import { googleCiphertext } from '../../../shared/credentials/kms/google-ciphert
 import type { LatchkeyError } from '../../../shared/core/errors.ts'
 import { hostedName } from '../../../shared/core/names.ts'
 import { googleKmsTargetHarness, openGoogleKms } from '../../conformance/harnesses/google-kms.ts'
-import { signedToken } from '../../conformance/operators/google.ts'
 import { runtimeOver } from '../../conformance/operators/hosted-variables.ts'
 import { providerConformance } from '../../conformance/provider-conformance.ts'
-import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
+import { knownAccount } from '../../fakes/google-bearer.ts'
 import { GoogleFailure } from '../../fakes/google/failure.ts'
 import { startGoogleGrpc, type RunningGrpc } from '../../fakes/google-grpc.ts'
 import { fakeKeyRing, startGoogleKmsFake, type GoogleKmsFake } from '../../fakes/google-kms.ts'
 import { callOf } from '../../support/runtime.ts'
-import { clientEnv, run } from '../python-peers.ts'
+import { callsOf, namesOf } from '../google/python-calls.ts'
 
 const client = inject('peers').python_clients
 
-/** `call(name, **request)` is one call with a good token; `name_of(act)` what it came to; `argument` what the test gives. */
-const prelude = `
-import ast, base64, functools, json, sys
-import google.auth.exceptions, grpc
-from google.api_core import exceptions
-from google.cloud import kms_v1
-from google.cloud.kms_v1.services.key_management_service import transports
-from google.oauth2.credentials import Credentials
-
-argument = json.loads(sys.argv[1])
-key, ring, way = argument['key'], argument['ring'], argument['way']
-
-@functools.cache
-def transport(token):
-    if way == 'REST': return transports.KeyManagementServiceRestTransport(host=argument['rest'], credentials=Credentials(token), url_scheme='http')
-    return transports.KeyManagementServiceGrpcTransport(channel=grpc.insecure_channel(argument['grpc']))
-
-def call(method, token=argument['token'], **request):
-    client = kms_v1.KeyManagementServiceClient(transport=transport(token))
-    metadata = [] if way == 'REST' else [('authorization', 'Bearer ' + token)]
-    return getattr(client, method)(request=request, metadata=metadata, retry=None, timeout=10)
-
-def name_of(act):
-    try: return act() is not None and 'ok'
-    except exceptions.GoogleAPICallError as error: return error.response.json()['error']['status'] if way == 'REST' else error.grpc_status_code.name
-    # Over REST a token that is refused makes the client ask for another, which these credentials cannot give.
-    except google.auth.exceptions.RefreshError: return 'UNAUTHENTICATED'
-
-def crc(data):
-    rest = 0xffffffff
-    for bit in (byte >> at & 1 for byte in data for at in range(8)): rest = rest >> 1 ^ (0x82f63b78 if (rest ^ bit) & 1 else 0)
-    return rest ^ 0xffffffff
-assert crc(b'123456789') == 0xe3069283
+const own = `
+import ast, base64
+key, ring = argument['key'], argument['ring']
 
 seal = lambda data=b'a value', aad=b'', name=None: call('encrypt', name=name or key, plaintext=data, additional_authenticated_data=aad).ciphertext
 open_ = lambda data, **more: call('decrypt', **{'name': key, 'ciphertext': data, **more})
@@ -102,15 +71,8 @@ const started = (async () => {
   return { running, key: running.createKey() }
 })()
 
-/** What a program prints, as JSON. */
-const python = async (way: 'REST' | 'gRPC', program: string): Promise<unknown> => {
-  const account = knownAccount().file
-  const argument = {
-    way, key, ring: fakeKeyRing, rest: fake.url.replace('http://', ''), grpc: `127.0.0.1:${front.port}`,
-    token: signedToken(account), foreign: signedToken(foreignAccount().file), expired: signedToken(account, Date.now() - 3_600_000), elsewhere: signedToken(account, Date.now(), { scope: 'https://www.googleapis.com/auth/drive' }),
-  }
-  return JSON.parse(await run('url' in client ? client.url : '', ['-c', prelude + program, JSON.stringify(argument)], clientEnv(fake.url))) as unknown
-}
+const run = callsOf('url' in client ? client.url : '', 'kms_v1', 'KeyManagementService', own)
+const python = (way: 'REST' | 'gRPC', program: string): Promise<unknown> => run({ fake, front, more: { key, ring: fakeKeyRing } }, way, program)
 
 const examine = async (): Promise<void> => {
   const { running, key: made } = await started
@@ -129,7 +91,7 @@ const examine = async (): Promise<void> => {
     })
 
     it.each(['REST', 'gRPC'] as const)('answers as the service does, over %s', async (way) => {
-      const came = await python(way, `\nprint(json.dumps([name_of(act) for act in (${scenarios.map(([, act]) => `lambda: ${act}`).join(', ')})]))`)
+      const came = await python(way, namesOf(scenarios.map(([, act]) => act)))
 
       expect(scenarios.map(([title], index) => [title, (came as string[])[index]])).toEqual(scenarios.map(([title, , expected]) => [title, expected]))
     })

@@ -1,54 +1,24 @@
 // Google's client in Python examines the fake of Secret Manager, over REST and over gRPC: a second language, checksums reckoned bit by bit, and the negative cases. And
 // the exam by its target harness, as against any server that somebody names; with Python beside it as the operator who reads what Latchkey wrote.
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { createdName } from '../../shared/core/names.ts'
-import { SecretValue } from '../../shared/core/secret.ts'
-import { googleSecretManagerTargetHarness, openGoogleSecrets } from '../conformance/harnesses/google-secret-manager.ts'
-import { signedToken } from '../conformance/operators/google.ts'
-import { providerConformance } from '../conformance/provider-conformance.ts'
-import { foreignAccount, knownAccount } from '../fakes/google-bearer.ts'
-import { startGoogleGrpc, type RunningGrpc } from '../fakes/google-grpc.ts'
-import { GoogleFailure } from '../fakes/google/failure.ts'
-import { secretManagerProtos, secretManagerService } from '../fakes/google/messages.ts'
-import { fakeProject, startGoogleFake, type RunningGoogleFake } from '../fakes/google/secret-manager.ts'
-import { callOf, testRuntime } from '../support/runtime.ts'
-import { clientEnv, run } from './python-peers.ts'
+import { createdName } from '../../../shared/core/names.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { googleSecretManagerTargetHarness, openGoogleSecrets } from '../../conformance/harnesses/google-secret-manager.ts'
+import { providerConformance } from '../../conformance/provider-conformance.ts'
+import { knownAccount } from '../../fakes/google-bearer.ts'
+import { startGoogleGrpc, type RunningGrpc } from '../../fakes/google-grpc.ts'
+import { GoogleFailure } from '../../fakes/google/failure.ts'
+import { secretManagerProtos, secretManagerService } from '../../fakes/google/messages.ts'
+import { fakeProject, startGoogleFake, type RunningGoogleFake } from '../../fakes/google/secret-manager.ts'
+import { callOf, testRuntime } from '../../support/runtime.ts'
+import { callsOf, namesOf } from './python-calls.ts'
 
 const client = inject('peers').python_clients
 
-/** `call(name, **request)` is one call with a good token; `name_of(act)` what it came to; `fresh()` a new secret with one version. */
-const prelude = `
-import json, secrets, sys
-import google.auth.exceptions, grpc
-from google.api_core import exceptions
-from google.cloud import secretmanager_v1
-from google.cloud.secretmanager_v1.services.secret_manager_service import transports
-from google.oauth2.credentials import Credentials
-
-argument = json.loads(sys.argv[1])
-parent, way = argument['parent'], argument['way']
-
-def transport(token):
-    if way == 'REST': return transports.SecretManagerServiceRestTransport(host=argument['rest'], credentials=Credentials(token), url_scheme='http')
-    return transports.SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(argument['grpc']))
-
-def call(method, token=argument['token'], **request):
-    client = secretmanager_v1.SecretManagerServiceClient(transport=transport(token))
-    metadata = [] if way == 'REST' else [('authorization', 'Bearer ' + token)]
-    return getattr(client, method)(request=request, metadata=metadata, retry=None, timeout=10)
-
-def name_of(act):
-    try: return act() is not False and 'ok'
-    except exceptions.GoogleAPICallError as error: return error.response.json()['error']['status'] if way == 'REST' else error.grpc_status_code.name
-    # Over REST a token that is refused makes the client ask for another, which these credentials cannot give.
-    except google.auth.exceptions.RefreshError: return 'UNAUTHENTICATED'
-
-def crc(data):
-    rest = 0xffffffff
-    for bit in (byte >> at & 1 for byte in data for at in range(8)): rest = rest >> 1 ^ (0x82f63b78 if (rest ^ bit) & 1 else 0)
-    return rest ^ 0xffffffff
-assert crc(b'123456789') == 0xe3069283
-
+/** `fresh()` is a new secret with one version. */
+const own = `
+import secrets
+parent = argument['parent']
 def make(more={}, **options): return call('create_secret', parent=parent, secret_id='python-' + secrets.token_hex(8), secret={'replication': {'automatic': {}}, **more}, **options)
 def add(secret, data=b'a value', **more): return call('add_secret_version', parent=secret.name, payload={'data': data, **more})
 def fresh():
@@ -98,15 +68,8 @@ const scenarios: readonly (readonly [title: string, act: string, expected: strin
 let fake: RunningGoogleFake
 let front: RunningGrpc
 
-/** What a program prints, as JSON. */
-const python = async (way: string, program: string): Promise<unknown> => {
-  const account = knownAccount().file
-  const argument = {
-    way, parent: `projects/${fakeProject}`, rest: fake.url.replace('http://', ''), grpc: `127.0.0.1:${front.port}`,
-    token: signedToken(account), foreign: signedToken(foreignAccount().file), expired: signedToken(account, Date.now() - 3_600_000), elsewhere: signedToken(account, Date.now(), { scope: 'https://www.googleapis.com/auth/drive' }),
-  }
-  return JSON.parse(await run('url' in client ? client.url : '', ['-c', prelude + program, JSON.stringify(argument)], clientEnv(fake.url))) as unknown
-}
+const run = callsOf('url' in client ? client.url : '', 'secretmanager_v1', 'SecretManagerService', own)
+const python = (way: 'REST' | 'gRPC', program: string): Promise<unknown> => run({ fake, front, more: { parent: `projects/${fakeProject}` } }, way, program)
 
 const started = startGoogleFake()
 
@@ -124,13 +87,13 @@ const examine = async (): Promise<void> => {
       await fake.close()
     })
 
-    it.each(['REST', 'gRPC'])('answers as the service does, over %s', async (way) => {
-      const came = await python(way, `\nprint(json.dumps([name_of(act) for act in (${scenarios.map(([, act]) => `lambda: ${act}`).join(', ')})]))`)
+    it.each(['REST', 'gRPC'] as const)('answers as the service does, over %s', async (way) => {
+      const came = await python(way, namesOf(scenarios.map(([, act]) => act)))
 
       expect(scenarios.map(([title], index) => [title, (came as string[])[index]])).toEqual(scenarios.map(([title, , expected]) => [title, expected]))
     })
 
-    it.each(['REST', 'gRPC'])('gives every byte back with a checksum that Python agrees with, and lists in pages, over %s', async (way) => {
+    it.each(['REST', 'gRPC'] as const)('gives every byte back with a checksum that Python agrees with, and lists in pages, over %s', async (way) => {
       const came = await python(way, `
 every = bytes(range(256))
 secret = make({'labels': {'run': 'r' + secrets.token_hex(4)}})
