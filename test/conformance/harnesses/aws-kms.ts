@@ -9,9 +9,7 @@ import { fakeKeys } from '../../fakes/aws-signature.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
 import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
-import { readable, runtimeOver, variableName } from '../operators/hosted-variables.ts'
-
-const capabilities = ['describe', 'readMany', 'list', 'close'] as const
+import { overVariables, readable, runtimeOver, seedIn } from '../operators/hosted-variables.ts'
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
 export const openAwsKms = (runtime: TestRuntime, given: Given): Promise<SecretProvider> =>
@@ -19,11 +17,10 @@ export const openAwsKms = (runtime: TestRuntime, given: Given): Promise<SecretPr
 
 /** The provider on the fake, a fresh account and a fresh environment each time; the values are bound to their variable's name. */
 export const awsKmsHarness: Harness = {
-  mustHave: capabilities,
+  ...overVariables,
   faults: faultKinds,
   nonsense: nonsenseKinds,
   answersItself: ['describe', 'list', 'read-missing'],
-  name: variableName,
   open: async () => {
     const variables: Record<string, string> = {}
     const runtime = runtimeOver(variables)
@@ -33,10 +30,7 @@ export const awsKmsHarness: Harness = {
     const settings = { readable, aws_kms_endpoint: fake.url, aws_max_attempts: 2, aws_kms_key_id: key, aws_kms_encryption_context: { variable: '{name}' } }
     return {
       ...(await onFake(fake, runtime, (more) => openAwsKms(runtime, { ...settings, ...more }), { aws_secret_access_key: 'a key that belongs to nobody' })),
-      seed: async (name, value) => {
-        readable.push(name.text)
-        variables[name.text] = fake.encrypt(key, value, { variable: name.text })
-      },
+      seed: seedIn(variables, (name, value) => fake.encrypt(key, value, { variable: name.text })),
     }
   },
 }
@@ -49,8 +43,7 @@ export const awsKmsTargetHarness = (target: Target, deviations: readonly Deviati
   let key: Promise<string> | undefined
   return {
     ...runByOthers,
-    mustHave: capabilities,
-    name: variableName,
+    ...overVariables,
     deviations,
     open: async () => {
       const variables: Record<string, string> = {}
@@ -64,10 +57,7 @@ export const awsKmsTargetHarness = (target: Target, deviations: readonly Deviati
         Buffer.from((await operator.encrypt({ KeyId: keyId, Plaintext: Buffer.from(value), EncryptionContext: { variable: name.text } })).CiphertextBlob ?? '').toString('base64')
       return {
         ...exam,
-        seed: async (name, value) => {
-          readable.push(name.text)
-          variables[name.text] = await encrypt(name, value)
-        },
+        seed: seedIn(variables, encrypt),
         close: async () => {
           await exam.close()
           operator.destroy()

@@ -7,9 +7,7 @@ import { startGoogleKmsFake } from '../../fakes/google-kms.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
 import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
-import { readable, runtimeOver, variableName } from '../operators/hosted-variables.ts'
-
-const capabilities = ['describe', 'readMany', 'list', 'close'] as const
+import { overVariables, readable, runtimeOver, seedIn } from '../operators/hosted-variables.ts'
 
 /** Opens the provider, as a configuration would. */
 export const openGoogleKms = (runtime: TestRuntime, given: Given): Promise<SecretProvider> =>
@@ -25,11 +23,10 @@ const asOperatorsWrite = (ciphertext: Buffer): string => {
 
 /** The provider on the fake, a fresh key and a fresh environment each time; the values are bound to their variable's name. */
 export const googleKmsHarness: Harness = {
-  mustHave: capabilities,
+  ...overVariables,
   faults: faultKinds,
   nonsense: nonsenseKinds,
   answersItself: ['describe', 'list', 'read-missing'],
-  name: variableName,
   open: async () => {
     const variables: Record<string, string> = {}
     const runtime = runtimeOver(variables, { hurries: true })
@@ -38,10 +35,7 @@ export const googleKmsHarness: Harness = {
     const settings = { readable, google_kms_endpoint: fake.url, google_kms_resource_name: key, google_kms_aad: 'variable={name}' }
     return {
       ...(await onFake(fake, runtime, (more) => openGoogleKms(runtime, { ...settings, ...more }), { google_application_credentials: foreignAccount().file })),
-      seed: async (name, value) => {
-        readable.push(name.text)
-        variables[name.text] = asOperatorsWrite(fake.encrypt(key, value, `variable=${name.text}`))
-      },
+      seed: seedIn(variables, (name, value) => asOperatorsWrite(fake.encrypt(key, value, `variable=${name.text}`))),
       expire: () => runtime.clock.advance(2 * 3_600_000),
     }
   },
@@ -50,8 +44,7 @@ export const googleKmsHarness: Harness = {
 /** The provider on any server. The target's settings hold the credential and `google_kms_resource_name`, a key that the credential may encrypt with as well. */
 export const googleKmsTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({
   ...runByOthers,
-  mustHave: capabilities,
-  name: variableName,
+  ...overVariables,
   deviations,
   open: async () => {
     const variables: Record<string, string> = {}
@@ -63,11 +56,10 @@ export const googleKmsTargetHarness = (target: Target, deviations: readonly Devi
     const exam = await onTarget(target, runtime, () => openGoogleKms(runtime, { ...target.settings, readable, google_kms_endpoint: target.url, google_kms_aad: 'variable={name}' }))
     return {
       ...exam,
-      seed: async (name, value) => {
-        readable.push(name.text)
+      seed: seedIn(variables, async (name, value) => {
         const [{ ciphertext }] = await operator.encrypt({ name: resource, plaintext: Buffer.from(value), additionalAuthenticatedData: Buffer.from(`variable=${name.text}`) })
-        variables[name.text] = asOperatorsWrite(typeof ciphertext === 'string' ? Buffer.from(ciphertext, 'base64') : Buffer.from(ciphertext ?? []))
-      },
+        return asOperatorsWrite(typeof ciphertext === 'string' ? Buffer.from(ciphertext, 'base64') : Buffer.from(ciphertext ?? []))
+      }),
       close: async () => {
         await exam.close()
         await operator.close()

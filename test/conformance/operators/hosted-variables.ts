@@ -3,6 +3,7 @@
 import { hostedName } from '../../../shared/core/names.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { envOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import type { ExamProvider, Harness } from '../harness.ts'
 
 /** Every name that the exam asks for is one that the operator opened. */
 export const readable: string[] = []
@@ -16,3 +17,14 @@ export const variableName = (label: string): SecretName => {
 
 /** A test's runtime whose environment is the object given, as it is at each look. */
 export const runtimeOver = (variables: Readonly<Record<string, string>>, given: Parameters<typeof testRuntime>[0] = {}): TestRuntime => ({ ...testRuntime(given), env: envOf(variables) })
+
+/** What every harness over such variables says of itself. */
+export const overVariables = { mustHave: ['describe', 'readMany', 'list', 'close'], name: variableName } as const satisfies Partial<Harness>
+
+/** Puts a secret there: what the operator encrypted, in a variable that may be read. */
+export const seedIn =
+  (variables: Record<string, string>, encrypt: (name: SecretName, value: string | Uint8Array) => string | Promise<string>): NonNullable<ExamProvider['seed']> =>
+  async (name, value) => {
+    readable.push(name.text)
+    variables[name.text] = await encrypt(name, value)
+  }

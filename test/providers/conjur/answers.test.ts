@@ -1,5 +1,5 @@
 // What Conjur, or whoever answers in its place, may say: absence, refusal and nonsense are kept apart, and nothing of it comes out again.
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
@@ -8,17 +8,6 @@ import type { WireAnswer } from '../../fakes/wire.ts'
 import { canary } from '../../support/canary.ts'
 import { failureOf, openedConjur, writeOf } from './opened-conjur.ts'
 
-const closing: (() => Promise<void>)[] = []
-
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
-
-const opened = async (...given: Parameters<typeof openedConjur>) => {
-  const conjur = await openedConjur(...given)
-  closing.push(conjur.close)
-  return conjur
-}
 const name = hostedName('SECRET')
 const secrets = { only: ({ path }: { path: string }) => path.startsWith('/secrets') }
 const codesOf = (items: readonly unknown[]): unknown[] => items.map((item) => (item instanceof LatchkeyError ? item.code : (item as { value: SecretValue }).value.reveal()))
@@ -41,7 +30,7 @@ describe('an answer to one read', () => {
     ['JSON that is none', { status: 200, headers: { 'content-type': 'application/json' }, body: '{"half"' }, 'provider_unavailable'],
     ['something compressed', { status: 200, headers: { 'content-encoding': 'gzip' }, body: 'x' }, 'provider_unavailable'],
   ])('that is %s is %3$s', async (_title, answer, code) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.service.seed('SECRET', 'value')
     fake.fault({ kind: 'says', ...secrets, answer })
 
@@ -49,7 +38,7 @@ describe('an answer to one read', () => {
   })
 
   it('is a value as it is, also JSON that calls itself so', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.service.seed('SECRET', '{"a": 1}\n')
     Object.assign(fake.service.state.resources.get('acct:variable:SECRET')?.annotations ?? {}, { 'conjur/mime_type': 'application/json' })
 
@@ -66,14 +55,14 @@ describe('an answer to many reads', () => {
     ['a list', { status: 200, headers: { 'content-encoding': 'base64' }, body: [] }],
     ['another account\'s values', { status: 200, headers: { 'content-encoding': 'base64' }, body: { 'x:variable:SECRET': 'dmFsdWU=' } }],
   ])('that is %s is nonsense for every one of them', async (_title, answer) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.fault({ kind: 'says', ...secrets, answer })
 
     expect(codesOf(await provider.readMany([name, hostedName('OTHER')], call))).toEqual(['provider_unavailable', 'provider_unavailable'])
   })
 
   it('finds what is there beside what is missing, forbidden, invisible, twice asked or has a comma, by halving', async () => {
-    const { fake, provider, open, call } = await opened()
+    const { fake, provider, open, call } = await openedConjur()
     const { state } = fake.service
     const host = state.full('host', 'reader')
     state.apiKeys.set(host, state.newKey())
@@ -98,7 +87,7 @@ describe('an answer to many reads', () => {
   })
 
   it('asks for a name once that is wanted twice, because the server would count one too few', async () => {
-    const { fake, provider, call, sent } = await opened()
+    const { fake, provider, call, sent } = await openedConjur()
     for (const id of ['ONE', 'TWO']) fake.service.seed(id, id)
 
     const found = codesOf(await provider.readMany([hostedName('ONE'), hostedName('TWO'), hostedName('ONE')], call))
@@ -108,7 +97,7 @@ describe('an answer to many reads', () => {
   })
 
   it('asks for a hundred hosted names in two calls, each with a query that a server takes', async () => {
-    const { fake, provider, call, sent } = await opened()
+    const { fake, provider, call, sent } = await openedConjur()
     const ids = Array.from({ length: 100 }, (_, index) => `HOSTED_KEY_${index}`)
     for (const id of ids) fake.service.seed(id, id)
 
@@ -120,7 +109,7 @@ describe('an answer to many reads', () => {
   })
 
   it('cuts long names into more calls', async () => {
-    const { fake, provider, call, sent } = await opened()
+    const { fake, provider, call, sent } = await openedConjur()
     const ids = Array.from({ length: 40 }, (_, index) => `${'/'.padStart(2, 'x').repeat(120)}${index}`)
     for (const id of ids) fake.service.seed(id, id)
 
@@ -131,7 +120,7 @@ describe('an answer to many reads', () => {
   })
 
   it('reads a virtual key in one call, with its version', async () => {
-    const { provider, call, sent } = await opened()
+    const { provider, call, sent } = await openedConjur()
     const key = createdName('litellm/alias')
     const { version } = await provider.write(writeOf(key, 'token'), call)
     const before = sent().length
@@ -145,7 +134,7 @@ describe('an answer to many reads', () => {
 
 describe('a list', () => {
   it('goes over as many pages of the server as there are, and finds a prefix that its search would not', async () => {
-    const { fake, provider, call, sent } = await opened()
+    const { fake, provider, call, sent } = await openedConjur()
     for (let index = 0; index < 1_005; index += 1) fake.service.seed(`the/key-${String(index).padStart(4, '0')}`, 'x')
 
     const { items, cursor } = await provider.list({ prefix: 'the/key-1', limit: 3 }, call)
@@ -162,7 +151,7 @@ describe('a list', () => {
     ['resources of another account', { status: 200, body: [{ id: 'other:variable:x', secrets: [] }] }],
     ['null', { status: 200, body: [null] }],
   ])('that is %s is nonsense', async (_title, answer) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.fault({ kind: 'says', only: ({ path }) => path.startsWith('/resources'), answer })
 
     expect((await failureOf(provider.list({ prefix: '', limit: 10 }, call))).code).toBe('provider_unavailable')
@@ -174,14 +163,14 @@ describe('a check', () => {
     ['another account\'s', { status: 200, body: { account: 'other', username: 'admin' } }],
     ['a page', { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }],
   ])('is not fooled by %s answer', async (_title, answer) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.fault({ kind: 'says', only: ({ path }) => path === '/whoami', answer })
 
     expect(await provider.check('reach', call)).toMatchObject([{ ok: false, subject: 'login', setting: 'cyberark_api_key' }])
   })
 
   it('asks the server and changes nothing', async () => {
-    const { fake, provider, open, call } = await opened()
+    const { fake, provider, open, call } = await openedConjur()
     fake.service.seed('SECRET', 'value')
     const deleting = await open({ cyberark_delete: true })
 
@@ -195,7 +184,7 @@ describe('a check', () => {
 
 describe('no secret', () => {
   it.each([401, 403, 404, 405, 406, 409, 418, 422, 429, 500, 503])('comes out of a failure that is answered %i with everything repeated', async (status) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     const [value, held, label] = [canary('value'), canary('held'), canary('label')]
     const key = createdName('litellm/alias')
     await provider.write(writeOf(key, held), call)

@@ -15,12 +15,11 @@ describe('reading, as LiteLLM reads', () => {
     ['needs "quote"', 'needs%20%22quote%22'],
     ["it's (all) *here*!", 'it%27s%20%28all%29%20%2Ahere%2A%21'],
   ])('C01: asks for %s at the path of the fixture, with the token in base64', async (name, encoded) => {
-    const { fake, provider, call, sent, close } = await openedConjur()
+    const { fake, provider, call, sent } = await openedConjur()
     fake.service.seed(name, 'value')
 
     const { value } = await provider.read(hostedName(name), {}, call)
 
-    await close()
     const header = fake.requests.at(-1)?.headers['authorization'] ?? ''
     expect(value.reveal()).toBe('value')
     expect(sent()).toEqual([`GET /secrets/acct/variable/${encoded}`])
@@ -34,33 +33,30 @@ describe('reading, as LiteLLM reads', () => {
   })
 
   it('C06: answers absence for 404, and says what else 404 may be', async () => {
-    const { provider, call, close } = await openedConjur()
+    const { provider, call } = await openedConjur()
 
     const error = await failureOf(provider.read(hostedName('NOWHERE'), {}, call))
 
-    await close()
     expect(error.code).toBe('not_found')
     expect(error.details.hint).toContain('may not see')
   })
 
   it('C10: answers a value with quotes with its quotes, every time', async () => {
-    const { fake, provider, call, close } = await openedConjur()
+    const { fake, provider, call } = await openedConjur()
     fake.service.seed('QUOTED', '"q"')
 
     const values = [await provider.read(hostedName('QUOTED'), {}, call), await provider.read(hostedName('QUOTED'), {}, call)].map(({ value }) => value.reveal())
 
-    await close()
     expect(values).toEqual(['"q"', '"q"'])
   })
 })
 
 describe('writing, as LiteLLM writes', () => {
   it('C02: loads a policy in YAML, then sends the value as it is', async () => {
-    const { fake, provider, call, close } = await openedConjur()
+    const { fake, provider, call } = await openedConjur()
 
     await provider.write(writeOf(hostedName('needs "quote"'), 'the value\n'), call)
 
-    await close()
     const changes = fake.requests.filter(({ method, path }) => method === 'POST' && !path.startsWith('/authn') && !path.includes('__latchkey'))
     expect(changes.map(({ path, headers, body }) => [path, headers['content-type'], body.toString().split('\n')[0]])).toEqual([
       ['/policies/acct/policy/root', 'application/x-yaml', '- !variable "needs \\"quote\\""'],
@@ -70,26 +66,24 @@ describe('writing, as LiteLLM writes', () => {
   })
 
   it('C03: sends a policy again that met another one, when the server says, and succeeds', async () => {
-    const { fake, runtime, provider, call, sent, close } = await openedConjur()
+    const { fake, runtime, provider, call, sent } = await openedConjur()
     fake.service.conflicts = 2
     fake.service.conflictRetryAfter = 8
     const began = runtime.clock.now()
 
     await provider.write(writeOf(createdName('litellm/a'), 'value'), call)
 
-    await close()
     expect(sent().filter((line) => line.includes('/policies/'))).toHaveLength(3)
     expect(runtime.clock.now() - began).toBe(16_000)
     expect(fake.service.values('litellm/a')).toEqual(['value'])
   })
 
   it('C03: gives up after five, as a service that is busy, and nothing is written', async () => {
-    const { fake, provider, call, sent, close } = await openedConjur()
+    const { fake, provider, call, sent } = await openedConjur()
     fake.service.conflicts = 99
 
     const error = await failureOf(provider.write(writeOf(createdName('litellm/a'), 'value'), call))
 
-    await close()
     expect(error).toMatchObject({ code: 'provider_throttled', retryable: true, details: { retryAfter: 2 } })
     expect(sent().filter((line) => line.includes('/policies/'))).toHaveLength(5)
     expect(fake.service.values('litellm/a')).toEqual([])
@@ -100,32 +94,30 @@ describe('writing, as LiteLLM writes', () => {
     [500, 'provider_unavailable'],
     [403, 'provider_denied'],
   ] as const)('C04: tries the value after a policy that is answered %i, and reports the policy when the variable is not there', async (status, code) => {
-    const { fake, provider, call, sent, close } = await openedConjur()
+    const { fake, provider, call, sent } = await openedConjur()
     fake.fault({ kind: 'says', only: ({ path }) => path.startsWith('/policies/'), answer: { status } })
 
     const error = await failureOf(provider.write(writeOf(createdName('litellm/a'), 'value'), call))
 
-    await close()
     expect(error.code).toBe(code)
     expect(sent().filter((line) => line.includes('/policies/'))).toHaveLength(1)
     expect(sent().at(-1)).toBe('POST /secrets/acct/variable/litellm%2F__latchkey%2Fchain%2Fa')
   })
 
   it('C04: writes where the policy is refused and somebody has made the variables before', async () => {
-    const { fake, provider, call, close } = await openedConjur()
+    const { fake, provider, call } = await openedConjur()
     const { state } = fake.service
     for (const id of ['litellm/a', 'litellm/__latchkey/chain/a']) state.add('variable', id, state.full('user', 'admin'))
     fake.fault({ kind: 'says', only: ({ path }) => path.startsWith('/policies/'), answer: { status: 403 } })
 
     const { outcome } = await provider.write(writeOf(createdName('litellm/a'), 'value'), call)
 
-    await close()
     expect(outcome).toBe('written')
     expect(fake.service.values('litellm/a')).toEqual(['value'])
   })
 
   it('C05: keeps every one of four parallel writes, of one secret and of four', async () => {
-    const { fake, provider, open, call, close } = await openedConjur()
+    const { fake, provider, open, call } = await openedConjur()
     const other = await open()
     const same = createdName('litellm/same')
 
@@ -134,7 +126,6 @@ describe('writing, as LiteLLM writes', () => {
 
     const { value } = await provider.read(same, {}, call)
     const { versions } = await provider.describe(same, call)
-    await close()
     expect([...alone, ...together].map(({ outcome }) => outcome)).toEqual(Array(8).fill('written'))
     expect([1, 2, 3, 4].map((each) => fake.service.values(`litellm/n${each}`))).toEqual([1, 2, 3, 4].map((each) => [`value ${each}`]))
     expect(versions).toHaveLength(4)
@@ -142,7 +133,7 @@ describe('writing, as LiteLLM writes', () => {
   })
 
   it('C07, C08: has no delete unless a setting says that the rights are there, and then deletes', async () => {
-    const { fake, provider, open, call, close } = await openedConjur()
+    const { fake, provider, open, call } = await openedConjur()
     const name = createdName('litellm/a')
     await provider.write(writeOf(name, 'value'), call)
     const allowed = await open({ cyberark_delete: true })
@@ -150,7 +141,6 @@ describe('writing, as LiteLLM writes', () => {
     await allowed.remove?.(name, { expect: 'any', final: false }, call)
 
     const gone = await failureOf(provider.read(name, {}, call))
-    await close()
     expect(provider.remove).toBeUndefined()
     expect(gone.code).toBe('not_found')
     expect(fake.service.state.resources.has('acct:variable:litellm/a')).toBe(false)

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { hostedName } from '../../../shared/core/names.ts'
 import { openConjur } from '../../conformance/harnesses/cyberark.ts'
 import { startConjurFake } from '../../fakes/conjur/server.ts'
@@ -10,15 +10,8 @@ import { failureOf, openedConjur } from './opened-conjur.ts'
 const name = hostedName('SECRET')
 const key = { cyberark_api_key: 'key' }
 const open = (settings: Readonly<Record<string, unknown>>, files: Record<string, string> = {}) => openConjur(testRuntime({ files }), settings)
-const closing: (() => Promise<void>)[] = []
-
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
-
 const opened = async (...given: Parameters<typeof openedConjur>) => {
   const conjur = await openedConjur(...given)
-  closing.push(conjur.close)
   conjur.fake.service.seed('SECRET', 'value')
   const logins = () => conjur.fake.requests.filter(({ path }) => path.endsWith('/authenticate')).length
   const read = async () => (await conjur.provider.read(name, {}, conjur.call)).value.reveal()
@@ -180,7 +173,10 @@ describe('other ways in', () => {
     fake.service.seed('SECRET', 'value')
     for (const privilege of ['read', 'execute']) state.permit(state.add('variable', 'SECRET', ''), host, privilege)
     const provider = await openConjur(runtime, { cyberark_api_base: fake.url, cyberark_account: 'acct', cyberark_username: 'host/apps/gateway', cyberark_ca_cert: ca.cert, ...settings })
-    closing.push(() => fake.close(), async () => provider.close?.())
+    onTestFinished(async () => {
+      await provider.close?.()
+      await fake.close()
+    })
     const read = async () => (await provider.read(name, {}, callOf(runtime.clock))).value.reveal()
     return { fake, read }
   }

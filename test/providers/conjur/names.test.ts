@@ -1,23 +1,12 @@
 // Whatever stands in a name, an account or a login: it is one variable, or it is refused before anything is sent. Nothing of it becomes policy.
 import { parse } from 'yaml'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createdName, hostedName, nativeName } from '../../../shared/core/names.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { companions } from '../../../shared/credentials/conjur/chain.ts'
 import { generator } from '../../sim/world.ts'
 import { failureOf, openedConjur, writeOf } from './opened-conjur.ts'
 
-const closing: (() => Promise<void>)[] = []
-
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
-
-const opened = async (...given: Parameters<typeof openedConjur>) => {
-  const conjur = await openedConjur(...given)
-  closing.push(conjur.close)
-  return conjur
-}
 const hosted = (text: string): SecretName => ({ text, place: 'hosted' })
 
 describe('a name', () => {
@@ -38,7 +27,7 @@ describe('a name', () => {
     ['is empty', ''],
     ['is too long', 'x'.repeat(513)],
   ])('that %s is refused before anything is sent', async (_title, text) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
 
     const failures = [await failureOf(provider.read(hosted(text), {}, call)), await failureOf(provider.write(writeOf(hosted(text), 'value'), call)), await failureOf(provider.readMany([hosted(text)], call))]
 
@@ -49,7 +38,7 @@ describe('a name', () => {
   it.each([
     '"quoted" \'and\' `more`', 'back\\slash', 'a: b', '!variable x', '- !delete', '#comment', '&anchor *alias', '{flow: [x]}', '%2e%2e', '%2F', '$(HOME) ${x}', '|', '> folded', 'ünïcode 世 😀', 'a,b', 'yes', 'null', '12', 'x?version=1', 'a+b', 'a;b=c', '@at', '`', '~', 'a  b ',
   ])('like %j is one variable of exactly this id, in policies and in paths', async (text) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
 
     await provider.write(writeOf(hosted(text), 'value'), call)
 
@@ -62,7 +51,7 @@ describe('a name', () => {
   })
 
   it('with an account before it is a whole id only where configuration gives it', async () => {
-    const { fake, provider, call, sent } = await opened()
+    const { fake, provider, call, sent } = await openedConjur()
     fake.service.seed('llm/key', 'value')
 
     const native = await provider.read(nativeName('acct:variable:llm/key'), {}, call)
@@ -74,7 +63,7 @@ describe('a name', () => {
   })
 
   it("never reaches Latchkey's own records, hosted or native, and no list shows them", async () => {
-    const { provider, call } = await opened()
+    const { provider, call } = await openedConjur()
     await provider.write(writeOf(createdName('litellm/a'), 'value'), call)
     const record = 'litellm/__latchkey/chain/a'
 
@@ -120,7 +109,7 @@ describe('the companion of a name', () => {
 
 describe('an account and a login', () => {
   it.each(['acct%2F..', "o'brien", 'acct?x=1', 'acct#x', 'ünï', 'a&b', '%2e%2e'])('like %s stands in the path escaped, and reaches its own account only', async (account) => {
-    const { fake, provider, call } = await opened({ cyberark_account: account }, { server: { account } })
+    const { fake, provider, call } = await openedConjur({ cyberark_account: account }, { server: { account } })
     fake.service.seed('SECRET', 'value')
 
     const { value } = await provider.read(hostedName('SECRET'), {}, call)
@@ -130,7 +119,7 @@ describe('an account and a login', () => {
   })
 
   it.each(['host/apps/../admin', 'host/a b', 'admin/../../x', 'user?x#y', 'host/100%'])('login %s is one segment of the path', async (username) => {
-    const { fake, provider, call } = await opened({ cyberark_username: username })
+    const { fake, provider, call } = await openedConjur({ cyberark_username: username })
 
     const error = await failureOf(provider.read(hostedName('SECRET'), {}, call))
 

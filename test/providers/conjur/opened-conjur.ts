@@ -1,4 +1,5 @@
-// The provider on a fake server, as these tests need it.
+// The provider on a fake server, as these tests need it. What was opened is closed when the test is over.
+import { onTestFinished } from 'vitest'
 import type { SecretProvider, WriteRequest } from '../../../shared/core/provider.ts'
 import type { Call } from '../../../shared/core/runtime.ts'
 import { SecretValue, type SecretName } from '../../../shared/core/secret.ts'
@@ -18,7 +19,6 @@ export interface OpenedConjur {
   /** Method and path (and query) of every request since the start, logins left out. */
   sent(): readonly string[]
   open(settings?: Readonly<Record<string, unknown>>): Promise<FullProvider>
-  close(): Promise<void>
 }
 
 /** Fake, runtime and one provider logged in as the administrator; `settings` win. */
@@ -31,6 +31,10 @@ export const openedConjur = async (settings: Readonly<Record<string, unknown>> =
     providers.push(provider)
     return provider as FullProvider
   }
+  onTestFinished(async () => {
+    for (const provider of providers) await provider.close?.()
+    await fake.close()
+  })
   return {
     fake,
     runtime,
@@ -38,10 +42,6 @@ export const openedConjur = async (settings: Readonly<Record<string, unknown>> =
     call: { ...callOf(runtime.clock), deadline: Number.MAX_SAFE_INTEGER },
     sent: () => fake.requests.filter(({ path }) => !path.startsWith('/authn')).map(({ method, path, query }) => `${method} ${path}${query.size > 0 ? `?${String(query)}` : ''}`),
     open,
-    close: async () => {
-      for (const provider of providers) await provider.close?.()
-      await fake.close()
-    },
   }
 }
 

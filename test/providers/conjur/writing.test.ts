@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
 import { foldLinks, type Book, type Link } from '../../../shared/credentials/conjur/record.ts'
 import { openConjurWireless } from '../../conformance/harnesses/cyberark.ts'
@@ -6,24 +6,13 @@ import { loadPolicy } from '../../fakes/conjur/policy.ts'
 import { ConjurService } from '../../fakes/conjur/server.ts'
 import { calmHook, type Hook } from '../../shapes/service.ts'
 import { callOf, testRuntime } from '../../support/runtime.ts'
-import { failureOf, openedConjur, writeOf, type OpenedConjur } from './opened-conjur.ts'
+import { failureOf, openedConjur, writeOf } from './opened-conjur.ts'
 
 const name = createdName('litellm/alias')
-const closing: (() => Promise<void>)[] = []
-
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
-
-const opened = async (...given: Parameters<typeof openedConjur>): Promise<OpenedConjur> => {
-  const conjur = await openedConjur(...given)
-  closing.push(conjur.close)
-  return conjur
-}
 
 describe('a value', () => {
   it('is sent again when another write of the same variable was on its way', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.service.collisions = 2
 
     const { outcome } = await provider.write(writeOf(name, 'value'), call)
@@ -33,7 +22,7 @@ describe('a value', () => {
   })
 
   it('that always collides is given up, and said to be unavailable', async () => {
-    const { fake, provider, call, sent } = await opened()
+    const { fake, provider, call, sent } = await openedConjur()
     fake.service.collisions = 99
 
     const error = await failureOf(provider.write(writeOf(name, 'value'), call))
@@ -43,7 +32,7 @@ describe('a value', () => {
   })
 
   it('whose sending is answered with a server error is sent again, and counts once', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     const from = (await provider.write(writeOf(name, 'one'), call)).version?.id ?? ''
     const request = writeOf(name, 'two', { expect: { version: from } })
     fake.fault({ kind: 'says', only: ({ method, path }) => method === 'POST' && path.includes('chain'), times: 1, answer: { status: 500 } })
@@ -56,7 +45,7 @@ describe('a value', () => {
   })
 
   it.each(['', ' ', '\n\t \r\n'])('that Conjur takes for empty (%j) is refused before anything is sent', async (value) => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
 
     const error = await failureOf(provider.write(writeOf(name, value), call))
 
@@ -65,7 +54,7 @@ describe('a value', () => {
   })
 
   it('goes only below the branch, and the variables come out with the same ids', async () => {
-    const { fake, provider, open, call, sent } = await opened()
+    const { fake, provider, open, call, sent } = await openedConjur()
     const { service } = fake
     service.state.add('policy', 'apps/gateway', service.state.full('user', 'admin'))
     const below = await open({ cyberark_policy_branch: 'apps/gateway' })
@@ -86,7 +75,7 @@ describe('a value', () => {
   })
 
   it('needs no more than a branch that its host owns, and nothing but reading elsewhere', async () => {
-    const { fake, open, call } = await opened()
+    const { fake, open, call } = await openedConjur()
     const { service } = fake
     service.seed('OPENAI_API_KEY', 'hosted')
     const policy = '- !host gateway\n- !policy\n  id: litellm\n  owner: !host gateway\n- !permit\n  role: !host gateway\n  privileges: [read, execute]\n  resources: [!variable OPENAI_API_KEY]\n'
@@ -107,7 +96,7 @@ describe('a value', () => {
   })
 
   it('that a follower refuses says where to send it', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     fake.service.follower = true
 
     const error = await failureOf(provider.write(writeOf(name, 'value'), call))
@@ -117,7 +106,7 @@ describe('a value', () => {
   })
 
   it('that is refused names the privilege that is missing: create on the branch, update on the variable', async () => {
-    const { fake, provider, open, call } = await opened()
+    const { fake, provider, open, call } = await openedConjur()
     const { state } = fake.service
     const host = state.full('host', 'reader')
     state.apiKeys.set(host, state.newKey())
@@ -138,7 +127,7 @@ describe('a value', () => {
 
 describe('the main variable', () => {
   it('is set by the one that won, never by a loser', async () => {
-    const { fake, provider, open, call } = await opened()
+    const { fake, provider, open, call } = await openedConjur()
     const others = await Promise.all([open(), open(), open()])
     const from = (await provider.write(writeOf(name, 'first'), call)).version?.id ?? ''
 
@@ -151,7 +140,7 @@ describe('the main variable', () => {
   })
 
   it('that lags behind the record is mended by whoever repeats the write; Latchkey never answers the old value', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     await provider.write(writeOf(name, 'one'), call)
     const request = writeOf(name, 'two')
     fake.fault({ kind: 'unavailable_before', only: ({ method, path }) => method === 'POST' && path.endsWith('litellm%2Falias') })
@@ -194,7 +183,7 @@ describe('the main variable', () => {
   })
 
   it('that somebody changes in Conjur is what is read, described as current, and a condition on the older version no longer holds', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     const before = (await provider.write(writeOf(name, 'ours', { labels: { Owner: 'AI Platform team' } }), call)).version?.id ?? ''
     fake.service.seed('litellm/alias', 'theirs')
 
@@ -211,7 +200,7 @@ describe('the main variable', () => {
   })
 
   it('that an operator made is adopted with its value as the previous version, and keeps its numbers', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     const hosted = hostedName('OPENAI_API_KEY')
     for (const value of ['one', 'two', 'three']) fake.service.seed('OPENAI_API_KEY', value)
 
@@ -226,7 +215,7 @@ describe('the main variable', () => {
   })
 
   it('keeps description and tags over rotation, deletion and being made anew by annotation', async () => {
-    const { provider, call } = await opened()
+    const { provider, call } = await openedConjur()
     const tags = { Environment: 'Prod', Owner: 'AI Platform team' }
     const from = (await provider.write(writeOf(name, 'one', { expect: 'absent', labels: tags, description: 'Ünïcode "quoted"' }), call)).version?.id ?? ''
     const claim = await provider.write(writeOf(name, 'two', { expect: { version: from }, stage: 'pending', epoch: 2 }), call)
@@ -239,7 +228,7 @@ describe('the main variable', () => {
   })
 
   it('holds a history that outlives the twenty versions that Conjur keeps', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     for (let count = 0; count < 25; count += 1) await provider.write(writeOf(name, `value ${count}`), call)
 
     const { versions, current } = await provider.describe(name, call)
@@ -254,7 +243,7 @@ describe('the main variable', () => {
   })
 
   it('keeps current and claim when more claims were ended than a record remembers', async () => {
-    const { provider, call } = await opened()
+    const { provider, call } = await openedConjur()
     const from = (await provider.write(writeOf(name, 'one'), call)).version?.id ?? ''
 
     for (let count = 0; count < 20; count += 1) {
@@ -286,7 +275,7 @@ describe('the chain', () => {
   })
 
   it('is read past texts that somebody else put into the companion variable', async () => {
-    const { fake, provider, call } = await opened()
+    const { fake, provider, call } = await openedConjur()
     await provider.write(writeOf(name, 'one'), call)
     fake.service.seed('litellm/__latchkey/chain/alias', 'not a record')
 
