@@ -1,52 +1,26 @@
 // Ciphertext of AWS KMS in variables: what is decrypted, what every failure is called, and that no ciphertext is ever an answer or part of a message.
-import { inspect } from 'node:util'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { hostedName } from '../../../shared/core/names.ts'
-import type { SecretProvider } from '../../../shared/core/provider.ts'
-import { readSettings } from '../../../shared/core/settings.ts'
 import { awsKms } from '../../../shared/providers/aws-kms.ts'
 import { startKmsFake, kmsRefusal, type KmsFake } from '../../fakes/aws-kms.ts'
 import { fakeKeys } from '../../fakes/aws-signature.ts'
-import { canariesIn, canary, watch } from '../../support/canary.ts'
-import { callOf, envOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { canary, watch } from '../../support/canary.ts'
+import { callOf } from '../../support/runtime.ts'
+import { failureOf, leaks, openedKms, type Kms, type OpenedKms } from './opened-kms.ts'
 
-type Kms = SecretProvider & Required<Pick<SecretProvider, 'describe' | 'list' | 'readMany' | 'close'>>
-
-let variables: Record<string, string>
-let runtime: TestRuntime
-let fake: KmsFake
-let key: string
-let opened: SecretProvider[]
+let { variables, runtime, fake, key, open } = {} as OpenedKms<KmsFake>
 
 beforeEach(async () => {
-  variables = {}
-  runtime = { ...testRuntime(), env: envOf(variables) }
-  fake = await startKmsFake({ now: () => runtime.clock.now() })
-  key = fake.createKey()
-  opened = []
-})
-
-afterEach(async () => {
-  for (const provider of opened) await provider.close?.()
-  await fake.close()
+  ({ variables, runtime, fake, key, open } = await openedKms(awsKms, startKmsFake))
 })
 
 const keyed = { aws_region_name: 'us-east-1', aws_access_key_id: fakeKeys.accessKeyId, aws_secret_access_key: fakeKeys.secretAccessKey }
-const open = async (given: Record<string, unknown>): Promise<Kms> => {
-  const { settings, issues } = readSettings(awsKms.settings, given, { path: 'settings', env: runtime.env })
-  expect(issues).toEqual([])
-  const provider = (await awsKms.open(settings, runtime, { kind: 'operator' })) as Kms
-  opened.push(provider)
-  return provider
-}
 const opening = (given: Record<string, unknown> = {}): Promise<Kms> => open({ ...keyed, aws_kms_endpoint: fake.url, aws_max_attempts: 1, ...given })
 const call = () => callOf(runtime.clock)
 const textOf = async (provider: Kms, name = 'M'): Promise<string> => (await provider.read(hostedName(name), {}, call())).value.reveal()
-const failureOf = (promise: Promise<unknown>): Promise<LatchkeyError> => promise.then(() => new LatchkeyError('internal', 'it succeeded'), (error: LatchkeyError) => error)
 /** A ciphertext that is watched: in no message, no detail and no hidden property may any form of it stand. */
 const sealed = (plaintext: string | Uint8Array, context: Record<string, string> = {}): string => watch('ciphertext', fake.encrypt(key, plaintext, context))
-const leaks = (error: unknown): readonly unknown[] => canariesIn(inspect(error, { depth: Infinity, showHidden: true }) + String(error) + JSON.stringify(error))
 const flip = (base64: string, at: number): string => Buffer.from(Buffer.from(base64, 'base64').map((byte, index) => (index === at ? byte ^ 1 : byte))).toString('base64')
 const lastSent = (): Record<string, unknown> => JSON.parse(fake.requests.at(-1)?.body.toString('utf8') ?? '{}') as Record<string, unknown>
 

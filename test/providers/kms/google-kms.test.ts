@@ -1,56 +1,30 @@
 // Ciphertext of Google Cloud KMS in variables: what is decrypted, what every failure is called, and that no ciphertext is ever an answer or part of a message.
-import { inspect } from 'node:util'
 import { KeyManagementServiceClient } from '@google-cloud/kms'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { crc32c } from '../../../shared/credentials/crc32c.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { hostedName } from '../../../shared/core/names.ts'
-import type { SecretProvider } from '../../../shared/core/provider.ts'
-import { readSettings } from '../../../shared/core/settings.ts'
 import { googleKms } from '../../../shared/providers/google-kms.ts'
 import { clientAt, signedToken } from '../../conformance/operators/google.ts'
 import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
 import { fakeKeyRing, googleRefusal, startGoogleKmsFake, type GoogleKmsFake } from '../../fakes/google-kms.ts'
 import type { WireAnswer } from '../../fakes/wire.ts'
-import { canariesIn, canary, watch } from '../../support/canary.ts'
-import { callOf, envOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
+import { canary, watch } from '../../support/canary.ts'
+import { callOf } from '../../support/runtime.ts'
+import { failureOf, leaks, openedKms, type Kms, type OpenedKms } from './opened-kms.ts'
 
-type Kms = SecretProvider & Required<Pick<SecretProvider, 'describe' | 'list' | 'readMany' | 'close'>>
-
-let variables: Record<string, string>
-let runtime: TestRuntime
-let fake: GoogleKmsFake
-let key: string
-let opened: SecretProvider[]
+let { variables, runtime, fake, key, open } = {} as OpenedKms<GoogleKmsFake>
 
 beforeEach(async () => {
-  variables = {}
-  runtime = { ...testRuntime({ hurries: true }), env: envOf(variables) }
-  fake = await startGoogleKmsFake({ now: () => runtime.clock.now() })
-  key = fake.createKey()
-  opened = []
+  ({ variables, runtime, fake, key, open } = await openedKms(googleKms, startGoogleKmsFake, { hurries: true }))
 })
 
-afterEach(async () => {
-  for (const provider of opened) await provider.close?.()
-  await fake.close()
-})
-
-const open = async (given: Record<string, unknown>): Promise<Kms> => {
-  const { settings, issues } = readSettings(googleKms.settings, given, { path: 'settings', env: runtime.env })
-  if (issues.length > 0) throw new LatchkeyError('misconfigured', issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
-  const provider = (await googleKms.open(settings, runtime, { kind: 'operator' })) as Kms
-  opened.push(provider)
-  return provider
-}
 const opening = (given: Record<string, unknown> = {}): Promise<Kms> => open({ google_kms_endpoint: fake.url, google_kms_resource_name: key, google_application_credentials: knownAccount().file, ...given })
 const call = () => callOf(runtime.clock)
 const textOf = async (provider: Kms, name = 'D'): Promise<string> => (await provider.read(hostedName(name), {}, call())).value.reveal()
-const failureOf = (promise: Promise<unknown>): Promise<LatchkeyError> => promise.then(() => new LatchkeyError('internal', 'it succeeded'), (error: LatchkeyError) => error)
 const read = async (given: Record<string, unknown> = {}): Promise<LatchkeyError> => failureOf((await opening(given)).read(hostedName('D'), {}, call()))
 /** A ciphertext that is watched: in no message, no detail and no hidden property may any form of it stand. */
 const sealed = (plaintext: string | Uint8Array, aad = '', under = key): string => watch('ciphertext', fake.encrypt(under, plaintext, aad).toString('base64'))
-const leaks = (error: unknown): readonly unknown[] => canariesIn(inspect(error, { depth: Infinity, showHidden: true }) + String(error) + JSON.stringify(error))
 const hex = (bytes: Buffer): string => bytes.reduce((text, byte) => `${text}\\x${byte.toString(16).padStart(2, '0')}`, '')
 const answering = (body: object, status = 200): WireAnswer => ({ status, headers: { 'content-type': 'application/json; charset=UTF-8' }, body: JSON.stringify(body) })
 
