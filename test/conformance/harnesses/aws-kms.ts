@@ -7,9 +7,9 @@ import { awsKms } from '../../../shared/providers/aws-kms.ts'
 import { startKmsFake } from '../../fakes/aws-kms.ts'
 import { fakeKeys } from '../../fakes/aws-signature.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
+import type { Deviation, Harness, Target } from '../harness.ts'
 import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
-import { overVariables, readable, runtimeOver, seedIn } from '../operators/hosted-variables.ts'
+import { overVariables, overVariablesOnFake, readable, runtimeOver, seedIn } from '../operators/hosted-variables.ts'
 
 /** Opens the provider on an endpoint of this machine, as a configuration would. */
 export const openAwsKms = (runtime: TestRuntime, given: Given): Promise<SecretProvider> =>
@@ -17,10 +17,7 @@ export const openAwsKms = (runtime: TestRuntime, given: Given): Promise<SecretPr
 
 /** The provider on the fake, a fresh account and a fresh environment each time; the values are bound to their variable's name. */
 export const awsKmsHarness: Harness = {
-  ...overVariables,
-  faults: faultKinds,
-  nonsense: nonsenseKinds,
-  answersItself: ['describe', 'list', 'read-missing'],
+  ...overVariablesOnFake,
   open: async () => {
     const variables: Record<string, string> = {}
     const runtime = runtimeOver(variables)

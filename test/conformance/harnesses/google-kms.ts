@@ -5,9 +5,9 @@ import { googleKms } from '../../../shared/providers/google-kms.ts'
 import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
 import { startGoogleKmsFake } from '../../fakes/google-kms.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
-import { faultKinds, nonsenseKinds, type Deviation, type Harness, type Target } from '../harness.ts'
+import type { Deviation, Harness, Target } from '../harness.ts'
 import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
-import { overVariables, readable, runtimeOver, seedIn } from '../operators/hosted-variables.ts'
+import { overVariables, overVariablesOnFake, readable, runtimeOver, seedIn } from '../operators/hosted-variables.ts'
 
 /** Opens the provider, as a configuration would. */
 export const openGoogleKms = (runtime: TestRuntime, given: Given): Promise<SecretProvider> =>
@@ -23,10 +23,7 @@ const asOperatorsWrite = (ciphertext: Buffer): string => {
 
 /** The provider on the fake, a fresh key and a fresh environment each time; the values are bound to their variable's name. */
 export const googleKmsHarness: Harness = {
-  ...overVariables,
-  faults: faultKinds,
-  nonsense: nonsenseKinds,
-  answersItself: ['describe', 'list', 'read-missing'],
+  ...overVariablesOnFake,
   open: async () => {
     const variables: Record<string, string> = {}
     const runtime = runtimeOver(variables, { hurries: true })

@@ -3,7 +3,7 @@
 import { hostedName } from '../../../shared/core/names.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { envOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import type { ExamProvider, Harness } from '../harness.ts'
+import { faultKinds, nonsenseKinds, type ExamProvider, type Harness } from '../harness.ts'
 
 /** Every name that the exam asks for is one that the operator opened. */
 export const readable: string[] = []
@@ -20,6 +20,9 @@ export const runtimeOver = (variables: Readonly<Record<string, string>>, given: 
 
 /** What every harness over such variables says of itself. */
 export const overVariables = { mustHave: ['describe', 'readMany', 'list', 'close'], name: variableName } as const satisfies Partial<Harness>
+
+/** And on a fake: only what is decrypted takes a call, so that a fault can strike it. */
+export const overVariablesOnFake = { ...overVariables, faults: faultKinds, nonsense: nonsenseKinds, answersItself: ['describe', 'list', 'read-missing'] } as const satisfies Partial<Harness>
 
 /** Puts a secret there: what the operator encrypted, in a variable that may be read. */
 export const seedIn =

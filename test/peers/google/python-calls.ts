@@ -57,5 +57,11 @@ export const callsOf = (interpreter: string, module: string, service: string, ow
   return JSON.parse(await run(interpreter, ['-c', prelude(module, service) + own + program, JSON.stringify(argument)], clientEnv(fake.url))) as unknown
 }
 
-/** A program that prints what each of these expressions came to. */
-export const namesOf = (acts: readonly string[]): string => `\nprint(json.dumps([name_of(act) for act in (${acts.map((act) => `lambda: ${act}`).join(', ')})]))`
+/** A scenario: its title, an expression in Python, and what it must come to. */
+export type Scenario = readonly [title: string, act: string, expected: string]
+
+/** What each scenario came to, beside its title. One program runs all of them. */
+export const outcomesOf = async (scenarios: readonly Scenario[], python: (program: string) => Promise<unknown>): Promise<readonly (readonly [title: string, came: string | undefined])[]> => {
+  const came = (await python(`\nprint(json.dumps([name_of(act) for act in (${scenarios.map(([, act]) => `lambda: ${act}`).join(', ')})]))`)) as string[]
+  return scenarios.map(([title], index) => [title, came[index]])
+}

@@ -7,7 +7,7 @@ import { startKmsFake, kmsRefusal, type KmsFake } from '../../fakes/aws-kms.ts'
 import { fakeKeys } from '../../fakes/aws-signature.ts'
 import { canary, watch } from '../../support/canary.ts'
 import { callOf } from '../../support/runtime.ts'
-import { failureOf, leaks, openedKms, type Kms, type OpenedKms } from './opened-kms.ts'
+import { failureOf, leaks, openedKms, readHeld, type Kms, type OpenedKms } from './opened-kms.ts'
 
 let { variables, runtime, fake, key, open } = {} as OpenedKms<KmsFake>
 
@@ -234,15 +234,8 @@ describe('several variables', () => {
     const names = Array.from({ length: 20 }, (_, index) => `V${index}`)
     for (const name of names) variables[name] = fake.encrypt(key, `value of ${name}`)
     const provider = await opening()
-    fake.fault({ kind: 'slow', times: 8 })
 
-    const reading = provider.readMany(names.map((name) => hostedName(name)), call())
-    for (let turn = 0; turn < 40; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    await expect.poll(() => fake.requests.length).toBe(8)
-    for (let turn = 0; turn < 40; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    const whileHeld = fake.requests.length
-    fake.heal()
-    const answers = await reading
+    const { whileHeld, answers } = await readHeld(provider, fake, names, call())
 
     expect(whileHeld).toBe(8)
     expect(answers.map((answer) => (answer instanceof LatchkeyError ? answer.code : answer.value.reveal()))).toEqual(names.map((name) => `value of ${name}`))

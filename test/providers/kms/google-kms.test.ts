@@ -11,7 +11,7 @@ import { fakeKeyRing, googleRefusal, startGoogleKmsFake, type GoogleKmsFake } fr
 import type { WireAnswer } from '../../fakes/wire.ts'
 import { canary, watch } from '../../support/canary.ts'
 import { callOf } from '../../support/runtime.ts'
-import { failureOf, leaks, openedKms, type Kms, type OpenedKms } from './opened-kms.ts'
+import { failureOf, leaks, openedKms, readHeld, type Kms, type OpenedKms } from './opened-kms.ts'
 
 let { variables, runtime, fake, key, open } = {} as OpenedKms<GoogleKmsFake>
 
@@ -221,14 +221,8 @@ describe('several variables', () => {
     const names = Array.from({ length: 20 }, (_, index) => `V${index}`)
     for (const name of names) variables[name] = fake.encrypt(key, `value of ${name}`).toString('base64')
     const provider = await opening()
-    fake.fault({ kind: 'slow', times: 8 })
 
-    const reading = provider.readMany(names.map((name) => hostedName(name)), call())
-    await expect.poll(() => fake.requests.length).toBe(8)
-    for (let turn = 0; turn < 40; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    const whileHeld = fake.requests.length
-    fake.heal()
-    const answers = await reading
+    const { whileHeld, answers } = await readHeld(provider, fake, names, call())
 
     expect(whileHeld).toBe(8)
     expect(answers.map((answer) => (answer instanceof LatchkeyError ? answer.code : answer.value.reveal()))).toEqual(names.map((name) => `value of ${name}`))

@@ -1,10 +1,13 @@
 // A provider of ciphertext on a fresh fake, over variables in memory, as the tests of both KMS want it; and what they ask of a failure.
 // What was opened is closed when the test is over.
 import { inspect } from 'node:util'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
+import { hostedName } from '../../../shared/core/names.ts'
 import type { ProviderDefinition, SecretProvider } from '../../../shared/core/provider.ts'
+import type { Call } from '../../../shared/core/runtime.ts'
 import { readSettings, refuseIssues } from '../../../shared/core/settings.ts'
+import type { ExamFake } from '../../conformance/opened.ts'
 import { runtimeOver } from '../../conformance/operators/hosted-variables.ts'
 import { canariesIn } from '../../support/canary.ts'
 import type { TestRuntime } from '../../support/runtime.ts'
@@ -48,3 +51,14 @@ export const failureOf = (promise: Promise<unknown>): Promise<LatchkeyError> => 
 
 /** What is watched and stands in a failure all the same: in its message, a detail or a hidden property. */
 export const leaks = (error: unknown): readonly unknown[] => canariesIn(inspect(error, { depth: Infinity, showHidden: true }) + String(error) + JSON.stringify(error))
+
+/** Reads many at once while the first eight answers are held back. Answers how many calls the service had got by then, and what came in the end. */
+export const readHeld = async (provider: Kms, fake: ExamFake, names: readonly string[], call: Call) => {
+  fake.fault({ kind: 'slow', times: 8 })
+  const reading = provider.readMany(names.map((name) => hostedName(name)), call)
+  await expect.poll(() => fake.requests.length).toBe(8)
+  for (let turn = 0; turn < 40; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+  const whileHeld = fake.requests.length
+  fake.heal()
+  return { whileHeld, answers: await reading }
+}
