@@ -192,18 +192,23 @@ const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo):
   return handler
 }
 
+/** What every client of the SDK is told, whatever its service. */
+export const awsClientOptions = (settings: AwsClientSettings, url: string | undefined) => ({
+  ...(url !== undefined && { endpoint: url }),
+  useFipsEndpoint: settings.aws_use_fips_endpoint,
+  useDualstackEndpoint: settings.aws_use_dualstack_endpoint,
+  maxAttempts: settings.aws_max_attempts,
+  retryMode: 'standard',
+  logger: silent,
+})
+
 /** The configuration of a client. Makes no call. @throws misconfigured when the endpoint would carry secrets in the open */
 export const awsClient = async (settings: AwsClientSettings, endpoint: { readonly setting: string; readonly url: string | undefined }, service: AwsService, io: ProviderIo) => {
   const { setting, url } = endpoint
   if (url !== undefined) refuseOpenHttp(setting, url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
   const { NodeHttpHandler } = await import('@smithy/node-http-handler')
   return {
-    ...(url !== undefined && { endpoint: url }),
-    useFipsEndpoint: settings.aws_use_fips_endpoint,
-    useDualstackEndpoint: settings.aws_use_dualstack_endpoint,
-    maxAttempts: settings.aws_max_attempts,
-    retryMode: 'standard',
-    logger: silent,
+    ...awsClientOptions(settings, url),
     requestHandler: guarded(new NodeHttpHandler({ connectionTimeout: 2000, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true, logger: silent }), service, io),
   }
 }

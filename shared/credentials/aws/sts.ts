@@ -4,7 +4,7 @@ import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import type { AwsKeys } from '../aws.ts'
-import { silent, vendorOf } from '../aws-calls.ts'
+import { awsClientOptions, silent, vendorOf } from '../aws-calls.ts'
 import type { SecretValue } from '../../core/secret.ts'
 import type { AwsLoginSettings, Hop, Plan, Start } from './plan.ts'
 
@@ -49,12 +49,7 @@ const configOf = async (settings: AwsLoginSettings, { region, url }: Plan['sts']
   }
   return {
     region,
-    ...(url !== undefined && { endpoint: url }),
-    useFipsEndpoint: settings.aws_use_fips_endpoint,
-    useDualstackEndpoint: settings.aws_use_dualstack_endpoint,
-    maxAttempts: settings.aws_max_attempts,
-    retryMode: 'standard',
-    logger: silent,
+    ...awsClientOptions(settings, url),
     requestHandler: handler,
   }
 }
