@@ -78,8 +78,8 @@ export interface SecretProvider {
   readonly notices?: readonly string[]
   /** @throws not_found when the secret, version or stage is confirmed absent, soft-deleted included; version_disabled; provider_… */
   read(name: SecretName, at: ReadAt, call: Call): Promise<SecretRecord>
-  /** Finds out whether the service can be reached, read or written with these settings, without writing. Answers, does not throw. */
-  check(depth: 'reach' | 'read' | 'write', call: Call): Promise<readonly Finding[]>
+  /** Finds out whether the service can be reached, read or written with these settings, without writing. Keys are kept below `prefix`: an identity may be allowed to write there only. Answers, does not throw. */
+  check(depth: 'reach' | 'read' | 'write', call: Call, prefix?: string): Promise<readonly Finding[]>
   /** Facts without the value. After a soft delete: `recoverableUntil` and no `current`. @throws not_found */
   describe?(name: SecretName, call: Call): Promise<SecretFacts>
   /** In the order asked; each item succeeds or fails by itself. */

@@ -24,7 +24,7 @@ const checks = { reach: new WeakMap<Services, Checked>(), permissions: new WeakM
 
 const checkStore = async (store: SecretStore, depth: Depth, call: Call): Promise<StoreState> => {
   try {
-    return { store, findings: await store.provider.check(depth, call) }
+    return { store, findings: await store.provider.check(depth, call, store.policy.prefix) }
   } catch {
     return { store, findings: [{ ok: false, subject: depth, message: 'The check itself failed.' }] }
   }

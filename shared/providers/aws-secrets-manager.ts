@@ -46,8 +46,7 @@ const service: AwsService = {
 
 const raise = (error: unknown): never => { throw error }
 const absent = (name: SecretName, what = 'secret'): LatchkeyError => new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`)
-const conflict = (name: SecretName): LatchkeyError =>
-  new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, { hint: 'Read it again and decide again.' })
+const conflict = (name: SecretName): LatchkeyError => new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, { hint: 'Read it again and decide again.' })
 const softDeleted = (name: SecretName, until: Date): LatchkeyError => new LatchkeyError('soft_deleted', `${name.text} is deleted and can be recovered until ${until.toISOString()}.`, { recoverableUntil: until })
 
 /** A label of a claim on a version that is or was current is left over, and makes nothing pending. */
@@ -322,11 +321,12 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   }
 
   /** Every probe names a secret that does not exist: whoever may is told so, and nothing is changed. */
-  const check: SecretProvider['check'] = async (depth, call) => {
+  const check: SecretProvider['check'] = async (depth, call, prefix = '') => {
     const who = depth === 'reach' ? [] : await identity.check(call)
-    const SecretId = `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}`
+    const hosted = `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}`
+    const SecretId = prefix === '' ? hosted : `${prefix}/${hosted}`
     const probes: Readonly<Record<string, (patience: Patience) => Promise<unknown>>> = {
-      GetSecretValue: (patience) => api.getSecretValue({ SecretId, VersionStage: 'AWSCURRENT' }, patience),
+      GetSecretValue: (patience) => api.getSecretValue({ SecretId: hosted, VersionStage: 'AWSCURRENT' }, patience),
       ...(depth === 'write' && {
         PutSecretValue: (patience) => api.putSecretValue({ SecretId, SecretString: 'probe' }, patience),
         UpdateSecretVersionStage: (patience) => api.updateSecretVersionStage({ SecretId, VersionStage: sharedLabel }, patience),
@@ -334,7 +334,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
       }),
     }
     const probe = async ([action, send]: [string, (patience: Patience) => Promise<unknown>]): Promise<Finding> => {
-      const failure = await ask(action, createdName(SecretId), call, send).then(() => undefined, asLatchkeyError)
+      const failure = await ask(action, createdName(action === 'GetSecretValue' ? hosted : SecretId), call, send).then(() => undefined, asLatchkeyError)
       const ok = failure === undefined || failure.code === 'not_found' || (depth === 'reach' && failure.details.vendor?.name === 'AccessDeniedException')
       const setting = failure?.details.issues?.[0]?.path ?? (isCode(failure, 'provider_denied', 'misconfigured') ? 'aws_access_key_id' : 'aws_region_name')
       return { ok, subject: `secretsmanager:${action}`, message: ok ? 'Allowed.' : failure.message, ...(!ok && { setting }) }

@@ -224,7 +224,7 @@ const connect = async (settings: HashicorpVaultSettings, io: ProviderIo): Promis
       if (state === 'deleted') await engine.act('undelete', name, await engine.numbers(name, call), call)
     },
     notices: credentialNotices(engine.connection.identity),
-    check: (depth, call) => findVault(engine, depth, call),
+    check: (depth, call, keys) => findVault(engine, depth, call, keys),
     close: () => engine.connection.close(),
     traits: {
       names: engine.names,

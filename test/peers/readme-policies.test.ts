@@ -35,13 +35,14 @@ const life = async (provider: SecretProvider, runtime: TestRuntime): Promise<Rec
   const again = await keys.create({ alias }, context('/key/generate'))
   watch('again', again.key?.reveal() ?? '')
   return {
+    missing: (await provider.check('write', call(), 'litellm')).filter(({ ok }) => !ok),
     hosted: (await provider.read(hostedName('OPENAI_API_KEY'), {}, call())).value.reveal(),
     accepted,
     states: [made.epoch, rotated.epoch, removed.state, again.epoch],
     elsewhere: await codeOf(Promise.resolve(provider.write?.({ name: createdName(`other/${alias}`), value: SecretValue.of('x'), expect: 'absent', operation: `put-${randomBytes(16).toString('hex')}`, stage: 'current' }, call()))),
   }
 }
-const promised = { hosted: 'the hosted one', accepted: true, states: [1, 2, 'revoked', 4], elsewhere: 'provider_denied' }
+const promised = { missing: [], hosted: 'the hosted one', accepted: true, states: [1, 2, 'revoked', 4], elsewhere: 'provider_denied' }
 
 const { openbao, ministack_iam: ministack } = peers
 const leftOut = (missing: string): void => it(`is left out: ${missing}`, () => expect(missing).not.toBe(''))

@@ -1,5 +1,5 @@
 // What stands between Latchkey and its secrets in Vault, found without changing anything: the credential, the engine, and each capability that a policy must give.
-// Policies are asked by path, so two paths stand for all: a name beside the hosted ones and one below LiteLLM's default prefix; either will do.
+// Policies are asked by path, so two paths stand for all: a name beside the hosted ones and one where keys are kept; either will do.
 import { asLatchkeyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { Call } from '../../core/runtime.ts'
@@ -41,7 +41,7 @@ export const credentialNotices = ({ setting, ignored }: VaultIdentity): readonly
   ignored.length === 0 ? [] : [`Several credentials are set: ${withVariable(setting)} decides, ${ignored.map(withVariable).join(' and ')} ${ignored.length === 1 ? 'is' : 'are'} not used. Take away what is not needed.`]
 
 /** Looks at the token, the engine and, for `read` and `write`, the policy. Never throws. */
-export const findVault = async ({ connection, mount, prefix }: VaultEngine, depth: Depth, call: Call): Promise<readonly Finding[]> => {
+export const findVault = async ({ connection, mount, prefix }: VaultEngine, depth: Depth, call: Call, keys = 'litellm'): Promise<readonly Finding[]> => {
   const { identity } = connection
   const place = (kind: string, name: string): string => [mount, kind, prefix, name].filter((part) => part !== '').join('/')
   const failed = (subject: string, setting: string) => (error: unknown): Finding => ({ ok: false, subject, message: asLatchkeyError(error).message, setting })
@@ -61,7 +61,7 @@ export const findVault = async ({ connection, mount, prefix }: VaultEngine, dept
   if (depth === 'reach') return [token, ...chosen, engine]
 
   const asked = needs.filter((need) => depth === 'write' || need.depth === 'read')
-  const paths = asked.map(({ kind }) => [place(kind, probeName), place(kind, `litellm/${probeName}`)])
+  const paths = asked.map(({ kind }) => [place(kind, probeName), place(kind, [keys, probeName].filter((part) => part !== '').join('/'))])
   const found = await connection.ask({ method: 'POST', path: 'sys/capabilities-self', body: SecretValue.of(JSON.stringify({ paths: paths.flat() })), repeatable: true }, { action: 'asking for its own capabilities', needs: 'the capability update on sys/capabilities-self' }, call).then(({ data }) => data, asLatchkeyError)
   if (found instanceof Error) return [token, ...chosen, engine, { ok: false, subject: 'vault policy', message: found.message, setting: identity.setting }]
   const has = (path: string): readonly unknown[] => (Array.isArray(found[path]) ? (found[path] as unknown[]) : [])
