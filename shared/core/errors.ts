@@ -136,3 +136,9 @@ const editDistance = (a: string, b: string): number => {
   }
   return row[b.length] ?? 0
 }
+
+/** A request that is refused before it is sent. */
+export const refuse = (param: string, message: string, code: ErrorCode = 'invalid_request'): LatchkeyError => new LatchkeyError(code, `${param}: ${message}.`, { param, issues: [{ path: param, message }] })
+
+/** A setting that does not fit; the message ends with the fix. */
+export const wrongSetting = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}`, { issues: [{ path: setting, message }] })

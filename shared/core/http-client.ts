@@ -81,6 +81,9 @@ export const retryAfterOf = ({ headers }: HttpResponse): number | undefined => {
   return /^\d{1,5}(\.\d+)?$/.test(text) && Number(text) <= 86_400 ? Math.ceil(Number(text)) : undefined
 }
 
+/** Text as one part of a path or query: everything but RFC 3986's unreserved characters as %XX of UTF-8, `!'()*` too, which JavaScript leaves alone. */
+export const encodePart = (text: string): string => encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+
 /** The JSON of an answer. @throws provider_unavailable when it does not call itself JSON or is none */
 export const jsonOf = (response: HttpResponse, title: string): unknown => {
   try {
@@ -98,6 +101,7 @@ export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpP
     const attempts = peer.attempts ?? 3
 
     const once = async (request: HttpRequest, repeatable: boolean, call: Call): Promise<HttpResponse | WireFailure> => {
+      checkCall(call, clock)
       const outcome = await wire.exchange(request, repeatable, call)
       if (!('failure' in outcome) || outcome.failure !== 'stale' || !repeatable) return outcome
       checkCall(call, clock)
@@ -123,7 +127,7 @@ export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpP
         /** "Not applied" is true of the sending that was not made; an earlier one may have been carried out. */
         const honest = (error: Error): Error => (mayBeDone && error instanceof LatchkeyError && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : error)
         for (let attempt = 1; ; attempt += 1) {
-          const outcome = await Promise.resolve().then(() => (checkCall(call, clock), once(request, repeatable, call))).catch((error: Error) => Promise.reject(honest(error)))
+          const outcome = await once(request, repeatable, call).catch((error: Error) => Promise.reject(honest(error)))
           mayBeDone ||= 'failure' in outcome ? outcome.failure === 'broken' || outcome.failure === 'stale' : busyStatuses.has(outcome.status)
           const pause = attempt < attempts ? pauseBefore(outcome, request, repeatable, attempt) : undefined
           if (pause !== undefined && clock.now() + pause < call.deadline) {

@@ -1,7 +1,7 @@
 // How Latchkey calls any AWS service: the client's settings, the patience of one call, and what becomes of a failure.
 // The SDK retries and signs; what it throws ends here, because its errors carry the vendor's text and the whole exchange.
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
-import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
+import { LatchkeyError, refuse, type ErrorCode } from '../core/errors.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SettingsTable } from '../core/settings.ts'
 import type { AwsIdentity } from './aws.ts'
@@ -91,9 +91,6 @@ export const nonsense = (service: AwsService, action: string): LatchkeyError => 
 
 const outOfTime = (sent: boolean): LatchkeyError =>
   new LatchkeyError('deadline_exceeded', sent ? 'AWS did not answer within the time of this call.' : 'The time for this call had run out before it was made.', { applied: sent ? 'unknown' : 'no' })
-
-/** A request that is refused before it is sent. */
-export const refuse = (param: string, message: string, code: 'invalid_request' | 'too_large' = 'invalid_request'): LatchkeyError => new LatchkeyError(code, `${param}: ${message}.`, { param, issues: [{ path: param, message }] })
 
 /** Labels as AWS takes tags, without those that are to go. */
 export const awsTags = (labels: Readonly<Record<string, string | null>>): { Key: string; Value: string }[] => Object.entries(labels).flatMap(([Key, Value]) => (Value === null ? [] : [{ Key, Value }]))

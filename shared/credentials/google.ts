@@ -2,7 +2,6 @@
 // Exactly one source is used and nothing is merged: the file or text named by a setting, else gcloud's own file, else the metadata server of the machine.
 // Which hosts a credential file may send anything to is decided here, before anything is sent.
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { homedir } from 'node:os'
 import { LatchkeyError } from '../core/errors.ts'
 import type { ProviderIo } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
@@ -10,6 +9,7 @@ import type { SettingsTable } from '../core/settings.ts'
 import { googleLogin, type AwsSource, type GoogleCredential } from './google/logins.ts'
 import { tokenSource, type TokenSource } from './token.ts'
 import { isLoopbackHost } from './plain-http.ts'
+import { homePath } from './operator-files.ts'
 
 /** Settings of identity that every Google provider has. */
 export interface GoogleIdentitySettings {
@@ -214,15 +214,13 @@ const readFile = async (path: string, setting: string, io: ProviderIo): Promise<
   return bytes && Buffer.from(bytes).toString('utf8')
 }
 
-const homeOf = (path: string): string => path.replace(/^~(?=\/|$)/, homedir())
-
 /** The file that is used, if one is: named by a setting, or where gcloud leaves it. */
 const findFile = async (settings: GoogleIdentitySettings, io: ProviderIo): Promise<{ readonly json: Json; readonly setting: string } | undefined> => {
   for (const setting of ['google_service_account', 'google_application_credentials'] as const) {
     const given = settings[setting]?.reveal().trim()
     if (given === undefined || given === '') continue
     if (given.startsWith('{')) return { json: parse(given, setting), setting }
-    const text = await readFile(homeOf(given), setting, io)
+    const text = await readFile(homePath(given, io.env), setting, io)
     if (text === undefined) throw wrong(setting, 'there is no such file.')
     return { json: parse(text, setting), setting }
   }

@@ -3,8 +3,8 @@
 // first one, although another version may be current by then.
 import type { DescribeSecretResponse, GetSecretValueResponse, SecretListEntry, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
 import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
-import { awsCall, awsClient, awsClientSettings, awsFailure, awsTags, checkAwsTags, nonsense, refuse, withoutQuotaRetries, type AwsClientSettings, type AwsService, type Patience } from '../credentials/aws-calls.ts'
-import { asLatchkeyError, isCode, LatchkeyError } from '../core/errors.ts'
+import { awsCall, awsClient, awsClientSettings, awsFailure, awsTags, checkAwsTags, nonsense, withoutQuotaRetries, type AwsClientSettings, type AwsService, type Patience } from '../credentials/aws-calls.ts'
+import { asLatchkeyError, isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { createdName, hostedName, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Finding, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'

@@ -1,7 +1,7 @@
 // Azure Key Vault. It has no condition, no client id and no label that moves: versions are folded as a chain (`chain.ts`), a pending token is the first version of
 // a secret of its own, and a write is answered only after the vault's second has passed and the fold still says so.
 import { createHash } from 'node:crypto'
-import { isCode, LatchkeyError } from '../core/errors.ts'
+import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { slugHashCodec } from '../core/names.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteOutcome, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
@@ -10,7 +10,7 @@ import { idOf, isGone, markOf, markText, tagNames } from '../credentials/azure/c
 import { checkVault } from '../credentials/azure/check.ts'
 import { azureSettings, type AzureSettings } from '../credentials/azure/identity.ts'
 import { title, type VaultSubject } from '../credentials/azure/refusals.ts'
-import { azureSecrets, checkLabels, checkTags, claimsOf, failure, isMeant, labelLimits, labelsOf, refuse, settleMs, subjectOf, versionOf, versionsOf } from '../credentials/azure/secrets.ts'
+import { azureSecrets, checkLabels, checkTags, claimsOf, failure, isMeant, labelLimits, labelsOf, settleMs, subjectOf, versionOf, versionsOf } from '../credentials/azure/secrets.ts'
 import { cursorOf, linkOf, openVault, type VaultSecret, type VaultVersion } from '../credentials/azure/vault.ts'
 
 const maxBytes = 25_600

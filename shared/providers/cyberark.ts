@@ -1,6 +1,6 @@
 // CyberArk Conjur, "Secrets Manager, Self-Hosted". Names are stored as they are. The service has no condition, no label and no delete of its own: what it lacks is held in a
 // record beside each secret (credentials/conjur/chain.ts), and every name that is hosted is read from its own variable alone, so that a change made in Conjur is seen at once.
-import { isCode, LatchkeyError } from '../core/errors.ts'
+import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { cursorAfter, positionOf } from '../core/names.ts'
 import { defineProvider, type OpenedProvider, type ReadAt, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
@@ -24,7 +24,6 @@ const answerBytes = 33_554_432
 const absent = (name: SecretName, what = 'secret'): LatchkeyError =>
   new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`, { hint: 'Conjur answers alike for a variable that is not there, one that has no value yet, and one that this login may not see (privilege read).' })
 const conflict = (name: SecretName, why = 'has another current version than the one named, or another operation on it is in progress'): LatchkeyError => new LatchkeyError('conflict', `${name.text} ${why}.`, { retryAfter: 1 })
-const refuse = (param: string, message: string, code: 'invalid_request' | 'too_large' = 'invalid_request'): LatchkeyError => new LatchkeyError(code, `${param}: ${message}.`, { param, issues: [{ path: param, message }] })
 
 const checkValue = (value: SecretValue): void => {
   if (value.byteLength > limits.valueBytes) throw refuse('value', `is ${value.byteLength} bytes long; Latchkey stores at most ${limits.valueBytes} in Conjur`, 'too_large')

@@ -1,6 +1,5 @@
 // A secret manager in one file on this machine: the default of `npm start`. Every method is one transaction of the sealed file, so nothing can come
 // between a condition and the change it guards, in this process or in another. Network file systems are not for it.
-import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { asLatchkeyError, LatchkeyError } from '../core/errors.ts'
 import { cursorAfter, positionOf, verbatimCodec } from '../core/names.ts'
@@ -8,6 +7,7 @@ import { defineProvider, type Annotation, type ReadAt, type SecretProvider } fro
 import type { Call, Clock, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue, Stage, Version } from '../core/secret.ts'
 import { openSealedFile, type Rows, type SealedFile, type StoredRow, type StoredSecret, type StoredVersion } from '../credentials/sealed-file.ts'
+import { homePath } from '../credentials/operator-files.ts'
 
 interface EmbeddedSettings {
   readonly path: string
@@ -215,7 +215,7 @@ const providerOf = (file: SealedFile, clock: Clock, windowMs: number): Omit<Secr
 /** Opens the store; `connect` is for tests that need a database which fails. */
 export const openEmbedded = async (settings: EmbeddedSettings, io: ProviderIo, connect?: Parameters<typeof openSealedFile>[2]): Promise<SecretProvider> => {
   const windowMs = settings.recovery_window_days * 86_400_000
-  const place = { folder: resolve(settings.path.replace(/^~(?=\/|$)/, homedir())), lockWaitMs: settings.lock_wait_ms, ...(settings.key !== undefined && { key: settings.key }) }
+  const place = { folder: resolve(homePath(settings.path, io.env)), lockWaitMs: settings.lock_wait_ms, ...(settings.key !== undefined && { key: settings.key }) }
   return {
     ...providerOf(await openSealedFile(place, io, connect), io.clock, windowMs),
     traits: {

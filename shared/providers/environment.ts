@@ -1,6 +1,5 @@
 // The process environment and `.env`, read once at open and never written. The environment wins where both have a name, as with dotenv and LiteLLM.
 // With a list of readable names it is no open door: the credentials that Latchkey itself runs on are refused by name, whatever the list says.
-import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { isAskable, isNeverReadable, readableNames } from '../credentials/readable-names.ts'
 import { LatchkeyError } from '../core/errors.ts'
@@ -8,6 +7,7 @@ import { cursorAfter, hostedName, positionOf, verbatimCodec } from '../core/name
 import { defineProvider, type OpenedProvider } from '../core/provider.ts'
 import { checkCall, type ProviderIo } from '../core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type SecretRecord } from '../core/secret.ts'
+import { homePath } from '../credentials/operator-files.ts'
 
 interface EnvironmentSettings {
   readonly dotenv_path: string
@@ -33,7 +33,7 @@ export const parseDotenv = (text: string): ReadonlyMap<string, string> => {
 const readDotenv = async (path: string, io: ProviderIo): Promise<ReadonlyMap<string, string>> => {
   const mode = io.env.get('LITELLM_MODE') ?? ''
   if (mode !== '' && mode !== 'DEV') return new Map()
-  const bytes = await io.files.read(resolve(path.replace(/^~(?=\/|$)/, homedir()))).catch((error: unknown) => {
+  const bytes = await io.files.read(resolve(homePath(path, io.env))).catch((error: unknown) => {
     if (!(error instanceof LatchkeyError)) throw error
     throw error.with({}, `${error.message} Set dotenv_path to a file that Latchkey may read, or LITELLM_MODE to PRODUCTION to load none.`)
   })

@@ -6,7 +6,7 @@ import { annotated, checkLabels, entryAt, entryNamed, firstAnnotations, googleLa
 import { googleFindings } from '../credentials/google/probes.ts'
 import { absent, conflict, googleNameOf, googleRecords, type Loaded } from '../credentials/google/records.ts'
 import { googleSecrets } from '../credentials/google/secrets.ts'
-import { isCode, LatchkeyError } from '../core/errors.ts'
+import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { hexEscapeCodec as codec } from '../credentials/google/names.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteOutcome } from '../core/provider.ts'
@@ -30,7 +30,6 @@ const maxBytes = 65_536
 const tries = 6
 
 const raise = (error: unknown): never => { throw error }
-const refuse = (param: string, message: string, code: 'invalid_request' | 'too_large' = 'invalid_request'): LatchkeyError => new LatchkeyError(code, `${param}: ${message}.`, { param, issues: [{ path: param, message }] })
 
 const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const { google_project_id: project, google_location: location, google_replica_locations: replicas, google_kms_key_name: kmsKey } = settings

@@ -1,9 +1,9 @@
 // HashiCorp Vault KV version 2, and OpenBao. The value map of a path is the record: it holds the value, the claim and what was before, and changes only by check-and-set.
 // custom_metadata mirrors it for lists and is no part of any decision. A final delete destroys versions and keeps the path, so that a late one never hits a secret made anew.
-import { openVaultEngine, recoverableForEver, refuse, vaultEngineSettings, type Seen, type VaultEngineSettings } from '../credentials/vault/engine.ts'
+import { openVaultEngine, recoverableForEver, vaultEngineSettings, type Seen, type VaultEngineSettings } from '../credentials/vault/engine.ts'
 import { credentialNotices, findVault } from '../credentials/vault/findings.ts'
 import { fieldText, heldValue, nextFields, ownFields, versionOf, withEntry, type MapEntry } from '../credentials/vault/value-map.ts'
-import { isCode, LatchkeyError } from '../core/errors.ts'
+import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { cursorAfter, positionOf } from '../core/names.ts'
 import { defineProvider, type Annotation, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'

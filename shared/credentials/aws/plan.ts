@@ -1,6 +1,6 @@
 // From settings to the way that leads to an identity: where it starts, and which roles it goes through. Everything that does not fit together is found
 // here, at open, with the setting and the fix; no value stands in a message.
-import { LatchkeyError } from '../../core/errors.ts'
+import { wrongSetting as wrong } from '../../core/errors.ts'
 import type { Env, ProviderIo } from '../../core/runtime.ts'
 import type { AwsClientSettings } from '../aws-calls.ts'
 import { awsRegion, environmentKeys, staticKeys, type AwsIdentitySettings, type AwsKeys } from '../aws.ts'
@@ -39,7 +39,6 @@ export interface Plan {
   readonly notices: readonly string[]
 }
 
-const wrong = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}`, { issues: [{ path: setting, message }] })
 const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
 
 const words = /^[\w+=,.@-]{2,64}$/

@@ -1,7 +1,7 @@
 // Who Latchkey is on Azure, and where the vault is: the settings that say so, checked against each other before anything is sent.
 // Exactly one credential is used, named or decided by what is set, never the SDK's chain of guesses; cloud, authority and token scope follow from the vault's own address.
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { LatchkeyError } from '../../core/errors.ts'
+import { wrongSetting as wrong } from '../../core/errors.ts'
 import type { ProviderIo } from '../../core/runtime.ts'
 import type { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'
@@ -71,8 +71,6 @@ const clouds = [
   { suffix: 'vault.usgovcloudapi.net', authorities: ['login.microsoftonline.us'] },
   { suffix: 'vault.azure.cn', authorities: ['login.chinacloudapi.cn', 'login.partner.microsoftonline.cn'] },
 ] as const
-
-const wrong = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}`, { issues: [{ path: setting, message }] })
 
 /** A bare https address, or one of this machine; the parser's own form of it must be what was written. */
 const originOf = (setting: string, text: string): URL => {

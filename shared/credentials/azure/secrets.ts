@@ -1,6 +1,6 @@
 // One secret of a vault, as far as it is a chain of versions: what counts, what is claimed, and how a link is added, settled and, when it lost, covered again.
 // Everything that may be waited for is waited for here, on the clock's own pauses and inside the time of the call.
-import { isCode, LatchkeyError, type ErrorCode } from '../../core/errors.ts'
+import { isCode, LatchkeyError, refuse, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
 import { internalSegment, slugHashCodec } from '../../core/names.ts'
 import type { WriteOutcome } from '../../core/provider.ts'
@@ -19,8 +19,6 @@ export const labelLimits = { pairs: 12, keyBytes: 256, valueBytes: 256 } as cons
 /** How long a deletion, recovery or purge is waited for, and how often it is looked at. */
 const [patienceMs, lookMs] = [30_000, 1_000]
 
-/** A request that is refused before it is sent. */
-export const refuse = (param: string, message: string, code: ErrorCode = 'invalid_request'): LatchkeyError => new LatchkeyError(code, `${param}: ${message}.`, { param, issues: [{ path: param, message }] })
 /** A failure that follows from what the vault holds. */
 export const failure = (code: ErrorCode, name: SecretName, more = {}): LatchkeyError => serviceFailure(code, { title, action: 'the call', name: name.text, native: slugHashCodec.encode(name) }, more)
 

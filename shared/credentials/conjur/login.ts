@@ -2,12 +2,13 @@
 // A client certificate is transport, as in LiteLLM: it is shown on the route of API keys, with an empty body where there is no key.
 import { isCode, LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
-import { retryAfterOf, type HttpPeer, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, retryAfterOf, type HttpPeer, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'
 import { tokenSource, withToken, type Token } from '../token.ts'
 import { refuseOpenHttp } from '../plain-http.ts'
+import { pemOrFile } from '../operator-files.ts'
 
 /** Where Conjur is, and who we are there. */
 export interface ConjurLoginSettings {
@@ -66,19 +67,13 @@ export interface ConjurConnection {
   close(): Promise<void>
 }
 
-/** Everything but RFC 3986's unreserved characters as %XX of UTF-8; `!'()*` too, which JavaScript leaves alone, and no `+` for a space. */
-export const conjurEscape = (text: string): string => encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
-
 const wrong = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}.`, { issues: [{ path: setting, message }] })
-const isPem = (text: string): boolean => text.includes('-----BEGIN')
 
 /** PEM text as it is, or the content of the file it names. */
 const pemOf = async (setting: string, given: string, io: ProviderIo): Promise<string> => {
-  if (isPem(given)) return given
-  const bytes = await io.files.read(given)
-  if (bytes === undefined) throw wrong(setting, 'names a file that is not there; give a path or the PEM text itself')
-  const text = Buffer.from(bytes).toString('utf8')
-  if (!isPem(text)) throw wrong(setting, 'names a file that holds no PEM')
+  const text = await pemOrFile(given, io)
+  if (text === undefined) throw wrong(setting, 'names a file that is not there; give a path or the PEM text itself')
+  if (!text.includes('-----BEGIN')) throw wrong(setting, 'names a file that holds no PEM')
   return text
 }
 
@@ -173,10 +168,10 @@ export const connectConjur = async (settings: ConjurLoginSettings, io: ProviderI
   const loginRequest = async (): Promise<HttpRequest> => {
     const repeatable = true
     // The default login is a user; a token or a certificate names a host, so there it is left out.
-    const host = username === 'admin' ? '' : `/${conjurEscape(username)}`
-    if (kind === 'authn-jwt') return { method: 'POST', path: `/authn-jwt/${conjurEscape(service)}/${conjurEscape(account)}${host}/authenticate`, headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: SecretValue.of(`jwt=${conjurEscape(await jwtNow())}`), repeatable }
-    if (kind === 'authn-cert') return { method: 'POST', path: `/authn-cert/${conjurEscape(service)}/${conjurEscape(account)}${host}/authenticate`, headers: { 'content-type': 'text/plain' }, body: '', repeatable }
-    return { method: 'POST', path: `/authn/${conjurEscape(account)}/${conjurEscape(username)}/authenticate`, headers: { 'content-type': 'text/plain' }, body: apiKey ?? '', repeatable }
+    const host = username === 'admin' ? '' : `/${encodePart(username)}`
+    if (kind === 'authn-jwt') return { method: 'POST', path: `/authn-jwt/${encodePart(service)}/${encodePart(account)}${host}/authenticate`, headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: SecretValue.of(`jwt=${encodePart(await jwtNow())}`), repeatable }
+    if (kind === 'authn-cert') return { method: 'POST', path: `/authn-cert/${encodePart(service)}/${encodePart(account)}${host}/authenticate`, headers: { 'content-type': 'text/plain' }, body: '', repeatable }
+    return { method: 'POST', path: `/authn/${encodePart(account)}/${encodePart(username)}/authenticate`, headers: { 'content-type': 'text/plain' }, body: apiKey ?? '', repeatable }
   }
   const login = async (call: Call): Promise<Token> => {
     const response = await client.send(await loginRequest(), call)

@@ -1,11 +1,11 @@
 // Conjur's variables, call by call: values by name and number, batches that are all or nothing, policies that make and delete variables, lists, privileges.
 // Policies are written with a quoter of our own: JSON's string is YAML's double-quoted scalar once the few characters on which they differ are refused.
 import { isCode, LatchkeyError } from '../../core/errors.ts'
-import { jsonOf, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, jsonOf, type HttpResponse } from '../../core/http-client.ts'
 import type { NameCodec } from '../../core/names.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
-import { conjurEscape, conjurFailure, conjurTitle, type ConjurAction, type ConjurConnection } from './login.ts'
+import { conjurFailure, conjurTitle, type ConjurAction, type ConjurConnection } from './login.ts'
 
 /** A variable as a list shows it. */
 export interface ListedVariable {
@@ -51,7 +51,7 @@ const valueOf = (response: HttpResponse, what: ConjurAction): SecretValue => {
 export const conjurVariables = (connection: ConjurConnection, branch: string, { clock }: Pick<ProviderIo, 'clock'>) => {
   const { account, send } = connection
   const full = (id: string): string => `${account}:variable:${id}`
-  const at = (id: string): string => `/secrets/${conjurEscape(account)}/variable/${conjurEscape(id)}`
+  const at = (id: string): string => `/secrets/${encodePart(account)}/variable/${encodePart(id)}`
 
   /** The value, or one by its number. @throws not_found, provider_denied, … */
   const value = async (id: string, call: Call, number?: number): Promise<SecretValue> => {
@@ -63,7 +63,7 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
   /** Several values in one call: all of them, or a failure. The server takes an id that is asked twice for one that is missing. */
   const together = async (ids: readonly string[], call: Call): Promise<ReadonlyMap<string, SecretValue>> => {
     const what = { action: 'reading values', needs: 'the privileges read and execute on every variable' }
-    const path = `/secrets?variable_ids=${ids.map((id) => conjurEscape(full(id))).join('%2C')}`
+    const path = `/secrets?variable_ids=${ids.map((id) => encodePart(full(id))).join('%2C')}`
     const response = await send({ method: 'GET', path, headers: { 'accept-encoding': 'base64' } }, what, call)
     if (response.status !== 200) throw conjurFailure(response, what)
     const found = jsonOf(response, conjurTitle)
@@ -95,7 +95,7 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
     const parts: string[][] = ids.filter((id) => id.includes(',')).map((id) => [id])
     let [part, size]: [string[], number] = [[], 0]
     for (const id of ids.filter((each) => !each.includes(','))) {
-      const more = conjurEscape(full(id)).length + 3
+      const more = encodePart(full(id)).length + 3
       if (part.length === idsAtOnce || size + more > queryBytes) {
         parts.push(part)
         ;[part, size] = [[], 0]
@@ -149,7 +149,7 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
     const needs = `the privilege ${method === 'POST' ? 'create' : 'update'} on the policy ${branch} (cyberark_policy_branch)`
     const what = { action: 'a policy load', native: `${account}:policy:${branch}`, needs }
     for (let attempt = 1; ; attempt += 1) {
-      const response = await send({ method, path: `/policies/${conjurEscape(account)}/policy/${conjurEscape(branch)}`, headers: { 'content-type': 'application/x-yaml' }, body, repeatable: false }, what, call)
+      const response = await send({ method, path: `/policies/${encodePart(account)}/policy/${encodePart(branch)}`, headers: { 'content-type': 'application/x-yaml' }, body, repeatable: false }, what, call)
       if (response.status === 201) return
       if (response.status < 300) throw nonsense(what.action)
       const failure = conjurFailure(response.status === 404 ? { ...response, status: 403 } : response, what)
@@ -175,7 +175,7 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
   }
 
   const pageAt = (limit: number, offset: number, call: Call): Promise<readonly ListedVariable[]> =>
-    listed(`/resources/${conjurEscape(account)}/variable?limit=${limit}&offset=${offset}`, { action: 'listing variables' }, call)
+    listed(`/resources/${encodePart(account)}/variable?limit=${limit}&offset=${offset}`, { action: 'listing variables' }, call)
 
   return {
     value,
@@ -191,7 +191,7 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
     refuseOutside: (id: string): void => void relative(id),
     /** The numbers of the values that a variable keeps; none when it is not there. */
     numbers: async (id: string, call: Call): Promise<readonly number[]> =>
-      (await orAbsent(listed(`/resources/${conjurEscape(account)}/variable/${conjurEscape(id)}`, { action: 'looking at a variable', name: id, needs: 'the privilege read on the variable' }, call)))?.[0]?.numbers ?? [],
+      (await orAbsent(listed(`/resources/${encodePart(account)}/variable/${encodePart(id)}`, { action: 'looking at a variable', name: id, needs: 'the privilege read on the variable' }, call)))?.[0]?.numbers ?? [],
     /** The first of the variables that this login may see, in one call. */
     first: (call: Call): Promise<readonly ListedVariable[]> => pageAt(listedAtOnce, 0, call),
     /** Every variable that this login may see. */
@@ -213,7 +213,7 @@ export const conjurVariables = (connection: ConjurConnection, branch: string, { 
     /** Whether we have a privilege on something. What we may not see, we have none on. */
     may: async (privilege: string, kind: 'variable' | 'policy', id: string, call: Call): Promise<boolean> => {
       const what = { action: 'a check of privileges' }
-      const response = await send({ method: 'GET', path: `/resources/${conjurEscape(account)}/${kind}/${conjurEscape(id)}?check=true&privilege=${privilege}` }, what, call)
+      const response = await send({ method: 'GET', path: `/resources/${encodePart(account)}/${kind}/${encodePart(id)}?check=true&privilege=${privilege}` }, what, call)
       if (response.status === 204) return true
       if (response.status === 403 || response.status === 404) return false
       throw response.status < 300 ? nonsense(what.action) : conjurFailure(response, what)

@@ -2,13 +2,13 @@
 // A service account's key signs its own token (RFC 7523 as Google's APIs take it), so that no login is needed at all; Google's library is asked for one
 // thing only, the signed request by which AWS vouches for us, because its own logins keep their own clock and open their own connections.
 import { sign, type KeyObject } from 'node:crypto'
-import { homedir } from 'node:os'
 import { LatchkeyError } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
 import { jsonOf, type HttpClient, type HttpRequest, type HttpText } from '../../core/http-client.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { Login, Token } from '../token.ts'
+import { homePath } from '../operator-files.ts'
 
 /** AWS vouches: the URL of GetCallerIdentity, with `{region}` where the region belongs. */
 export interface AwsSource {
@@ -142,7 +142,7 @@ export const googleLogin = (credential: GoogleCredential, of: { readonly who: st
   const subjectToken = async ({ subject, audience, tokenType }: Extract<GoogleCredential, { kind: 'external_account' }>, call: Call): Promise<SecretValue> => {
     if (subject.from === 'aws') return fromAws(subject, audience, tokenType)
     if (subject.from === 'url') return fieldOf(Buffer.from((await ask('The source of the federated token', subject.url, { method: 'GET', headers: subject.headers }, call)).body).toString('utf8'), subject.field)
-    const bytes = await io.files.read(subject.path.replace(/^~(?=\/|$)/, homedir())).catch(() => undefined)
+    const bytes = await io.files.read(homePath(subject.path, io.env)).catch(() => undefined)
     if (bytes === undefined || bytes.byteLength > 65_536) throw misconfigured('the token file that credential_source names is not there, cannot be read, or is larger than 64 KiB.')
     return fieldOf(Buffer.from(bytes).toString('utf8'), subject.field)
   }

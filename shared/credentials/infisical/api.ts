@@ -1,9 +1,8 @@
 // Infisical's API as Latchkey speaks it: one function a call, every flag always sent because clients and versions of the service differ in their defaults,
 // and what becomes of an answer that is no success. The version is a matter of path and of one parameter's name.
-import type { ErrorCode } from '../../core/errors.ts'
-import { LatchkeyError } from '../../core/errors.ts'
+import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure, type ServiceCall } from '../../core/failure.ts'
-import { jsonOf, retryAfterOf, type HttpClient, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, jsonOf, retryAfterOf, type HttpClient, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type Clock } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import { withToken, type TokenSource } from '../token.ts'
@@ -69,9 +68,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 const isObject = (thing: unknown): thing is Fields => typeof thing === 'object' && thing !== null && !Array.isArray(thing)
 
-/** A segment of a path: everything but what no parser could read otherwise is escaped. */
-const escaped = (text: string): string => encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
-const queryOf = (pairs: Readonly<Record<string, string | number | boolean | undefined>>): string => Object.entries(pairs).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${escaped(String(value))}`])).join('&')
+const queryOf = (pairs: Readonly<Record<string, string | number | boolean | undefined>>): string => Object.entries(pairs).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${encodePart(String(value))}`])).join('&')
 
 /** The service's own account of a failure; nothing when what answered is not Infisical. */
 const accountOf = (response: HttpResponse): { readonly name: string; readonly message: string; readonly requestId?: string } | undefined => {
@@ -140,7 +137,7 @@ export const infisicalApi = (client: HttpClient, { method, tokens }: { readonly 
     return body
   }
 
-  const pathOf = ({ key }: Place): string => `${secrets}/${escaped(key)}`
+  const pathOf = ({ key }: Place): string => `${secrets}/${encodePart(key)}`
   const about = (action: string, needed: string, place: Place, name?: string): ServiceCall => ({ title, action, native: nativeName(place), needs: needed, ...(name !== undefined && { name }) })
   const bodyOf = ({ folder }: Place, { value, comment, metadata }: NativeWrite): SecretValue =>
     SecretValue.of(JSON.stringify({
@@ -172,7 +169,7 @@ export const infisicalApi = (client: HttpClient, { method, tokens }: { readonly 
     },
     versions: async (id, call) => {
       const asked: ServiceCall = { title, action: 'the listing of versions', needs: 'secrets: read value, and commits: read' }
-      const { secretVersions: items } = await send({ method: 'GET', path: `/api/v1/secret/${escaped(id)}/secret-versions?${queryOf({ offset: 0, limit: 20 })}` }, asked, call)
+      const { secretVersions: items } = await send({ method: 'GET', path: `/api/v1/secret/${encodePart(id)}/secret-versions?${queryOf({ offset: 0, limit: 20 })}` }, asked, call)
       if (!Array.isArray(items)) throw nonsense(asked.action, 200)
       const versions = items.map((item): NativeVersion => {
         if (!isObject(item) || !Number.isSafeInteger(item['version']) || typeof item['secretValue'] !== 'string') throw nonsense(asked.action, 200)

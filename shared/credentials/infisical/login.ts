@@ -1,6 +1,6 @@
 // Who Latchkey is to Infisical: a static token first, else a login of a machine identity, kept until shortly before it ends, renewed while the service allows that and made
 // anew where it does not. Renewing spares client secrets, which may have a number of uses.
-import { LatchkeyError } from '../../core/errors.ts'
+import { LatchkeyError, wrongSetting as wrong } from '../../core/errors.ts'
 import { jsonOf, type HttpClient } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
@@ -9,6 +9,7 @@ import { isJwt, isOidcReference, oidcTokens, tokenFile, type IdentityTokens } fr
 import { tokenSource, type Token, type TokenSource } from '../token.ts'
 import { failureOf, isTokenRefusal, nonsense, title } from './api.ts'
 import { signedCallerIdentity } from './aws-login.ts'
+import { pemOrFile } from '../operator-files.ts'
 
 /** The ways to log in. */
 export const authMethods = ['token', 'universal', 'aws', 'azure', 'gcp', 'kubernetes', 'oidc', 'jwt'] as const
@@ -46,14 +47,13 @@ export interface InfisicalLogin {
 }
 
 const clusterToken = '/var/run/secrets/kubernetes.io/serviceaccount/token'
-const wrong = (setting: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${setting} ${message}`, { issues: [{ path: setting, message }] })
 
 /** The authority's certificate, itself or from a file. @throws misconfigured when there is no such file */
 export const authorityOf = async (given: string | undefined, io: ProviderIo): Promise<string | undefined> => {
-  if (given === undefined || given.includes('-----BEGIN')) return given
-  const bytes = await io.files.read(given)
-  if (bytes === undefined) throw wrong('infisical_ca_cert', 'is neither a certificate in PEM nor the path of a file that is there.')
-  return Buffer.from(bytes).toString('utf8')
+  if (given === undefined) return undefined
+  const text = await pemOrFile(given, io)
+  if (text === undefined) throw wrong('infisical_ca_cert', 'is neither a certificate in PEM nor the path of a file that is there.')
+  return text
 }
 
 /** The method that the settings mean. @throws misconfigured */

@@ -2,13 +2,14 @@
 // the header of logins, as LiteLLM has it. Nothing that Vault says is repeated: its texts are only looked at where it has no code for what it means.
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure, type ServiceCall } from '../../core/failure.ts'
-import { retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'
 import { placeOf, vaultIdentity, vaultLoginSettings, type VaultIdentity, type VaultLoginSettings, type VaultSend } from './login.ts'
 import { parseExactly } from './value-map.ts'
 import { refuseOpenHttp } from '../plain-http.ts'
+import { pemOrFile } from '../operator-files.ts'
 
 /** Settings of the way there. */
 export interface VaultSettings extends VaultLoginSettings {
@@ -69,16 +70,13 @@ const upgradePauses = 5
 const standbyStatuses: ReadonlySet<number> = new Set([472, 473])
 
 /** A path below `/v1/`: every segment by itself, so that no name can leave its place. */
-export const encodePath = (path: string): string =>
-  path.split('/').map((segment) => encodeURIComponent(segment).replaceAll(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)).join('/')
+export const encodePath = (path: string): string => path.split('/').map(encodePart).join('/')
 
 /** PEM text, or the text of the file that is named. @throws misconfigured */
 const pemOf = async (io: ProviderIo, setting: string, given: string): Promise<string> => {
-  if (given.includes('-----BEGIN ')) return given
-  const path = given.startsWith('~/') ? `${io.env.get('HOME') ?? '~'}${given.slice(1)}` : given
-  const bytes = await io.files.read(path).catch(() => undefined)
-  if (bytes === undefined) throw new LatchkeyError('misconfigured', `${setting} names a file that is not there or cannot be read; give a path or PEM text.`, { issues: [{ path: setting, message: 'names no readable file' }] })
-  return Buffer.from(bytes).toString('utf8')
+  const text = await pemOrFile(given, io).catch(() => undefined)
+  if (text === undefined) throw new LatchkeyError('misconfigured', `${setting} names a file that is not there or cannot be read; give a path or PEM text.`, { issues: [{ path: setting, message: 'names no readable file' }] })
+  return text
 }
 
 const bodyOf = (response: HttpResponse): { readonly data?: unknown; readonly errors?: unknown } | undefined => {

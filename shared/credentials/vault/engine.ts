@@ -1,6 +1,6 @@
 // One KV version 2 engine as the provider asks it: reads, the one conditional write, metadata, deletions by number, lists. Every answer is held against what the engine
 // must say, because an engine of version 1 answers some of these paths too, and a Vault without namespaces takes a namespace's header and forgets it.
-import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
+import { LatchkeyError, refuse, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
 import { verbatimCodec, type NameCodec } from '../../core/names.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
@@ -38,9 +38,6 @@ export const recoverableForEver = new Date('9999-12-31T23:59:59.000Z')
 const nothing: Seen = { state: 'absent', number: 0, fields: {}, entries: [], metadata: {} }
 const isMap = (thing: unknown): thing is Record<string, unknown> => typeof thing === 'object' && thing !== null && !Array.isArray(thing)
 const bodyOf = (body: unknown): SecretValue => SecretValue.of(JSON.stringify(body))
-
-/** A request that is refused before it is sent. */
-export const refuse = (param: string, message: string, code: ErrorCode = 'invalid_request'): LatchkeyError => new LatchkeyError(code, `${param}: ${message}.`, { param, issues: [{ path: param, message }] })
 
 const legal = verbatimCodec(/^(?!.*\.\.)[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u, 512, 'printable characters without ".."')
 

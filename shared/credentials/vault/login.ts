@@ -1,7 +1,7 @@
 // How Latchkey becomes somebody at Vault: a token as it is, or a login that gives one with a lease. LiteLLM's order decides between several: AppRole, certificate,
 // then the token; ours (JWT, Kubernetes) stand before the token. Tokens are renewed while Vault lets them be, else got anew; nothing renews by a timer.
 import { serviceFailure } from '../../core/failure.ts'
-import { LatchkeyError } from '../../core/errors.ts'
+import { LatchkeyError, wrongSetting as wrong } from '../../core/errors.ts'
 import { jsonOf, type HttpResponse } from '../../core/http-client.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
@@ -67,7 +67,6 @@ interface Method {
 }
 
 const title = 'Vault'
-const wrong = (path: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${path} ${message}`, { issues: [{ path, message }] })
 
 /** Text without the spaces and slashes around it, as LiteLLM takes namespaces, mounts and prefixes. @throws misconfigured when it cannot be part of a path */
 export const placeOf = (setting: string, text: string | undefined): string => {

@@ -1,8 +1,9 @@
 // The rows of LiteLLM's behaviour for CyberArk, one by one.
 import { describe, expect, it } from 'vitest'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { encodePart } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
-import { conjurEscape, readConjurToken } from '../../../shared/credentials/conjur/login.ts'
+import { readConjurToken } from '../../../shared/credentials/conjur/login.ts'
 import { cyberark } from '../../../shared/providers/cyberark.ts'
 import { envOf, testRuntime } from '../../support/runtime.ts'
 import { failureOf, openedConjur, writeOf } from './opened-conjur.ts'
@@ -169,6 +170,6 @@ describe('starting, as LiteLLM starts', () => {
   })
 
   it('escapes what JavaScript leaves alone', () => {
-    expect(conjurEscape("!'()*~-_.")).toBe('%21%27%28%29%2A~-_.')
+    expect(encodePart("!'()*~-_.")).toBe('%21%27%28%29%2A~-_.')
   })
 })
