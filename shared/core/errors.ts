@@ -32,6 +32,8 @@ export const errorCodes = {
   provider_throttled: { status: 503, retryable: true, when: "The secret manager's rate limit, after our retries.", fix: 'Wait for `Retry-After`; raise the quota if it stays.' },
   provider_unavailable: { status: 503, retryable: true, when: 'The secret manager could not be reached, or answered nonsense.', fix: 'Check the network path and the service; retry after `Retry-After`.' },
   provider_quota: { status: 507, retryable: false, when: 'A permanent quota of the secret manager is used up.', fix: 'Free room in the service or have the quota raised; retrying does not help.' },
+  gateway_denied: { status: 502, retryable: false, when: 'The LLM gateway refused Latchkey: a wrong master key, a field or a right that it does not give.', fix: 'Check `latchkey.gateway.master_key`, and what the message names.' },
+  gateway_unavailable: { status: 503, retryable: true, when: 'The LLM gateway could not be reached, or answered nonsense.', fix: 'Check `latchkey.gateway.url` and the gateway; send the request again with the same `Idempotency-Key`.' },
   version_disabled: { status: 409, retryable: false, when: 'The version exists and is disabled or destroyed; that is no absence.', fix: 'Enable the version in the service, or read another one.' },
   deadline_exceeded: { status: 504, retryable: true, when: 'Our time budget ran out; `applied` says `no`, `yes` or `unknown`.', fix: 'Send the request again with the same `Idempotency-Key`.' },
   integrity: { status: 502, retryable: false, when: "A checksum or an authenticated value does not match: the service's answer, or a stored row that somebody changed.", fix: 'Do not use the value; look at the store and its key.' },
