@@ -10,8 +10,8 @@ export type KeyTarget =
   | { readonly token: SecretValue }
   | { readonly sha256: string }
 
-/** What a key is at this moment. A key without a state label is active. */
-export type KeyState = 'active' | 'rotating' | 'blocked' | 'revoked'
+/** What a key is at this moment. A blocked or expired key is kept and not accepted; a revoked one has been deleted. */
+export type KeyState = 'active' | 'rotating' | 'blocked' | 'expired' | 'revoked'
 
 /** What stands beside an operation: who asks, by which route, and how a repetition is recognised. */
 export interface OperationContext {
@@ -43,6 +43,61 @@ export interface RotateRequest {
   readonly graceMs?: number
 }
 
+/** What to change of a key. What is left out stays. */
+export interface KeyUpdate {
+  /** A new alias: the key moves to another name, with its token and key id. */
+  readonly alias?: string
+  /** Another team; where names hold the team the key moves to another name. `null`: no team. */
+  readonly teamId?: string | null
+  /** Milliseconds from now until the key ends; `null`: it does not end. */
+  readonly durationMs?: number | null
+  /** LiteLLM's other fields, merged over those that are kept; `null` takes one off. */
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** A secret that LiteLLM stored, to be taken over as a key: its value is its token and stays as it is. */
+export interface AdoptRequest {
+  readonly alias: string
+  readonly teamId?: string
+  readonly durationMs?: number
+  readonly data?: Readonly<Record<string, unknown>>
+}
+
+/** A secret below the prefix that is no key of ours yet. */
+export interface Adoptable {
+  /** What its alias would be. */
+  readonly alias: string
+  readonly stored: { readonly store: string; readonly name: string; readonly version?: string }
+}
+
+/** Something that is not as Latchkey left it. */
+export interface Drift {
+  /**
+   * `value_changed`: somebody else's value is current; `newer_value`: somebody wrote a value that Latchkey does not count; `deleted_in_service`: the secret was
+   * deleted there while its key lives; `unknown_to_gateway`, `gateway_differs`: the gateway has no row of the current token, or one that says otherwise; `unfinished`: an operation stopped half-way;
+   * `not_ours`: the gateway has a row with our mark that no key knows.
+   */
+  readonly kind: 'value_changed' | 'newer_value' | 'deleted_in_service' | 'unknown_to_gateway' | 'gateway_differs' | 'unfinished' | 'not_ours'
+  readonly message: string
+}
+
+/** What a reconciliation found of one key, and what it did about it. */
+export interface Reconciled {
+  readonly name: string
+  readonly keyId?: string
+  readonly finding: Drift['kind'] | 'expired' | 'rotation_due' | 'purge_due'
+  /** `would_repair`: only reported; `left`: not Latchkey's to repair, or too young. */
+  readonly action: 'repaired' | 'would_repair' | 'left' | 'failed'
+  readonly message: string
+}
+
+/** One page of a reconciliation. Done when there is no cursor. */
+export interface ReconcileReport {
+  readonly checked: number
+  readonly items: readonly Reconciled[]
+  readonly cursor?: string
+}
+
 /** What is known of a key; never its token. */
 export interface KeyInfo {
   readonly keyId: string
@@ -59,6 +114,10 @@ export interface KeyInfo {
   readonly operations: readonly { readonly id: string; readonly verb: string; readonly step: string; readonly at: Date; readonly before?: string; readonly until?: Date }[]
   /** Until when the version before is retained. */
   readonly previousUntil?: Date
+  /** What is not as Latchkey left it. Only where it was looked for: in `info`, not in lists. */
+  readonly drift?: readonly Drift[]
+  /** When the next rotation is due, for a key with `auto_rotate`. */
+  readonly rotationDue?: Date
   readonly guarantee: 'atomic' | 'cooperating' | 'detected'
 }
 
