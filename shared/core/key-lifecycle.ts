@@ -2,18 +2,21 @@
 // step, read again. There is no other way to resume: a repetition, another instance and the same one after a lost answer decide from the same facts.
 import { isCode, LatchkeyError } from './errors.ts'
 import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
+import { blocking, changeKey, updating } from './keys/change.ts'
 import { createKey } from './keys/create.ts'
 import { findKey } from './keys/finding.ts'
+import { GatewayRows } from './keys/gateway-rows.ts'
 import { keyLabels } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
 import { removeKey } from './keys/remove.ts'
 import { rotateKey } from './keys/rotate.ts'
+import { KeySettling } from './keys/settling.ts'
 import { KeySteps, type KeyHouse } from './keys/steps.ts'
 import { mayReadValues } from './policy.ts'
 import type { Call } from './runtime.ts'
 import { SecretValue } from './secret.ts'
-import type { KeyAnswer, KeyInfo, KeyRequest, KeyTarget, OperationContext, RotateRequest, VerifyAnswer } from './virtual-key.ts'
+import type { KeyAnswer, KeyInfo, KeyRequest, KeyTarget, KeyUpdate, OperationContext, RotateRequest, VerifyAnswer } from './virtual-key.ts'
 
 export type { KeyLifecycleOptions } from './keys/answers.ts'
 
@@ -27,7 +30,9 @@ export class KeyLifecycle {
     if (taken !== undefined) throw new LatchkeyError('misconfigured', `key_management_settings.tags: "${taken}" is Latchkey's own mark; choose another tag.`)
     const records = new KeyRecords(store, options.clock, options.keyName)
     const answers = new KeyAnswers(records, options)
-    this.#house = { store, records, options, answers, steps: new KeySteps(records, answers, options) }
+    const rows = options.gateway === undefined ? undefined : new GatewayRows(options.gateway, records, options.clock)
+    const steps = new KeySteps(records, answers, options)
+    this.#house = { store, records, options, answers, steps, rows, settling: new KeySettling(steps, answers, options, rows) }
   }
 
   /** Makes a key: one write where nothing stands, or one on top of a tombstone. @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
@@ -43,6 +48,17 @@ export class KeyLifecycle {
   /** Ends a key by a tombstone. The service's own delete may follow after `purgeAfter`. @throws not_found, conflict, forbidden, unsupported */
   async remove(target: KeyTarget, context: OperationContext): Promise<KeyAnswer> {
     return saying(context, removeKey(this.#house, target, context))
+  }
+
+  /** Takes a key out of use, or back into it; its token stays. A block ends a rotation that runs. @throws not_found, conflict, throttled, forbidden, unsupported */
+  async setBlocked(target: KeyTarget, blocked: boolean, context: OperationContext): Promise<KeyAnswer> {
+    return saying(context, changeKey(this.#house, target, blocking(blocked), context))
+  }
+
+  /** Changes what is said about a key. @throws not_found, conflict, throttled, too_large, forbidden, unsupported */
+  async update(target: KeyTarget, change: KeyUpdate, context: OperationContext): Promise<KeyAnswer> {
+    const { alias: _alias, ...rest } = change
+    return saying(context, changeKey(this.#house, target, updating(this.#house.records, rest, this.#house.options.clock.now()), context))
   }
 
   /** What is known of a key, never its token. Expired keys are shown, deleted ones are not. @throws not_found */
@@ -75,7 +91,7 @@ export class KeyLifecycle {
     const keyId = record?.keyId
     const current = record?.current
     const ended = record?.notAfter !== undefined && record.notAfter.getTime() <= this.#house.options.clock.now()
-    if (record === undefined || keyId === undefined || current === undefined || !record.complete || record.revoked || ended) {
+    if (record === undefined || keyId === undefined || current === undefined || !record.complete || record.revoked || record.blocked || ended) {
       token.equals(unknownToken)
       return { valid: false }
     }

@@ -2,10 +2,11 @@
 import { dataOf, stampOf, wasCurrent, type KeyRecord } from './record.ts'
 import type { KeyRecords, KeyStore } from './records.ts'
 import type { Operation, Stamp } from './operation.ts'
+import type { Gateway } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call, Clock, Random } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
-import type { KeyAnswer, KeyInfo } from '../virtual-key.ts'
+import type { KeyAnswer, KeyInfo, KeyState } from '../virtual-key.ts'
 
 /** What a key lifecycle is given beside its store. */
 export interface KeyLifecycleOptions {
@@ -16,6 +17,8 @@ export interface KeyLifecycleOptions {
   readonly tags?: Readonly<Record<string, string>>
   /** Default: "{prefix}{alias}". */
   readonly keyName?: string
+  /** The gateway that accepts the keys, told of every change. Default: none. */
+  readonly gateway?: Gateway
   /** How long a repetition is shown the token again. Default: 900,000. */
   readonly revealWindowMs?: number
 }
@@ -25,12 +28,12 @@ export type Grace = NonNullable<Stamp['kept']>
 
 /** Turns records into answers. */
 export class KeyAnswers {
-  readonly #records: KeyRecords
+  readonly records: KeyRecords
   readonly #store: KeyStore
   readonly #options: KeyLifecycleOptions
 
   constructor(records: KeyRecords, options: KeyLifecycleOptions) {
-    this.#records = records
+    this.records = records
     this.#store = records.store
     this.#options = options
   }
@@ -56,13 +59,13 @@ export class KeyAnswers {
     if (!mayReadValues(this.#store.policy)) return { keyWithheld: 'write_only' }
     const at = stampOf(record, operation.id)?.at ?? record.current?.created
     if (again && at !== undefined && this.#now - at.getTime() > (this.#options.revealWindowMs ?? 900_000)) return { keyWithheld: 'reveal_expired' }
-    return { key: await this.#records.read(record.name, record.current?.id, call) }
+    return { key: await this.records.read(record.name, record.current?.id, call) }
   }
 
   /** What `/key/info` shows. */
   info(record: KeyRecord): KeyInfo {
-    const alias = this.#records.aliasOf(record)
-    const teamId = this.#records.teamOf(record)
+    const alias = this.records.aliasOf(record)
+    const teamId = this.records.teamOf(record)
     const updated = record.stamps[0]?.at
     // Not every service remembers when a secret was made; the stamp of the creation does, as long as it has a slot.
     const created = record.facts.created ?? record.stamps.find(({ verb, step }) => verb === 'create' && step === 'done')?.at
@@ -71,7 +74,7 @@ export class KeyAnswers {
       keyId: record.keyId ?? '',
       ...(alias === undefined ? {} : { alias }),
       ...(teamId === undefined ? {} : { teamId }),
-      state: record.revoked ? 'revoked' : record.claims.some(({ live }) => live) ? 'rotating' : 'active',
+      state: this.stateOf(record),
       epoch: record.epoch,
       ...(created === undefined ? {} : { created }),
       ...(updated === undefined ? {} : { updated }),
@@ -84,9 +87,17 @@ export class KeyAnswers {
     }
   }
 
+  /** Deleted, then blocked, then expired come before what is only under way. */
+  stateOf(record: KeyRecord): KeyState {
+    if (record.revoked) return 'revoked'
+    if (record.blocked) return 'blocked'
+    if (record.notAfter !== undefined && record.notAfter.getTime() <= this.#now) return 'expired'
+    return record.claims.some(({ live, operation }) => live && operation?.verb === 'rotate') ? 'rotating' : 'active'
+  }
+
   /** The answer of an operation. */
   answer(record: KeyRecord, operation: Operation, more: Partial<KeyAnswer>): KeyAnswer {
-    return { ...this.info(record), ...more, operationId: operation.id, enforcedBy: mayReadValues(this.#store.policy) ? ['verify'] : [] }
+    return { ...this.info(record), ...more, operationId: operation.id, enforcedBy: [...(this.#options.gateway === undefined ? [] : (['gateway'] as const)), ...(mayReadValues(this.#store.policy) ? (['verify'] as const) : [])] }
   }
 
   /** The answer to a repetition of an operation that took effect and was followed by another. Of a later key under the same name it says nothing. */

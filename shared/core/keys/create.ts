@@ -2,12 +2,13 @@
 // follow, and until they do the secret is no key: nobody accepts its token.
 import { isCode, LatchkeyError } from '../errors.ts'
 import { encodeSegment, joinPrefix } from '../names.ts'
-import type { Version } from '../secret.ts'
+import { SecretValue, type Version } from '../secret.ts'
+import { mayReadValues } from '../policy.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
-import { refuseDoubtful } from './refusals.ts'
+import { isRefusedByGateway, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse, Progress } from './steps.ts'
 import { requireFreeToken } from './supplied-token.ts'
 
@@ -15,7 +16,7 @@ const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 
   new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', applied, ...(recoverableUntil === undefined ? {} : { recoverableUntil }) })
 
 /** @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
-export const createKey = async ({ store, records, steps, answers, options }: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
+export const createKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
   records.requireStorage()
   const { call } = context
   const { alias, teamId, token } = request
@@ -28,7 +29,10 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
   const expires = request.durationMs === undefined ? undefined : new Date(now + request.durationMs)
   const { description } = options
   const extras = { ...(description === undefined ? {} : { description }), ...(expires === undefined ? {} : { expires }) }
-  const labelsOf = (epoch: number, before?: string): Record<string, string> => {
+    /** Where nobody may read the token later, the gateway is told of it by its hash. */
+  const byHash = rows !== undefined && !mayReadValues(store.policy)
+  const labelsOf = (epoch: number, before: string | undefined, value: SecretValue | undefined): Record<string, string> => {
+    const hashed = token ?? (byHash ? value : undefined)
     const plain = {
       ...options.tags,
       [keyLabels.managedBy]: 'latchkey',
@@ -36,12 +40,12 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
       [keyLabels.epoch]: String(epoch),
       ...(teamId === undefined ? {} : { [keyLabels.team]: encodeSegment(teamId, 'team_id') }),
       ...(expires === undefined ? {} : { [keyLabels.notAfter]: expires.toISOString() }),
-      ...(token === undefined ? {} : { [keyLabels.token]: tokenHash(token) }),
-      ...steps.stamp(operation, epoch, { step: 'done', ...(before === undefined ? {} : { before }) }),
+      ...(hashed === undefined ? {} : { [keyLabels.token]: tokenHash(hashed) }),
+      ...steps.stamp(operation, epoch, { step: rows === undefined ? 'done' : 'registering', ...(before === undefined ? {} : { before }) }),
     }
     return { ...plain, ...records.dataLabels(request.data, plain) }
   }
-  labelsOf(1)
+  labelsOf(1, undefined, token ?? SecretValue.of('sk-'))
 
   const write = async (progress: Progress, epoch: number, before?: string): Promise<Version | undefined> => {
     if (alias !== undefined) await records.writeIndex(keyId, name, call)
@@ -51,7 +55,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     try {
       const outcome = await records.send('write', name, call, {
         ...{ name, value, operation: operationText(epoch, operation), epoch, stage: 'current', ...extras },
-        ...(before === undefined ? { expect: 'absent', labels: labelsOf(1) } : { expect: { version: before }, before }),
+        ...(before === undefined ? { expect: 'absent', labels: labelsOf(1, undefined, value) } : { expect: { version: before }, before }),
       })
       if (outcome.outcome === 'written' || operation.digest === undefined) Object.assign(progress, { epoch, token: value })
       return outcome.outcome === 'written' ? outcome.version : undefined
@@ -62,12 +66,29 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     }
   }
 
+  /** The token is added at the gateway before the key is answered. Where it is refused for good the key is taken back by a tombstone. */
+  const registered = async (record: KeyRecord, progress: Progress): Promise<KeyRecord> => {
+    const stamp = stampOf(record, operation.id)
+    if (rows === undefined || stamp?.step !== 'registering') return record
+    const own = progress.epoch === record.epoch ? progress.token : undefined
+    try {
+      return await settling.register(record, stamp, own ?? (mayReadValues(store.policy) ? await records.read(name, record.current?.id, call) : undefined), call)
+    } catch (error) {
+      if (!isRefusedByGateway(error)) throw error
+      await settling.undoCreation(record, operation, call)
+      throw error.with({ applied: 'no' }, `${error.message} The key was taken back: it is revoked in "${store.name}".`)
+    }
+  }
+
   return steps.drive(operation, call, undefined, async (progress, count) => {
     const record = count === 0 ? undefined : await records.describe(name, call)
     if (record === undefined) {
       const current = await write(progress, 1)
       if (current === undefined) return 'again'
-      const made = readKeyRecord(name, { name, nativeName: name.text, current, labels: labelsOf(1), created: new Date(now) })
+      const stored = readKeyRecord(name, { name, nativeName: name.text, current, labels: labelsOf(1, undefined, progress.token), created: new Date(now) })
+      progress.applied = 'yes'
+      const made = await registered(stored, progress)
+      if (made.operation?.id !== operation.id) return answers.superseded(made, operation, keyId)
       return answers.answer(made, operation, await answers.reveal(made, operation, progress, false, call))
     }
     const standing = standingOf(record, operation.id)
@@ -84,7 +105,8 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
         return 'again'
       }
       const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before ?? record.facts.versions?.find(({ stages }) => stages.includes('previous'))?.id)
-      const whole = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before), call)
+      const labelled = record.complete ? record : await steps.relabel(record, operation, labelsOf(record.epoch, before, progress.epoch === record.epoch ? progress.token : undefined), call)
+      const whole = labelled.operation?.id === operation.id ? await registered(labelled, progress) : labelled
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, record.complete, call))
     }
@@ -99,6 +121,7 @@ export const createKey = async ({ store, records, steps, answers, options }: Key
     }
     if (!record.revoked && record.complete) throw new LatchkeyError('already_exists', `Key with alias '${alias ?? name.text}' already exists. Unique key aliases across all keys are required.`, { param: 'key_alias' })
     if (!record.revoked) steps.refuseYoung(record.current.created)
+    for (const { created } of settling.changesOnTheWay(record)) steps.refuseYoung(created)
     steps.evicted(record, operation, record.epoch + 1, false)
     progress.before = record.current.id
     await write(progress, record.epoch + 1, record.current.id)

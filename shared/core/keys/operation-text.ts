@@ -1,8 +1,12 @@
 // The text by which a provider knows a key operation. It begins with epoch and verb, so that facts alone say who won an epoch and whether the current
 // version is a tombstone. Apart from the operations themselves, because every read looks at it and none makes one.
 
-/** What an operation does to a key. */
-export type Verb = 'create' | 'rotate' | 'delete'
+/** What an operation does to a key. The last four change what is said about it, under a claim that never becomes current. */
+export const verbs = ['create', 'rotate', 'delete', 'rename', 'update', 'block', 'unblock', 'adopt'] as const
+/** One of {@link verbs}. */
+export type Verb = (typeof verbs)[number]
+
+const form = new RegExp(`^(\\d{1,9})-(${verbs.join('|')})-([0-9a-f]{32})$`)
 
 /** The operation as a provider gets it: `<epoch>-<verb>-<id>`. */
 export const operationText = (epoch: number, operation: { readonly id: string; readonly verb: Verb }): string => `${epoch}-${operation.verb}-${operation.id}`
@@ -16,7 +20,7 @@ export interface WonEpoch {
 
 /** The inverse of {@link operationText}; nothing for versions that no key operation wrote. */
 export const parseOperation = (text: string | undefined): WonEpoch | undefined => {
-  const [, epoch, verb, id] = /^(\d{1,9})-(create|rotate|delete)-([0-9a-f]{32})$/.exec(text ?? '') ?? []
+  const [, epoch, verb, id] = form.exec(text ?? '') ?? []
   return id === undefined ? undefined : { epoch: Number(epoch), verb: verb as Verb, id }
 }
 

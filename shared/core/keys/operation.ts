@@ -4,7 +4,7 @@ import { createHash, createHmac } from 'node:crypto'
 import { LatchkeyError } from '../errors.ts'
 import type { Random } from '../runtime.ts'
 import type { OperationContext } from '../virtual-key.ts'
-import type { Verb } from './operation-text.ts'
+import { verbs, type Verb } from './operation-text.ts'
 
 /** One change that one caller asked for, however often. */
 export interface Operation {
@@ -31,11 +31,18 @@ export const beginOperation = (verb: Verb, context: OperationContext, target: st
   return { id, verb, digest: createHash('sha256').update(id + context.body).digest('hex').slice(0, 16) }
 }
 
+const steps = ['registering', 'rotating', 'revoking', 'changing', 'arriving', 'done'] as const
+/** How far an operation came. Everything but `done` is driven forward by whoever meets it. */
+export type Step = (typeof steps)[number]
+
+const verbForm = new RegExp(`^(${verbs.join('|')})$`)
+const stepForm = new RegExp(`^(${steps.join('|')})$`)
+
 /** What a key's labels remember of one operation. */
 export interface Stamp {
   readonly id: string
   readonly verb: Verb
-  readonly step: 'rotating' | 'revoking' | 'done'
+  readonly step: Step
   readonly at: Date
   /** The version that was current before. */
   readonly before?: string
@@ -58,13 +65,13 @@ export const stampText = (stamp: Stamp): string =>
 /** The inverse of {@link stampText}; nothing for text that is no stamp. */
 export const parseStamp = (text: string | undefined): Stamp | undefined => {
   const [id = '', verb = '', step = '', at = '', before = '-', until = '-', digest = '-', ...more] = (text ?? '').split(' ')
-  if (!/^[0-9a-f]{32}$/.test(id) || !/^(create|rotate|delete)$/.test(verb) || !/^(rotating|revoking|done)$/.test(step) || Number.isNaN(Date.parse(at))) return undefined
+  if (!/^[0-9a-f]{32}$/.test(id) || !verbForm.test(verb) || !stepForm.test(step) || Number.isNaN(Date.parse(at))) return undefined
   const keyId = more.find((field) => field.startsWith('key='))?.slice('key='.length)
   const [, keptBefore, keptUntil = ''] = /^kept=(.+)=([^=]+)$/.exec(more.find((field) => field.startsWith('kept=')) ?? '') ?? []
   return {
     id,
     verb: verb as Verb,
-    step: step as Stamp['step'],
+    step: step as Step,
     at: new Date(at),
     ...(before === '-' ? {} : { before }),
     ...(Number.isNaN(Date.parse(until)) ? {} : { until: new Date(until) }),
@@ -76,6 +83,9 @@ export const parseStamp = (text: string | undefined): Stamp | undefined => {
 
 /** The label of an epoch's stamp. Slots are never shifted: shifting is read-modify-write and loses stamps. A store with little room has one slot. */
 export const stampLabel = (epoch: number, slots: number): string => `latchkey-op-${1 + (slots === 1 ? 0 : epoch % slots)}`
+
+/** The label of the stamp of a change that raises no epoch: a slot of its own, so that it takes no rotation's place; where there is one slot, that one. */
+export const changeLabel = (slots: number): string => `latchkey-op-${slots === 1 ? 1 : slots + 1}`
 
 /** @throws idempotency_mismatch when the stamp is this operation's and was made with another body */
 export const refuseOtherBody = (stamp: Stamp | undefined, operation: Operation): void => {

@@ -27,6 +27,7 @@ export interface KeyRecord {
   readonly revoked: boolean
   /** Labels and current version belong to one key. A creation that stopped between the two is not a key yet. */
   readonly complete: boolean
+  readonly blocked: boolean
   readonly claims: readonly Claim[]
   readonly stamps: readonly Stamp[]
   readonly notAfter?: Date
@@ -38,6 +39,8 @@ export const keyLabels = {
   keyId: 'latchkey-key-id',
   team: 'latchkey-team',
   state: 'latchkey-state',
+  /** The key id, so that a mark that lands late says nothing about a later key of the same name. */
+  blocked: 'latchkey-blocked',
   epoch: 'latchkey-epoch',
   notAfter: 'latchkey-not-after',
   data: 'latchkey-data-',
@@ -73,6 +76,7 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
     ...(keyId === undefined ? {} : { keyId }),
     revoked,
     complete: marked && keyId !== undefined && labels[keyLabels.keyId] === keyId,
+    blocked: keyId !== undefined && labels[keyLabels.blocked] === keyId,
     claims,
     stamps: stamps.toSorted((a, b) => b.at.getTime() - a.at.getTime()),
     ...(Number.isNaN(notAfter) ? {} : { notAfter: new Date(notAfter) }),

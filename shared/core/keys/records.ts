@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
 import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
 import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
-import { seenLabel, stampLabel } from './operation.ts'
+import { changeLabel, seenLabel, stampLabel } from './operation.ts'
 import type { AccessPolicy } from '../policy.ts'
 import type { SecretProvider } from '../provider.ts'
 import type { Call, Clock } from '../runtime.ts'
@@ -102,7 +102,7 @@ export class KeyRecords {
 
   /** How many labels a key may come to have: those it has, and those that later changes of it bring. What only a team or a supplied token brings counts for who has them. */
   #needed(has: readonly string[]): number {
-    const later = [keyLabels.managedBy, keyLabels.keyId, keyLabels.state, keyLabels.epoch, keyLabels.notAfter, seenLabel, ...[0, 1, 2, 3].map((epoch) => stampLabel(epoch, this.slots))]
+    const later = [keyLabels.managedBy, keyLabels.keyId, keyLabels.state, keyLabels.epoch, keyLabels.notAfter, keyLabels.blocked, seenLabel, changeLabel(this.slots), ...[0, 1, 2, 3].map((epoch) => stampLabel(epoch, this.slots))]
     const supplied = has.includes(keyLabels.token) ? [keyLabels.previousToken] : []
     return new Set([...has, ...later, ...supplied]).size
   }

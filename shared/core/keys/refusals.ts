@@ -1,5 +1,5 @@
 // What an operation says when it cannot go on. The words name the thing and the next step; never a token.
-import { LatchkeyError } from '../errors.ts'
+import { isCode, LatchkeyError } from '../errors.ts'
 import type { Operation } from './operation.ts'
 import { keyOfPast, type KeyRecord, type Standing } from './record.ts'
 
@@ -21,3 +21,6 @@ export const pastKey = (record: KeyRecord, operation: Operation): string => {
   if (keyId === undefined) throw new LatchkeyError('conflict', 'This operation took effect on a key that was deleted since; another key has the name now.', { applied: 'yes' })
   return keyId
 }
+
+/** Whether a failure says that the gateway will not have it, now or later. */
+export const isRefusedByGateway = (error: unknown): error is LatchkeyError => isCode(error, 'gateway_denied', 'already_exists', 'invalid_request')

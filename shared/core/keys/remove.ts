@@ -1,7 +1,6 @@
 // Delete: a tombstone becomes current, then what was before it and beside it is retired. The service's own delete is no part of this: memory of the
 // operation must outlive every late call.
 import { isCode } from '../errors.ts'
-import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
 import { operationText } from './operation-text.ts'
@@ -10,7 +9,7 @@ import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse } from './steps.ts'
 
 /** @throws not_found, conflict, forbidden, unsupported */
-export const removeKey = async ({ store, records, steps, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
+export const removeKey = async ({ store, records, steps, settling, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
   records.requireStorage()
   const { call } = context
   const found = await steps.found(target, call)
@@ -27,7 +26,7 @@ export const removeKey = async ({ store, records, steps, answers, options }: Key
     if (standing === 'current') {
       progress.applied = 'yes'
       const ended = keyOfPast(record, operation.id) ?? keyId
-      if (stamp?.step !== 'done') await steps.bury(record, operation, ended, call)
+      if (stamp?.step !== 'done') await settling.bury(record, operation, ended, call)
       return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
     }
     if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), pastKey(record, operation))
@@ -39,7 +38,7 @@ export const removeKey = async ({ store, records, steps, answers, options }: Key
     const { id: before } = record.current
     // No label here may harm a key that is created on top of this tombstone before they land: the key id stays in the stamp.
     const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
-    const value = SecretValue.of(`revoked ${new Date(now).toISOString()}`)
+    const value = steps.tombstone()
     progress.applied = 'unknown'
     try {
       const { outcome, version } = await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })

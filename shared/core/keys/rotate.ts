@@ -5,19 +5,21 @@ import { mayReadValues } from '../policy.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
-import { keyLabels, stampOf, standingOf } from './record.ts'
-import { missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
+import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
+import { isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse, Progress } from './steps.ts'
 import { hashLabels, requireFreeToken } from './supplied-token.ts'
 
 /** @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
-export const rotateKey = async ({ store, records, steps, answers, options }: KeyHouse, target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> => {
+export const rotateKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> => {
   records.requireStorage()
   const { call } = context
   const found = await steps.found(target, call)
   const { name, keyId = '' } = found
   const operation = beginOperation('rotate', context, name.text, options.random)
   const graceMs = request.graceMs ?? 0
+  /** Where nobody may read the token later, the gateway is told of it by its hash. */
+  const byHash = rows !== undefined && !mayReadValues(store.policy)
   if (request.newToken !== undefined) {
     records.requireRoomForToken(found)
     await requireFreeToken(records, request.newToken, name.text, call)
@@ -38,6 +40,21 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     }
   }
 
+  /** Register and test, before it becomes current. A token that the gateway does not take is ruled out; where another operation did that first, `false`. */
+  const taken = async (record: KeyRecord, claimed: string, progress: Progress): Promise<boolean> => {
+    let refusal = new LatchkeyError('gateway_denied', 'The gateway does not accept the new token.')
+    try {
+      if (await rows?.registerNext(record, progress.token ?? (await records.read(name, claimed, call)), graceMs, call)) return true
+    } catch (error) {
+      if (!isRefusedByGateway(error)) throw error
+      refusal = error
+    }
+    const now = await records.describe(name, call)
+    if (now === undefined || standingOf(now, operation.id, progress.epoch) !== 'claimed') return false
+    await settling.ruleOut(now, claimed, call)
+    throw refusal.with({ applied: 'no' }, `${refusal.message} The rotation was taken back; the token before it stays. Send it again with a new Idempotency-Key.`)
+  }
+
   return steps.drive(operation, call, found, async (progress) => {
     const record = await steps.record(progress, name, call)
     const standing = standingOf(record, operation.id, progress.epoch)
@@ -49,7 +66,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     if (tookEffect && record.current === undefined && !record.revoked) throw missingKey(store.name)
     if (standing === 'current') {
       const again = stamp?.step !== 'rotating'
-      if (!again) await steps.retire(record, stamp, call)
+      if (!again) await settling.retire(record, stamp, call)
       const whole = again ? record : ((await records.describe(name, call)) ?? record)
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, again, call))
@@ -59,7 +76,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     if (progress.applied === 'yes' && standing !== 'claimed') return answers.superseded(record, operation, keyId)
     refuseDoubtful(standing)
     if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
-    if (standing === 'lost') await steps.discardOwn(record, operation, call)
+    if (standing === 'lost') await settling.discardOwn(record, operation, call)
     if (record.keyId !== keyId || record.revoked || record.current === undefined || !record.complete) throw missingKey(store.name)
     if (standing === 'lost') throw notApplied('Another operation changed this key first; this one was not applied and never will be.')
     const current = record.current
@@ -67,7 +84,7 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
     if (own !== undefined && standing === 'claimed') {
       if (progress.token === undefined && !mayReadValues(store.policy)) {
         steps.refuseYoung(own.created)
-        await steps.discardOwn(record, operation, call)
+        await settling.discardOwn(record, operation, call)
         throw notApplied('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
       }
       progress.applied = 'unknown'
@@ -78,16 +95,17 @@ export const rotateKey = async ({ store, records, steps, answers, options }: Key
         // The claim's own time gives every instance of this operation the same end; one that is resumed much later gives the whole grace from now.
         const from = own.created !== undefined && now - own.created.getTime() < leaseMs ? own.created.getTime() : now
         const kept = steps.displaced(record, operation, record.epoch + 1)[0]
-        const hashes = await hashLabels(records, record, request.newToken, answers.graces(record).length > 0, call)
+        const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call)
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
-      if (await steps.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'
+      if (rows !== undefined && !(await taken(record, own.id, progress))) return 'again'
+      if (await settling.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'
       return 'again'
     }
     if (progress.epoch !== undefined) throw notApplied('The claim of this rotation was taken back.')
     if (record.notAfter !== undefined && record.notAfter.getTime() <= now) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
-    if (await steps.settleOthers(record, current.id, call)) return 'again'
+    if (await settling.settleOthers(record, current.id, call)) return 'again'
     const epoch = record.epoch + 1
     steps.evicted(record, operation, epoch, false)
     // One label holds the hash of one supplied token before the current one.

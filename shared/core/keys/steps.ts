@@ -1,15 +1,17 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
 import { findKey } from './finding.ts'
-import { keyLabels, stampOf, type KeyRecord } from './record.ts'
+import { keyLabels, type KeyRecord } from './record.ts'
 import { missingKey } from './refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from './records.ts'
-import { leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
+import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
 import type { Annotation } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
 import type { Grace, KeyAnswers, KeyLifecycleOptions } from './answers.ts'
-import type { SecretValue } from '../secret.ts'
+import type { GatewayRows } from './gateway-rows.ts'
+import type { KeySettling } from './settling.ts'
+import { SecretValue } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
 
@@ -33,6 +35,9 @@ export interface KeyHouse {
   readonly store: KeyStore
   readonly records: KeyRecords
   readonly steps: KeySteps
+  readonly settling: KeySettling
+  /** What the gateway is told; nothing where there is none. */
+  readonly rows: GatewayRows | undefined
   readonly answers: KeyAnswers
   readonly options: KeyLifecycleOptions
 }
@@ -76,7 +81,8 @@ export class KeySteps {
         if (!(error instanceof LatchkeyError)) throw error
         failures += 1
         const open = isUnanswered(error) && failures < attempts && this.#now < call.deadline && !call.signal.aborted
-        if (!open) throw error.with({ operationId: operation.id, applied: (isUnanswered(error) ? undefined : error.details.applied) ?? progress.applied })
+        const told = isUnanswered(error) ? undefined : error.code === 'gateway_unavailable' ? 'unknown' : error.details.applied
+        if (!open) throw error.with({ operationId: operation.id, applied: told ?? progress.applied })
       }
     }
   }
@@ -100,28 +106,34 @@ export class KeySteps {
     if (left > 0) throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: Math.ceil(left / 1000), applied: 'no' })
   }
 
-  /** An operation's stamp as the label of its epoch. */
-  stamp(operation: Operation, epoch: number, fields: Pick<Stamp, 'step' | 'before' | 'until' | 'keyId' | 'kept'>): Record<string, string> {
+  /** The label of an operation's stamp: the slot of the epoch that it wins, or, where it only changes what is said about the key, the one for that. */
+  labelOf(epoch: number | 'change'): string {
+    return epoch === 'change' ? changeLabel(this.#records.slots) : stampLabel(epoch, this.#records.slots)
+  }
+
+  /** An operation's stamp as a label. */
+  stamp(operation: Operation, epoch: number | 'change', fields: Pick<Stamp, 'step' | 'before' | 'until' | 'keyId' | 'kept'>): Record<string, string> {
     const stamp: Stamp = { id: operation.id, verb: operation.verb, at: new Date(this.#now), ...(operation.digest === undefined ? {} : { digest: operation.digest }), ...fields }
-    return { [stampLabel(epoch, this.#records.slots)]: stampText(stamp) }
+    return { [this.labelOf(epoch)]: stampText(stamp) }
   }
 
   /** What must be remembered of the stamp whose slot this epoch takes. @throws throttled when there is no room, unless forced */
-  evicted(record: KeyRecord, operation: Operation, epoch: number, force: boolean): Record<string, string> {
-    const stamp = parseStamp(record.facts.labels[stampLabel(epoch, this.#records.slots)])
+  evicted(record: KeyRecord, operation: Operation, slot: number | 'change', force: boolean): Record<string, string> {
+    const epoch = slot === 'change' ? record.epoch : slot
+    const stamp = parseStamp(record.facts.labels[this.labelOf(slot)])
     if (stamp?.id === operation.id) return {}
     const seen = rememberEvicted(record.facts.labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force })
     return seen === undefined ? {} : { [seenLabel]: seen }
   }
 
   /** The graces that stand in the stamp whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */
-  displaced(record: KeyRecord, operation: Operation, epoch: number): readonly Grace[] {
-    const stamp = parseStamp(record.facts.labels[stampLabel(epoch, this.#records.slots)])
+  displaced(record: KeyRecord, operation: Operation, epoch: number | 'change'): readonly Grace[] {
+    const stamp = parseStamp(record.facts.labels[this.labelOf(epoch)])
     return stamp === undefined || stamp.id === operation.id ? [] : this.#answers.graces({ ...record, stamps: [stamp] })
   }
 
-  async annotate(record: KeyRecord, labels: Labels, call: Call): Promise<void> {
-    await this.#change(record, { labels }, call)
+  async annotate(record: KeyRecord, labels: Labels, call: Call, more: Omit<Annotation, 'labels' | 'etag'> = {}): Promise<void> {
+    await this.#change(record, { labels, ...more }, call)
   }
 
   async #change(record: KeyRecord, change: Annotation, call: Call): Promise<void> {
@@ -151,50 +163,8 @@ export class KeySteps {
     return (await this.#records.describe(record.name, call)) ?? record
   }
 
-  /** Drives what another operation left unfinished: true when something was done and the facts must be read again. @throws conflict when it is still young */
-  async settleOthers(record: KeyRecord, from: string, call: Call): Promise<boolean> {
-    for (const { version, operation, live } of record.claims) {
-      if (operation === undefined) throw new LatchkeyError('conflict', 'Somebody other than Latchkey has a rotation of this secret pending; end it in the service first.', { applied: 'no' })
-      if (live) this.refuseYoung(version.created)
-      if (live && stampOf(record, operation.id) !== undefined) await this.promote(record.name, { to: version.id, from }, call)
-      else await this.#records.send('discard', record.name, call, record.name, version.id)
-      return true
-    }
-    const stamp = stampOf(record, record.operation?.id)
-    if (stamp?.step !== 'rotating') return false
-    this.refuseYoung(stamp.at)
-    await this.retire(record, stamp, call)
-    return true
-  }
-
-  /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */
-  promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<boolean> {
-    const refused = (error: unknown): boolean => {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      return false
-    }
-    return this.#records.send('promote', name, call, name, move).then(() => true, refused)
-  }
-
-  /** Ends a rotation that has taken effect: the version before goes now or keeps its grace, then the done stamp. */
-  async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
-    const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
-    if (stamp.before !== undefined && over) await this.#records.send('discard', record.name, call, record.name, stamp.before)
-    const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
-    await this.annotate(record, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
-  }
-
-  /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. */
-  async bury(record: KeyRecord, operation: Operation, keyId: string, call: Call): Promise<void> {
-    const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
-    for (const { id } of beside) await this.#records.send('discard', record.name, call, record.name, id)
-    const before = stampOf(record, operation.id)?.before ?? record.current?.before ?? beside.find(({ stages }) => stages.includes('previous'))?.id
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(record.epoch) }
-    await this.annotate(record, { ...labels, ...this.evicted(record, operation, record.epoch, true), ...this.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
-  }
-
-  async discardOwn(record: KeyRecord, operation: Operation, call: Call): Promise<void> {
-    const own = record.claims.find((claim) => claim.operation?.id === operation.id)
-    if (own !== undefined) await this.#records.send('discard', record.name, call, record.name, own.version.id)
+  /** A text that cannot be a token. */
+  tombstone(): SecretValue {
+    return SecretValue.of(`revoked ${new Date(this.#now).toISOString()}`)
   }
 }

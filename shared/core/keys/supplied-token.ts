@@ -23,6 +23,6 @@ export const hashLabels = async (records: KeyRecords, record: KeyRecord, token: 
   if (token === undefined && labels[keyLabels.token] === undefined && labels[keyLabels.previousToken] === undefined) return {}
   const current = mayReadValues(records.store.policy) && labels[keyLabels.token] !== undefined ? await records.read(record.name, record.current?.id, call) : undefined
   const before = current === undefined ? labels[keyLabels.token] : mintedKeyId(current) === undefined ? tokenHash(current) : undefined
-  if (token !== undefined) await records.writeIndex(tokenHash(token), record.name, call)
+  if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), record.name, call)
   return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? (graceRuns ? labels[keyLabels.previousToken] : undefined) ?? null }
 }

@@ -1,0 +1,123 @@
+// Update, block and unblock: what is said about a key changes, its token and epoch stay. The change is made under the claim of the next epoch, so that no rotation
+// copies what was said before; the claim never becomes current. Nothing here reads a value, so it works under `write_only` as well.
+import { LatchkeyError, isCode } from '../errors.ts'
+import { encodeSegment } from '../names.ts'
+import type { Annotation } from '../provider.ts'
+import { SecretValue } from '../secret.ts'
+import type { KeyAnswer, KeyTarget, KeyUpdate, OperationContext } from '../virtual-key.ts'
+import { beginOperation, leaseMs, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
+import { operationText, type Verb } from './operation-text.ts'
+import { dataOf, keyLabels, stampOf, type KeyRecord } from './record.ts'
+import type { KeyRecords } from './records.ts'
+import { missingKey, notApplied, pastKey } from './refusals.ts'
+import type { KeyHouse, Progress } from './steps.ts'
+
+/** How long a label write may be on its way where the service takes no condition for it. */
+export const onTheWayMs = 50_000
+
+/** What changes. `waits`: whether a rotation that runs is waited for; a block ends it instead. */
+export interface Change {
+  readonly verb: Extract<Verb, 'update' | 'block' | 'unblock'>
+  readonly waits: boolean
+  /** The labels for the record as it is under the claim; called again where that changed. @throws too_large */
+  of(record: KeyRecord): Omit<Annotation, 'etag'>
+}
+
+/** A key that is blocked, or no longer. */
+export const blocking = (blocked: boolean): Change => ({
+  verb: blocked ? 'block' : 'unblock',
+  waits: !blocked,
+  of: ({ keyId = '' }) => ({ labels: { [keyLabels.blocked]: blocked ? keyId : null } }),
+})
+
+/** Other fields, another end, another team. The name stays: a new alias is a renaming. */
+export const updating = (records: KeyRecords, update: Omit<KeyUpdate, 'alias'>, now: number): Change => ({
+  verb: 'update',
+  waits: true,
+  of: (record) => {
+    const { durationMs, teamId, data } = update
+    const expires = durationMs === undefined ? undefined : durationMs === null ? null : new Date(now + durationMs)
+    const said: Record<string, string | null> = {
+      ...(expires === undefined ? {} : { [keyLabels.notAfter]: expires === null ? null : expires.toISOString() }),
+      ...(teamId === undefined ? {} : { [keyLabels.team]: teamId === null ? null : encodeSegment(teamId, 'team_id') }),
+    }
+    const held = Object.keys(record.facts.labels).filter((key) => key.startsWith(keyLabels.data))
+    const others = Object.fromEntries(Object.entries({ ...record.facts.labels, ...said }).filter((pair): pair is [string, string] => pair[1] !== null && !pair[0].startsWith(keyLabels.data)))
+    const merged = Object.fromEntries(Object.entries({ ...dataOf(record), ...data }).filter(([, value]) => value !== null))
+    const pieces = data === undefined ? {} : { ...Object.fromEntries(held.map((key) => [key, null])), ...records.dataLabels(merged, others) }
+    return { labels: { ...said, ...pieces }, ...(expires === undefined ? {} : { expires }) }
+  },
+})
+
+/** @throws not_found, conflict, throttled, too_large, forbidden, unsupported */
+export const changeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, change: Change, context: OperationContext): Promise<KeyAnswer> => {
+  records.requireStorage()
+  const { call } = context
+  const found = await steps.found(target, call)
+  const { name, keyId = '' } = found
+  const operation = beginOperation(change.verb, context, name.text, options.random)
+
+  const claim = async (progress: Progress, before: string, epoch: number): Promise<void> => {
+    progress.epoch = epoch
+    try {
+      await records.send('write', name, call, { name, value: SecretValue.of(`held for ${change.verb}`), expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' })
+    } catch (error) {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      delete progress.epoch
+      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000, applied: 'no' })
+    }
+  }
+
+  return steps.drive(operation, call, found, async (progress) => {
+    const record = await steps.record(progress, name, call)
+    const stamp = stampOf(record, operation.id)
+    refuseOtherBody(stamp, operation)
+    const own = record.claims.find((each) => each.operation?.id === operation.id)
+    const same = record.keyId === keyId && !record.revoked
+    if (stamp?.step === 'done' || wasSeen(record.facts.labels[seenLabel], operation.id)) {
+      progress.applied = 'yes'
+      if (own !== undefined && same) await settling.ruleOut(record, own.version.id, call)
+      return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, stamp?.keyId ?? pastKey(record, operation))
+    }
+    if (progress.applied === 'yes' && stamp === undefined) return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, keyId)
+    if (!same || record.current === undefined || !record.complete) throw missingKey(store.name)
+    if (stamp?.step === 'changing') {
+      progress.applied = 'yes'
+      await settling.finish(record, stamp, call)
+      return 'again'
+    }
+    const now = options.clock.now()
+    if (own !== undefined && !own.live) {
+      await settling.ruleOut(record, own.version.id, call)
+      throw notApplied('Another operation changed this key first; this one was not applied.')
+    }
+    if (own !== undefined) {
+      const age = now - (own.version.created?.getTime() ?? now)
+      // Without a condition a label may land late: it is only sent while it lands, if ever, before somebody else may claim.
+      if (record.facts.etag === undefined && age > leaseMs - onTheWayMs) {
+        if (age < leaseMs) throw new LatchkeyError('conflict', 'This change was claimed and may be on its way; ask again.', { retryAfter: Math.ceil((leaseMs - age) / 1000), applied: 'unknown' })
+        await settling.ruleOut(record, own.version.id, call)
+        progress.applied = 'no'
+        throw notApplied('An earlier attempt at this change did not come to an end, and was taken back; it was not applied.')
+      }
+      const { labels, ...more } = change.of(record)
+      const kept = steps.displaced(record, operation, 'change')[0]
+      const stamped = steps.stamp(operation, 'change', { step: rows === undefined ? 'done' : 'changing', keyId, ...(kept === undefined ? {} : { kept }) })
+      progress.applied = 'unknown'
+      await steps.annotate(record, { ...labels, ...steps.evicted(record, operation, 'change', true), ...stamped }, call, more)
+      progress.applied = 'yes'
+      return 'again'
+    }
+    if (progress.epoch !== undefined) {
+      if (progress.applied === 'unknown' && operation.digest === undefined && record.facts.etag === undefined) throw new LatchkeyError('conflict', 'The claim of this change was taken back while the change was on its way; look at the key.', { applied: 'unknown' })
+      throw notApplied('The claim of this change was taken back.')
+    }
+    if (await settling.settleOthers(record, record.current.id, call, !change.waits)) return 'again'
+    change.of(record)
+    steps.evicted(record, operation, 'change', !change.waits)
+    const displaced = steps.displaced(record, operation, 'change')[1]
+    if (displaced !== undefined && change.waits) throw new LatchkeyError('conflict', `This store has no room to remember a change beside the graces that run until ${displaced.until.toISOString()}. Wait, or rotate without a grace period.`, { retryAfter: Math.ceil((displaced.until.getTime() - now) / 1000), applied: 'no' })
+    await claim(progress, record.current.id, record.epoch + 1)
+    return 'again'
+  })
+}

@@ -1,0 +1,200 @@
+// What the gateway is told of one key: each step is repeatable, so that whoever drives an operation forward sends the same ones. The store decides; the
+// gateway follows. A call without an answer is repeated once, and then the operation stops: going on would make an answer that nobody knows to be true.
+import { isCode } from '../errors.ts'
+import type { Gateway, GatewayRow, RowChange, TokenRef } from '../gateway.ts'
+import { mayReadValues } from '../policy.ts'
+import { checkCall, type Call, type Clock } from '../runtime.ts'
+import type { SecretValue } from '../secret.ts'
+import { dataOf, keyLabels, type KeyRecord } from './record.ts'
+import type { KeyRecords } from './records.ts'
+import type { Grace } from './answers.ts'
+import { isSuppliedToken, tokenHash } from '../virtual-key.ts'
+
+/** Fields that Latchkey itself acts by; the gateway has no use for them. */
+const ownFields: ReadonlySet<string> = new Set(['auto_rotate', 'rotation_interval'])
+
+/** Below this grace a licensed gateway's own regenerate is not used: the old token would end before a crashed rotation is driven forward. */
+const shortestReplacementMs = 3_600_000
+
+/** The rows of one store's keys at the gateway. */
+export class GatewayRows {
+  readonly #gateway: Gateway
+  readonly #records: KeyRecords
+  readonly #clock: Clock
+
+  constructor(gateway: Gateway, records: KeyRecords, clock: Clock) {
+    this.#gateway = gateway
+    this.#records = records
+    this.#clock = clock
+  }
+
+  /** One call, once more where the first was not answered. @throws gateway_unavailable, with which the operation stops */
+  async #twice<T>(call: Call, send: () => Promise<T>): Promise<T> {
+    checkCall(call, this.#clock)
+    try {
+      return await send()
+    } catch (error) {
+      if (!isCode(error, 'gateway_unavailable')) throw error
+      checkCall(call, this.#clock)
+      return send()
+    }
+  }
+
+  /** The alias of a row: the key's own for its current token; every other token's row has the epoch in it, because a gateway holds an alias once. */
+  #aliasOf(record: KeyRecord, epoch?: number): string | undefined {
+    const alias = this.#records.aliasOf(record)
+    return alias === undefined || epoch === undefined ? alias : `${alias}.latchkey-e${epoch}`
+  }
+
+  /** The row that a key's token has. `epoch`: of a token that is not the current one. */
+  rowOf(record: KeyRecord, epoch?: number, until?: Date): GatewayRow {
+    const alias = this.#aliasOf(record, epoch)
+    const teamId = this.#records.teamOf(record)
+    const ends = [until, record.notAfter].filter((date) => date !== undefined).toSorted((a, b) => a.getTime() - b.getTime())[0]
+    const fields = Object.fromEntries(Object.entries(dataOf(record)).filter(([name]) => !ownFields.has(name)))
+    return {
+      ...(alias === undefined ? {} : { alias }),
+      ...(teamId === undefined ? {} : { teamId }),
+      ...(record.keyId === undefined ? {} : { keyId: record.keyId }),
+      epoch: epoch ?? record.epoch,
+      ...(ends === undefined ? {} : { expires: ends }),
+      blocked: record.blocked || record.revoked,
+      fields,
+    }
+  }
+
+  /** A version's token for the gateway; its hash where values may not be read; nothing where neither is known any more. */
+  async refOf(record: KeyRecord, version: string | undefined, call: Call): Promise<TokenRef | undefined> {
+    if (version === undefined) return undefined
+    if (mayReadValues(this.#records.store.policy)) {
+      try {
+        return { token: await this.#records.read(record.name, version, call) }
+      } catch (error) {
+        if (!isCode(error, 'not_found', 'version_disabled')) throw error
+        return undefined
+      }
+    }
+    const { labels } = record.facts
+    const hash = version === record.current?.id ? labels[keyLabels.token] : labels[keyLabels.previousToken]
+    return hash === undefined ? undefined : { sha256: hash }
+  }
+
+  /** Adds a key's first token. @throws already_exists, gateway_denied: it will not be there; gateway_unavailable: it may be */
+  async register(record: KeyRecord, token: SecretValue, call: Call): Promise<void> {
+    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record), call))
+  }
+
+  /**
+   * Makes a rotation's token known before it is current, and asks the gateway whether it takes it. `false`: it does not. Where the gateway's own regenerate may be used
+   * the row keeps its spend and budgets; otherwise the token gets a row of its own.
+   */
+  async registerNext(record: KeyRecord, token: SecretValue, graceMs: number, call: Call): Promise<boolean> {
+    const next = record.epoch + 1
+    const { replace } = this.#gateway
+    const old = replace === undefined || graceMs < shortestReplacementMs ? undefined : await this.refOf(record, record.current?.id, call)
+    const replaced = old !== undefined && (await this.#twice(call, () => replace?.call(this.#gateway, old, token, { graceMs, epoch: next }, call) ?? Promise.resolve(false)))
+    if (!replaced) await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, next), call))
+    return record.blocked || this.#twice(call, () => this.#gateway.accepts(token, call))
+  }
+
+  /** After a token became current: the one before gets its end, or is blocked now; then the current one gets the alias. */
+  async retire(record: KeyRecord, before: string | undefined, until: Date | undefined, call: Call): Promise<void> {
+    const old = await this.refOf(record, before, call)
+    const now = this.#clock.now()
+    if (old !== undefined) {
+      const epoch = Math.max(0, record.epoch - 1)
+      const over = until === undefined || until.getTime() <= now
+      const alias = this.#aliasOf(record, epoch) ?? null
+      await this.#change(old, { alias, ...(over || until === undefined ? {} : { expires: until }) }, call)
+      if (over) await this.#block(old, call)
+    }
+    const current = await this.refOf(record, record.current?.id, call)
+    if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call)
+  }
+
+  /** A row's change. An alias that another row has by now is somebody else's: the row keeps the one that it has. */
+  async #change(ref: TokenRef, change: RowChange, call: Call): Promise<boolean> {
+    try {
+      return await this.#twice(call, () => this.#gateway.change(ref, change, call))
+    } catch (error) {
+      if (!isCode(error, 'already_exists') || change.alias === undefined) throw error
+      const { alias: _taken, ...rest } = change
+      return Object.keys(rest).length === 0 ? true : this.#twice(call, () => this.#gateway.change(ref, rest, call))
+    }
+  }
+
+  /** Blocks a token, ahead of any add that is still on its way where the token itself is known: an add leaves a row alone that is there. */
+  async #block(ref: TokenRef, call: Call, row?: GatewayRow): Promise<void> {
+    if (await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))) return
+    if (!('token' in ref)) return
+    const { alias: _alias, ...rest } = row ?? { blocked: true, fields: {} }
+    await this.#twice(call, () => this.#gateway.add(ref.token, { ...rest, blocked: true }, call))
+    await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))
+  }
+
+  /** Blocks these tokens for good; none of them may be one that can still become current. */
+  async blockAll(record: KeyRecord, refs: readonly TokenRef[], call: Call): Promise<void> {
+    for (const ref of refs) await this.#block(ref, call, this.rowOf({ ...record, revoked: true }, record.epoch))
+  }
+
+  /** The tokens of every version that a key has or had, as far as they are still to be known: what a deletion must end. */
+  async tokensOf(record: KeyRecord, more: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> {
+    const { labels, versions = [] } = record.facts
+    const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...record.stamps.flatMap(({ before, kept }) => [before, kept?.before])])
+    if (!mayReadValues(this.#records.store.policy)) return [labels[keyLabels.token], labels[keyLabels.previousToken]].flatMap((sha256) => (sha256 === undefined ? [] : [{ sha256 }]))
+    const seen = new Set<string>()
+    const refs: TokenRef[] = []
+    for (const id of ids) {
+      const ref = id === undefined || id === record.current?.id ? undefined : await this.refOf(record, id, call)
+      if (ref === undefined || !('token' in ref) || !isSuppliedToken(ref.token) || seen.has(tokenHash(ref.token))) continue
+      seen.add(tokenHash(ref.token))
+      refs.push(ref)
+    }
+    return refs
+  }
+
+  /** Makes the rows say what the key's labels say: team, end, fields, and whether it is blocked. `graces`: tokens that are still accepted beside the current one. */
+  async follow(record: KeyRecord, graces: readonly Grace[], call: Call): Promise<void> {
+    const current = await this.refOf(record, record.current?.id, call)
+    const row = this.rowOf(record)
+    if (current !== undefined) {
+      const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, expires: row.expires ?? null, fields: row.fields }
+      if (!(await this.#change(current, change, call)) && 'token' in current) await this.#twice(call, () => this.#gateway.add(current.token, row, call))
+      await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
+    }
+    for (const { before } of graces) {
+      const old = await this.refOf(record, before, call)
+      if (old !== undefined) await this.#twice(call, () => this.#gateway.setBlocked(old, row.blocked, call))
+    }
+  }
+
+  /** What is otherwise at the gateway than the store says of a live key; nothing where all is well, or where nobody may know. */
+  async difference(record: KeyRecord, call: Call): Promise<{ readonly kind: 'unknown_to_gateway' | 'gateway_differs'; readonly message: string } | undefined> {
+    const ref = await this.refOf(record, record.current?.id, call)
+    if (ref === undefined) return undefined
+    const found = await this.#twice(call, () => this.#gateway.find(ref, call))
+    if (found === undefined) return { kind: 'unknown_to_gateway', message: 'The gateway does not know the current token.' }
+    const wanted = this.rowOf(record)
+    const differing = [
+      ...(found.blocked === wanted.blocked ? [] : ['blocked']),
+      ...(found.alias === wanted.alias ? [] : ['key_alias']),
+      ...(found.teamId === wanted.teamId ? [] : ['team_id']),
+      ...(Math.abs((found.expires?.getTime() ?? 0) - (wanted.expires?.getTime() ?? 0)) <= 5_000 ? [] : ['expires']),
+    ]
+    return differing.length === 0 ? undefined : { kind: 'gateway_differs', message: `The gateway's row of the current token differs in ${differing.join(', ')}.` }
+  }
+
+  /** Takes the rows of a deleted key away, once its tombstone goes. */
+  async forget(refs: readonly TokenRef[], call: Call): Promise<void> {
+    for (const ref of refs) await this.#twice(call, () => this.#gateway.remove(ref, call))
+  }
+
+  list(query: { readonly cursor?: string; readonly limit: number }, call: Call): ReturnType<Gateway['list']> {
+    return this.#twice(call, () => this.#gateway.list(query, call))
+  }
+
+  /** Blocks a token that carries our mark and that no record knows. */
+  async blockUnknown(sha256: string, call: Call): Promise<void> {
+    await this.#twice(call, () => this.#gateway.setBlocked({ sha256 }, true, call))
+  }
+}

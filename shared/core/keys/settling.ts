@@ -1,0 +1,185 @@
+// What stands half done is driven forward or ended here: claims of others, operations that took effect and are not done, tombstones. Whoever meets such a thing
+// does the same, the request that repeats it, the next operation on the key and the sweep, so that there is one way to resume and no other.
+import { createHash } from 'node:crypto'
+import { isCode, LatchkeyError } from '../errors.ts'
+import { mayReadValues } from '../policy.ts'
+import type { Call } from '../runtime.ts'
+import type { SecretValue, Version } from '../secret.ts'
+import type { GatewayRows } from './gateway-rows.ts'
+import { leaseMs, parseStamp, stampLabel, stampText, type Operation, type Stamp } from './operation.ts'
+import { operationText } from './operation-text.ts'
+import { keyLabels, stampOf, type KeyRecord } from './record.ts'
+import type { KeyRecords, KeyStore } from './records.ts'
+import { isRefusedByGateway } from './refusals.ts'
+import type { KeySteps } from './steps.ts'
+import type { KeyAnswers, KeyLifecycleOptions } from './answers.ts'
+
+/** Ends and drives forward what operations left on one store's keys. */
+export class KeySettling {
+  readonly #records: KeyRecords
+  readonly #store: KeyStore
+  readonly #answers: KeyAnswers
+  readonly #options: KeyLifecycleOptions
+  readonly #steps: KeySteps
+  /** What the gateway is told; nothing where there is none. */
+  readonly rows: GatewayRows | undefined
+
+  constructor(steps: KeySteps, answers: KeyAnswers, options: KeyLifecycleOptions, rows: GatewayRows | undefined) {
+    this.#records = answers.records
+    this.#store = answers.records.store
+    this.#answers = answers
+    this.#options = options
+    this.#steps = steps
+    this.rows = rows
+  }
+
+  get #now(): number {
+    return this.#options.clock.now()
+  }
+
+  /**
+   * Drives what another operation left unfinished: true when something was done and the facts must be read again. What is younger than the lease is left alone,
+   * unless `force` says that this operation waits for no rotation: then its claim is ruled out. @throws conflict when it is still young
+   */
+  async settleOthers(record: KeyRecord, from: string, call: Call, force = false): Promise<boolean> {
+    for (const { version, operation, live } of record.claims) {
+      if (operation === undefined) throw new LatchkeyError('conflict', 'Somebody other than Latchkey has a rotation of this secret pending; end it in the service first.', { applied: 'no' })
+      const stamp = stampOf(record, operation.id)
+      const over = stamp?.step === 'done'
+      const rotation = operation.verb === 'rotate'
+      if (live && !over && !(force && rotation)) this.#steps.refuseYoung(version.created)
+      const begun = live && rotation && stamp !== undefined && !force
+      if (begun && (await this.#registered(record, version.id, stamp, call))) await this.promote(record.name, { to: version.id, from }, call)
+      else await this.ruleOut(record, version.id, call)
+      return true
+    }
+    const stamp = this.unfinished(record)
+    if (stamp === undefined) return false
+    if (!(force && stamp.step === 'rotating')) this.#steps.refuseYoung(stamp.at)
+    await this.finish(record, stamp, call)
+    return true
+  }
+
+  /** The stamp of an operation that has taken effect and is not done. */
+  unfinished(record: KeyRecord): Stamp | undefined {
+    const own = stampOf(record, record.operation?.id)
+    if (own !== undefined && own.step !== 'done' && own.step !== 'revoking') return own
+    return record.stamps.find(({ step }) => step === 'changing')
+  }
+
+  /** Drives an operation forward from the step at which it stands. Every call of it may have been made before. */
+  async finish(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
+    if (stamp.step === 'rotating') return this.retire(record, stamp, call)
+    if (stamp.step === 'registering') {
+      const token = await this.rows?.refOf(record, record.current?.id, call)
+      await this.register(record, stamp, token !== undefined && 'token' in token ? token.token : undefined, call)
+      return
+    }
+    if (stamp.step === 'changing') await this.rows?.follow(record, this.#answers.graces(record), call)
+    await this.done(record, stamp, call)
+  }
+
+  async done(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
+    await this.#steps.annotate(record, { [this.#slotOf(record, stamp)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
+  }
+
+  /**
+   * Adds a new key's token at the gateway, then reads the record again: a tombstone that came first ends the token there. Without a token (nobody may read it any more) the
+   * key is only marked done; its next rotation registers one. Gives the record as it is then.
+   */
+  async register(record: KeyRecord, stamp: Stamp, token: SecretValue | undefined, call: Call): Promise<KeyRecord> {
+    if (token !== undefined) await this.rows?.register(record, token, call)
+    const after = await this.#records.describe(record.name, call)
+    if (after === undefined || after.revoked || after.keyId !== record.keyId) {
+      if (token !== undefined) await this.rows?.blockAll(record, [{ token }], call)
+      return after ?? record
+    }
+    if (stampOf(after, stamp.id)?.step === 'registering') await this.done(after, stamp, call)
+    return after
+  }
+
+  #slotOf(record: KeyRecord, stamp: Stamp): string {
+    return Object.entries(record.facts.labels).find(([key, text]) => key.startsWith('latchkey-op-') && parseStamp(text)?.id === stamp.id)?.[0] ?? this.#steps.labelOf(record.epoch)
+  }
+
+  /** Whether a claim's token is at the gateway and accepted there, so that it may become current. */
+  async #registered(record: KeyRecord, version: string, stamp: Stamp, call: Call): Promise<boolean> {
+    if (this.rows === undefined) return true
+    const ref = mayReadValues(this.#store.policy) ? await this.rows.refOf(record, version, call) : undefined
+    if (ref === undefined || !('token' in ref)) return false
+    try {
+      return await this.rows.registerNext(record, ref.token, Math.max(0, (stamp.until?.getTime() ?? 0) - this.#now), call)
+    } catch (error) {
+      if (!isRefusedByGateway(error)) throw error
+      return false
+    }
+  }
+
+  /** Ends a claim that shall not become current: first the step that rules it out, only then its token at the gateway. */
+  async ruleOut(record: KeyRecord, version: string, call: Call): Promise<void> {
+    const claim = record.claims.find((each) => each.version.id === version)
+    const readable = mayReadValues(this.#store.policy)
+    const drew = this.rows !== undefined && claim?.operation?.verb === 'rotate'
+    const { labels } = record.facts
+    const hash = labels[keyLabels.token]
+    const stamped = claim?.operation !== undefined && stampOf(record, claim.operation.id) !== undefined
+    const ref = !drew ? undefined : readable ? await this.rows?.refOf(record, version, call) : stamped && hash !== undefined ? { sha256: hash } : undefined
+    await this.#records.send('discard', record.name, call, record.name, version)
+    if (ref === undefined) return
+    await this.rows?.blockAll(record, [ref], call)
+    if (!readable) await this.#steps.annotate(record, { [keyLabels.token]: labels[keyLabels.previousToken] ?? null, [keyLabels.previousToken]: null }, call)
+  }
+
+  /** The undo of a creation: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway. */
+  async undoCreation(record: KeyRecord, operation: { readonly id: string }, call: Call): Promise<void> {
+    const undo: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
+    const { current, keyId = '' } = record
+    if (current === undefined) return
+    const epoch = record.epoch + 1
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...this.#steps.stamp(undo, epoch, { step: 'revoking', before: current.id, keyId }) }
+    await this.#records.send('write', record.name, call, { name: record.name, value: this.#steps.tombstone(), expect: { version: current.id }, before: current.id, operation: operationText(epoch, undo), epoch, stage: 'current', labels })
+    const buried = await this.#records.describe(record.name, call)
+    if (buried?.operation?.id === undo.id) await this.bury(buried, undo, keyId, call)
+  }
+
+  /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */
+  promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<boolean> {
+    const refused = (error: unknown): boolean => {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      return false
+    }
+    return this.#records.send('promote', name, call, name, move).then(() => true, refused)
+  }
+
+  /** Ends a rotation that has taken effect: the version before goes now or keeps its grace, then the done stamp. */
+  async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
+    const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
+    await this.rows?.retire(record, stamp.before, stamp.until, call)
+    if (stamp.before !== undefined && over) await this.#records.send('discard', record.name, call, record.name, stamp.before)
+    const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
+    await this.#steps.annotate(record, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
+  }
+
+  /** Claims of changes whose labels may still land. */
+  changesOnTheWay({ facts, claims }: KeyRecord): readonly Version[] {
+    const young = ({ created }: Version): boolean => created !== undefined && this.#now - created.getTime() < leaseMs
+    return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && !['rotate', 'rename'].includes(operation.verb) && young(version)).map(({ version }) => version)
+  }
+
+  /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. */
+  async bury(record: KeyRecord, operation: Operation, keyId: string, call: Call): Promise<void> {
+    const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
+    if (this.rows !== undefined) await this.rows.blockAll(record, await this.rows.tokensOf(record, [record.current?.before, stampOf(record, operation.id)?.before], call), call)
+    // A change may be on its way where labels have no condition: its claim stays, so that no key is made here before that has landed.
+    const held = new Set(this.changesOnTheWay(record).map(({ id }) => id))
+    for (const { id } of beside) if (!held.has(id)) await this.#records.send('discard', record.name, call, record.name, id)
+    const before = stampOf(record, operation.id)?.before ?? record.current?.before ?? beside.find(({ stages }) => stages.includes('previous'))?.id
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(record.epoch) }
+    await this.#steps.annotate(record, { ...labels, ...this.#steps.evicted(record, operation, record.epoch, true), ...this.#steps.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
+  }
+
+  async discardOwn(record: KeyRecord, operation: Operation, call: Call): Promise<void> {
+    const own = record.claims.find((claim) => claim.operation?.id === operation.id)
+    if (own !== undefined) await this.ruleOut(record, own.version.id, call)
+  }
+}
