@@ -5,14 +5,15 @@ import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
 import { blocking, changeKey, updating } from './keys/change.ts'
 import { createKey } from './keys/create.ts'
 import { findKey } from './keys/finding.ts'
-import { GatewayRows } from './keys/gateway-rows.ts'
+import { GatewayRows } from './key-steps/gateway-rows.ts'
 import { keyLabels } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
 import { removeKey } from './keys/remove.ts'
+import { nameAfter, renameKey } from './keys/rename.ts'
 import { rotateKey } from './keys/rotate.ts'
-import { KeySettling } from './keys/settling.ts'
-import { KeySteps, type KeyHouse } from './keys/steps.ts'
+import { KeySettling } from './key-steps/settling.ts'
+import { KeySteps, type KeyHouse } from './key-steps/steps.ts'
 import { mayReadValues } from './policy.ts'
 import type { Call } from './runtime.ts'
 import { SecretValue } from './secret.ts'
@@ -55,10 +56,18 @@ export class KeyLifecycle {
     return saying(context, changeKey(this.#house, target, blocking(blocked), context))
   }
 
-  /** Changes what is said about a key. @throws not_found, conflict, throttled, too_large, forbidden, unsupported */
+  /**
+   * Changes what is said about a key; a new alias, or another team where names hold the team, moves it to another name with its id and token.
+   * Under `write_only` a moved key gets a new token, because nobody can read the old one. @throws not_found, already_exists (param key_alias), conflict, throttled, too_large, forbidden, unsupported
+   */
   async update(target: KeyTarget, change: KeyUpdate, context: OperationContext): Promise<KeyAnswer> {
     const { alias: _alias, ...rest } = change
-    return saying(context, changeKey(this.#house, target, updating(this.#house.records, rest, this.#house.options.clock.now()), context))
+    const update = async (): Promise<KeyAnswer> => {
+      const record = await this.#house.steps.found(target, context.call)
+      const moves = record.revoked ? change.alias !== undefined : nameAfter(this.#house, record, change).text !== record.name.text
+      return moves ? renameKey(this.#house, target, change, context, record) : changeKey(this.#house, target, updating(this.#house.records, rest, this.#house.options.clock.now()), context, record)
+    }
+    return saying(context, update())
   }
 
   /** What is known of a key, never its token. Expired keys are shown, deleted ones are not. @throws not_found */

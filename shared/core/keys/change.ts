@@ -10,7 +10,7 @@ import { operationText, type Verb } from './operation-text.ts'
 import { dataOf, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
 import { missingKey, notApplied, pastKey } from './refusals.ts'
-import type { KeyHouse, Progress } from './steps.ts'
+import type { KeyHouse, Progress } from '../key-steps/steps.ts'
 
 /** How long a label write may be on its way where the service takes no condition for it. */
 export const onTheWayMs = 50_000
@@ -50,10 +50,10 @@ export const updating = (records: KeyRecords, update: Omit<KeyUpdate, 'alias'>, 
 })
 
 /** @throws not_found, conflict, throttled, too_large, forbidden, unsupported */
-export const changeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, change: Change, context: OperationContext): Promise<KeyAnswer> => {
+export const changeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, change: Change, context: OperationContext, known?: KeyRecord): Promise<KeyAnswer> => {
   records.requireStorage()
   const { call } = context
-  const found = await steps.found(target, call)
+  const found = known ?? (await steps.found(target, call))
   const { name, keyId = '' } = found
   const operation = beginOperation(change.verb, context, name.text, options.random)
 

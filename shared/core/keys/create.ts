@@ -7,10 +7,11 @@ import { mayReadValues } from '../policy.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
-import { keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
-import { isRefusedByGateway, refuseDoubtful } from './refusals.ts'
-import type { KeyHouse, Progress } from './steps.ts'
-import { requireFreeToken } from './supplied-token.ts'
+import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { arrivalOf, keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
+import { isRefusedByGateway, refuseDoubtful, takenAlias } from './refusals.ts'
+import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import { requireFreeToken } from '../key-steps/supplied-token.ts'
 
 const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes'): LatchkeyError =>
   new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', applied, ...(recoverableUntil === undefined ? {} : { recoverableUntil }) })
@@ -48,8 +49,8 @@ export const createKey = async ({ store, records, steps, settling, rows, answers
   labelsOf(1, undefined, token ?? SecretValue.of('sk-'))
 
   const write = async (progress: Progress, epoch: number, before?: string): Promise<Version | undefined> => {
-    if (alias !== undefined) await records.writeIndex(keyId, name, call)
-    if (token !== undefined) await records.writeIndex(tokenHash(token), name, call)
+    if (alias !== undefined) await records.writeIndex(keyId, [name], call)
+    if (token !== undefined) await records.writeIndex(tokenHash(token), [name], call)
     const value = (progress.epoch === epoch ? progress.token : undefined) ?? token ?? mintToken(keyId, options.random)
     progress.applied = 'unknown'
     try {
@@ -75,7 +76,7 @@ export const createKey = async ({ store, records, steps, settling, rows, answers
       return await settling.register(record, stamp, own ?? (mayReadValues(store.policy) ? await records.read(name, record.current?.id, call) : undefined), call)
     } catch (error) {
       if (!isRefusedByGateway(error)) throw error
-      await settling.undoCreation(record, operation, call)
+      await settling.undo(record, operation, call)
       throw error.with({ applied: 'no' }, `${error.message} The key was taken back: it is revoked in "${store.name}".`)
     }
   }
@@ -119,7 +120,13 @@ export const createKey = async ({ store, records, steps, settling, rows, answers
       await records.send('recover', name, call, name)
       return 'again'
     }
-    if (!record.revoked && record.complete) throw new LatchkeyError('already_exists', `Key with alias '${alias ?? name.text}' already exists. Unique key aliases across all keys are required.`, { param: 'key_alias' })
+    const arriving = arrivalOf(record)
+    if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
+      steps.refuseYoung(arriving.at)
+      await settling.undo(record, arriving, call, await records.describe(otherName(record, 'from') ?? name, call))
+      return 'again'
+    }
+    if (!record.revoked && record.complete) throw takenAlias(alias ?? name.text)
     if (!record.revoked) steps.refuseYoung(record.current.created)
     for (const { created } of settling.changesOnTheWay(record)) steps.refuseYoung(created)
     steps.evicted(record, operation, record.epoch + 1, false)

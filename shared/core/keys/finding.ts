@@ -7,12 +7,13 @@ import type { SecretName } from '../secret.ts'
 import { mintedKeyId, tokenHash, type KeyTarget } from '../virtual-key.ts'
 import { keyLabels, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
+import { otherName, unlessArriving } from '../key-steps/arrival.ts'
 
 /** The key that a target names, deleted ones included; nothing when there is none, or when the secret is not ours. */
 export const findKey = async (records: KeyRecords, target: KeyTarget, call: Call): Promise<KeyRecord | undefined> => {
   if ('alias' in target) {
     const record = await records.describe(records.nameOf({ ...target, keyId: '' }), call)
-    return record?.ours === true ? record : undefined
+    return record?.ours === true ? unlessArriving(records, record, call) : undefined
   }
   if ('keyId' in target) return byKeyId(records, target.keyId, call)
   const minted = 'token' in target ? mintedKeyId(target.token) : undefined
@@ -21,16 +22,24 @@ export const findKey = async (records: KeyRecords, target: KeyTarget, call: Call
   return /^[0-9a-f]{64}$/.test(hash) ? byHash(records, hash, call) : undefined
 }
 
-/** Ids are 16 characters long; one that no name's segment has room for is nobody's. */
+/** Ids are 16 characters long; one that no name's segment has room for is nobody's. A key that was renamed has two names for a while: the one that lives is meant. */
 const byKeyId = async (records: KeyRecords, keyId: string, call: Call): Promise<KeyRecord | undefined> => {
   if (!/^[a-z0-9]{1,52}$/.test(keyId)) return undefined
-  const isIt = (record: KeyRecord | undefined): boolean => record?.ours === true && record.keyId === keyId
-  for await (const name of hintsOf(records, keyLabels.keyId, keyId, call)) {
+  let deleted: KeyRecord | undefined
+  const look = async (name: SecretName): Promise<KeyRecord | undefined> => {
     const record = await records.describe(name, call)
-    if (isIt(record)) return record
+    if (record?.ours !== true || record.keyId !== keyId) return undefined
+    if (!record.revoked) return unlessArriving(records, record, call)
+    deleted ??= record
+    const to = otherName(record, 'to')
+    const moved = to === undefined ? undefined : await records.describe(to, call)
+    return moved?.keyId === keyId && moved.ours && !moved.revoked ? unlessArriving(records, moved, call) : undefined
   }
-  const unnamed = await records.describe(createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`)), call)
-  return isIt(unnamed) ? unnamed : undefined
+  for await (const name of hintsOf(records, keyLabels.keyId, keyId, call)) {
+    const found = await look(name)
+    if (found !== undefined) return found
+  }
+  return (await look(createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`)))) ?? deleted
 }
 
 /** A supplied token may be that of a deleted key and, since then, of a live one: the live one is meant. */
@@ -52,8 +61,8 @@ const holdsHash = ({ facts: { labels } }: KeyRecord, hash: string): boolean => l
 /** Names to look at, the likeliest first; the store is asked only by who gets past what this process remembers. */
 async function* hintsOf(records: KeyRecords, label: string, value: string, call: Call): AsyncGenerator<SecretName> {
   const recent = records.recent(value)
-  if (recent !== undefined) yield recent
-  for (const name of await (records.room.filter ? listed(records, label, value, call) : indexed(records, value, call))) if (name.text !== recent?.text) yield name
+  yield* recent
+  for (const name of await (records.room.filter ? listed(records, label, value, call) : indexed(records, value, call))) if (!recent.some(({ text }) => text === name.text)) yield name
 }
 
 const listed = async (records: KeyRecords, label: string, value: string, call: Call): Promise<readonly SecretName[]> => {
@@ -72,7 +81,7 @@ const indexed = async (records: KeyRecords, id: string, call: Call): Promise<rea
   try {
     const hint = await records.read(internalName(prefix, 'index', id), undefined, call)
     const text = hint.isText ? hint.reveal() : ''
-    return isBelow(prefix, text) ? [createdName(text)] : []
+    return text.split('\n').filter((each) => each !== '' && isBelow(prefix, each)).map((each) => createdName(each))
   } catch (error) {
     if (isCode(error, 'not_found', 'invalid_request')) return []
     throw error

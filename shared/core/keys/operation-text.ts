@@ -26,3 +26,18 @@ export const parseOperation = (text: string | undefined): WonEpoch | undefined =
 
 /** Whether a version ends its key: a text that cannot be a token, made current by a deletion. */
 export const isTombstone = (version: { readonly operation?: string } | undefined): boolean => parseOperation(version?.operation)?.verb === 'delete'
+
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
+
+/** The id by which a renaming writes the key under its new name: 12 hex digits of its own id, then the key id's 80 bits, so that the version itself says whose it is. */
+export const arrivalId = (id: string, keyId: string): string => {
+  let bits = 0n
+  for (const character of keyId) bits = (bits << 5n) | BigInt(Math.max(0, base32.indexOf(character)))
+  return `${id.slice(0, 12)}${bits.toString(16).padStart(20, '0').slice(-20)}`
+}
+
+/** The inverse of {@link arrivalId}: the key id. */
+export const keyIdIn = (id: string): string => {
+  const bits = BigInt(`0x${id.slice(12)}`)
+  return Array.from({ length: 16 }, (_, index) => base32[Number((bits >> BigInt(5 * (15 - index))) & 31n)]).join('')
+}

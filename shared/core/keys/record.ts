@@ -1,7 +1,7 @@
 // What a secret's facts say about the virtual key that it holds. Versions decide (who won the epoch, tombstone or not); labels are mirrors, and what a
 // label says is taken only where the current version agrees with it.
 import { parseStamp, seenLabel, wasSeen, type Stamp } from './operation.ts'
-import { parseOperation, type WonEpoch } from './operation-text.ts'
+import { arrivalId, keyIdIn, parseOperation, type WonEpoch } from './operation-text.ts'
 import type { SecretFacts, SecretName, Version } from '../secret.ts'
 import { keyIdOf } from '../virtual-key.ts'
 
@@ -49,6 +49,10 @@ export const keyLabels = {
   previousToken: 'latchkey-previous-sha256',
 } as const
 
+/** The key that an operation brought to a name, where it is one that does: by creating it, or by renaming it there. */
+export const bornAs = (operation: WonEpoch | undefined): string | undefined =>
+  operation?.verb === 'create' ? keyIdOf(operation.id) : operation?.verb === 'rename' ? keyIdIn(operation.id) : undefined
+
 /** Reads the facts of one secret as a key. */
 export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord => {
   const { labels, current } = facts
@@ -56,8 +60,8 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
   const newest = written.toSorted((a, b) => a.epoch - b.epoch).at(-1)
   const operation = parseOperation(current?.operation) ?? (facts.recoverableUntil !== undefined && current === undefined ? newest : undefined)
   const epoch = operation?.epoch ?? Number(labels[keyLabels.epoch] ?? 0)
-  const revoked = operation === undefined ? labels[keyLabels.state] === 'revoked' : operation.verb === 'delete'
-  const keyId = operation?.verb === 'create' ? keyIdOf(operation.id) : labels[keyLabels.keyId]
+  const revoked = operation === undefined ? /^(revoked$|to )/.test(labels[keyLabels.state] ?? '') : operation.verb === 'delete'
+  const keyId = bornAs(operation) ?? labels[keyLabels.keyId]
   const marked = labels[keyLabels.managedBy] === 'latchkey'
   const notAfter = Date.parse(labels[keyLabels.notAfter] ?? '')
   const stamps = Object.entries(labels).filter(([key]) => /^latchkey-op-\d$/.test(key)).map(([, text]) => parseStamp(text)).filter((stamp) => stamp !== undefined)
@@ -94,6 +98,12 @@ export const dataOf = (record: KeyRecord): Readonly<Record<string, unknown>> => 
   }
 }
 
+/** The stamp of the renaming by which a record arrives under its name, until it is done. */
+export const arrivalOf = (record: KeyRecord): Stamp | undefined => {
+  const { operation } = record
+  return operation?.verb === 'rename' ? record.stamps.find(({ verb, step, id }) => verb === 'rename' && step === 'arriving' && arrivalId(id, record.keyId ?? '') === operation.id) : undefined
+}
+
 /** The stamp of one operation, if the labels still have it. */
 export const stampOf = (record: KeyRecord, id: string | undefined): Stamp | undefined => record.stamps.find((stamp) => stamp.id === id)
 
@@ -128,10 +138,10 @@ export const keyOfPast = (record: KeyRecord, id: string): string | undefined => 
   if (stamped !== undefined) return stamped
   const chain = chainOf(record)
   const at = chain.findIndex((link) => link.operation.id === id)
-  const created = at < 0 ? undefined : chain.slice(at).find((link) => link.operation.verb === 'create')
-  if (created !== undefined) return keyIdOf(created.operation.id)
+  const born = at < 0 ? undefined : chain.slice(at).map((link) => bornAs(link.operation)).find((id) => id !== undefined)
+  if (born !== undefined) return born
   // What stands in no link was before the oldest: after a creation in the chain the name is another key's.
-  const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => link.operation.verb === 'create') || wasSeen(record.facts.labels[seenLabel], id, 'former')
+  const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => bornAs(link.operation) !== undefined) || wasSeen(record.facts.labels[seenLabel], id, 'former')
   return followed ? undefined : record.keyId
 }
 

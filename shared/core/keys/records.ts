@@ -34,7 +34,7 @@ const maxRecent = 1_000
 /** The keys of one store. */
 export class KeyRecords {
   readonly store: KeyStore
-  readonly #recent = new Map<string, SecretName>()
+  readonly #recent = new Map<string, readonly SecretName[]>()
   readonly #clock: Clock
   readonly #template: string
 
@@ -149,19 +149,20 @@ export class KeyRecords {
   }
 
   /** Where this process last put the key of that id or hash: a hint for stores whose lists lag behind their writes. */
-  recent(id: string): SecretName | undefined {
-    return this.#recent.get(id)
+  recent(id: string): readonly SecretName[] {
+    return this.#recent.get(id) ?? []
   }
 
-  /** Makes a key findable by `id` where the store cannot filter a list. Its content follows from id and name alone, so it is written by anybody, any number of times. */
-  async writeIndex(id: string, name: SecretName, call: Call): Promise<void> {
+  /** Makes a key findable by `id` where the store cannot filter a list. Its content follows from id and names alone, so it is written by anybody, any number of times. */
+  async writeIndex(id: string, names: readonly [SecretName, ...SecretName[]], call: Call): Promise<void> {
     this.#recent.delete(id)
-    this.#recent.set(id, name)
+    this.#recent.set(id, names)
     if (this.#recent.size > maxRecent) this.#recent.delete(this.#recent.keys().next().value ?? id)
     if (this.room.filter) return
+    const text = names.map((name) => name.text).join('\n')
     const index = internalName(this.store.policy.prefix, 'index', id)
-    const operation = `index-${createHash('sha256').update(`${id} ${name.text}`).digest('hex').slice(0, 32)}`
-    await this.send('write', index, call, { name: index, value: SecretValue.of(name.text), expect: 'any', operation, stage: 'current', labels: { [keyLabels.managedBy]: 'latchkey' } })
+    const operation = `index-${createHash('sha256').update(`${id} ${text}`).digest('hex').slice(0, 32)}`
+    await this.send('write', index, call, { name: index, value: SecretValue.of(text), expect: 'any', operation, stage: 'current', labels: { [keyLabels.managedBy]: 'latchkey' } })
   }
 
   /** One page of keys, without deleted ones and without Latchkey's own records. */

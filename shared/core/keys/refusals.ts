@@ -7,6 +7,9 @@ import { keyOfPast, type KeyRecord, type Standing } from './record.ts'
 export const missingKey = (store: string, applied?: 'no'): LatchkeyError =>
   new LatchkeyError('not_found', `There is no such key in "${store}". A key is named by its key id, its token, the SHA-256 of a token that the caller supplied, or its key_alias.`, { param: 'key', ...(applied === undefined ? {} : { applied }) })
 
+/** LiteLLM's words for an alias that another key has. */
+export const takenAlias = (alias: string): LatchkeyError => new LatchkeyError('already_exists', `Key with alias '${alias}' already exists. Unique key aliases across all keys are required.`, { param: 'key_alias' })
+
 /** @throws conflict, applied unknown: the record does not say what became of an operation that it knows */
 export const refuseDoubtful = (standing: Standing): void => {
   if (standing === 'doubtful') throw new LatchkeyError('conflict', 'This operation began, others followed, and the store no longer says whether it took effect. Look at the key before you send anything again.', { applied: 'unknown' })

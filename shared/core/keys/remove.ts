@@ -6,7 +6,7 @@ import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { keyLabels, keyOfPast, stampOf, standingOf } from './record.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
-import type { KeyHouse } from './steps.ts'
+import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** @throws not_found, conflict, forbidden, unsupported */
 export const removeKey = async ({ store, records, steps, settling, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {

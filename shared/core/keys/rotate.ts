@@ -7,8 +7,8 @@ import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
-import type { KeyHouse, Progress } from './steps.ts'
-import { hashLabels, requireFreeToken } from './supplied-token.ts'
+import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import { hashLabels, requireFreeToken } from '../key-steps/supplied-token.ts'
 
 /** @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
 export const rotateKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> => {
@@ -100,7 +100,7 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
       if (rows !== undefined && !(await taken(record, own.id, progress))) return 'again'
-      if (await settling.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'
+      if (await steps.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'
       return 'again'
     }
     if (progress.epoch !== undefined) throw notApplied('The claim of this rotation was taken back.')

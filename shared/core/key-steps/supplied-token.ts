@@ -4,9 +4,9 @@ import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, mintedKeyId, tokenHash } from '../virtual-key.ts'
-import { findKey } from './finding.ts'
-import { keyLabels, type KeyRecord } from './record.ts'
-import type { KeyRecords } from './records.ts'
+import { findKey } from '../keys/finding.ts'
+import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords } from '../keys/records.ts'
 
 /** @throws invalid_request, already_exists when a supplied token cannot be this key's */
 export const requireFreeToken = async (records: KeyRecords, token: SecretValue, name: string, call: Call): Promise<void> => {
@@ -23,6 +23,6 @@ export const hashLabels = async (records: KeyRecords, record: KeyRecord, token: 
   if (token === undefined && labels[keyLabels.token] === undefined && labels[keyLabels.previousToken] === undefined) return {}
   const current = mayReadValues(records.store.policy) && labels[keyLabels.token] !== undefined ? await records.read(record.name, record.current?.id, call) : undefined
   const before = current === undefined ? labels[keyLabels.token] : mintedKeyId(current) === undefined ? tokenHash(current) : undefined
-  if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), record.name, call)
+  if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), [record.name], call)
   return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? (graceRuns ? labels[keyLabels.previousToken] : undefined) ?? null }
 }

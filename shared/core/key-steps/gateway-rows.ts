@@ -2,13 +2,12 @@
 // gateway follows. A call without an answer is repeated once, and then the operation stops: going on would make an answer that nobody knows to be true.
 import { isCode } from '../errors.ts'
 import type { Gateway, GatewayRow, RowChange, TokenRef } from '../gateway.ts'
-import { mayReadValues } from '../policy.ts'
 import { checkCall, type Call, type Clock } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
-import { dataOf, keyLabels, type KeyRecord } from './record.ts'
-import type { KeyRecords } from './records.ts'
-import type { Grace } from './answers.ts'
-import { isSuppliedToken, tokenHash } from '../virtual-key.ts'
+import { dataOf, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords } from '../keys/records.ts'
+import type { Grace } from '../keys/answers.ts'
+import { refOf } from './key-tokens.ts'
 
 /** Fields that Latchkey itself acts by; the gateway has no use for them. */
 const ownFields: ReadonlySet<string> = new Set(['auto_rotate', 'rotation_interval'])
@@ -63,20 +62,9 @@ export class GatewayRows {
     }
   }
 
-  /** A version's token for the gateway; its hash where values may not be read; nothing where neither is known any more. */
-  async refOf(record: KeyRecord, version: string | undefined, call: Call): Promise<TokenRef | undefined> {
-    if (version === undefined) return undefined
-    if (mayReadValues(this.#records.store.policy)) {
-      try {
-        return { token: await this.#records.read(record.name, version, call) }
-      } catch (error) {
-        if (!isCode(error, 'not_found', 'version_disabled')) throw error
-        return undefined
-      }
-    }
-    const { labels } = record.facts
-    const hash = version === record.current?.id ? labels[keyLabels.token] : labels[keyLabels.previousToken]
-    return hash === undefined ? undefined : { sha256: hash }
+  /** Adds the new token of a key that moves where nobody may read the old one. */
+  async registerAt(record: KeyRecord, token: SecretValue, call: Call): Promise<void> {
+    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, record.epoch), call))
   }
 
   /** Adds a key's first token. @throws already_exists, gateway_denied: it will not be there; gateway_unavailable: it may be */
@@ -91,7 +79,7 @@ export class GatewayRows {
   async registerNext(record: KeyRecord, token: SecretValue, graceMs: number, call: Call): Promise<boolean> {
     const next = record.epoch + 1
     const { replace } = this.#gateway
-    const old = replace === undefined || graceMs < shortestReplacementMs ? undefined : await this.refOf(record, record.current?.id, call)
+    const old = replace === undefined || graceMs < shortestReplacementMs ? undefined : await refOf(this.#records, record, record.current?.id, call)
     const replaced = old !== undefined && (await this.#twice(call, () => replace?.call(this.#gateway, old, token, { graceMs, epoch: next }, call) ?? Promise.resolve(false)))
     if (!replaced) await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, next), call))
     return record.blocked || this.#twice(call, () => this.#gateway.accepts(token, call))
@@ -99,7 +87,7 @@ export class GatewayRows {
 
   /** After a token became current: the one before gets its end, or is blocked now; then the current one gets the alias. */
   async retire(record: KeyRecord, before: string | undefined, until: Date | undefined, call: Call): Promise<void> {
-    const old = await this.refOf(record, before, call)
+    const old = await refOf(this.#records, record, before, call)
     const now = this.#clock.now()
     if (old !== undefined) {
       const epoch = Math.max(0, record.epoch - 1)
@@ -108,7 +96,7 @@ export class GatewayRows {
       await this.#change(old, { alias, ...(over || until === undefined ? {} : { expires: until }) }, call)
       if (over) await this.#block(old, call)
     }
-    const current = await this.refOf(record, record.current?.id, call)
+    const current = await refOf(this.#records, record, record.current?.id, call)
     if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call)
   }
 
@@ -137,25 +125,9 @@ export class GatewayRows {
     for (const ref of refs) await this.#block(ref, call, this.rowOf({ ...record, revoked: true }, record.epoch))
   }
 
-  /** The tokens of every version that a key has or had, as far as they are still to be known: what a deletion must end. */
-  async tokensOf(record: KeyRecord, more: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> {
-    const { labels, versions = [] } = record.facts
-    const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...record.stamps.flatMap(({ before, kept }) => [before, kept?.before])])
-    if (!mayReadValues(this.#records.store.policy)) return [labels[keyLabels.token], labels[keyLabels.previousToken]].flatMap((sha256) => (sha256 === undefined ? [] : [{ sha256 }]))
-    const seen = new Set<string>()
-    const refs: TokenRef[] = []
-    for (const id of ids) {
-      const ref = id === undefined || id === record.current?.id ? undefined : await this.refOf(record, id, call)
-      if (ref === undefined || !('token' in ref) || !isSuppliedToken(ref.token) || seen.has(tokenHash(ref.token))) continue
-      seen.add(tokenHash(ref.token))
-      refs.push(ref)
-    }
-    return refs
-  }
-
   /** Makes the rows say what the key's labels say: team, end, fields, and whether it is blocked. `graces`: tokens that are still accepted beside the current one. */
   async follow(record: KeyRecord, graces: readonly Grace[], call: Call): Promise<void> {
-    const current = await this.refOf(record, record.current?.id, call)
+    const current = await refOf(this.#records, record, record.current?.id, call)
     const row = this.rowOf(record)
     if (current !== undefined) {
       const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, expires: row.expires ?? null, fields: row.fields }
@@ -163,14 +135,14 @@ export class GatewayRows {
       await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
     }
     for (const { before } of graces) {
-      const old = await this.refOf(record, before, call)
+      const old = await refOf(this.#records, record, before, call)
       if (old !== undefined) await this.#twice(call, () => this.#gateway.setBlocked(old, row.blocked, call))
     }
   }
 
   /** What is otherwise at the gateway than the store says of a live key; nothing where all is well, or where nobody may know. */
   async difference(record: KeyRecord, call: Call): Promise<{ readonly kind: 'unknown_to_gateway' | 'gateway_differs'; readonly message: string } | undefined> {
-    const ref = await this.refOf(record, record.current?.id, call)
+    const ref = await refOf(this.#records, record, record.current?.id, call)
     if (ref === undefined) return undefined
     const found = await this.#twice(call, () => this.#gateway.find(ref, call))
     if (found === undefined) return { kind: 'unknown_to_gateway', message: 'The gateway does not know the current token.' }

@@ -1,18 +1,21 @@
 // What stands half done is driven forward or ended here: claims of others, operations that took effect and are not done, tombstones. Whoever meets such a thing
 // does the same, the request that repeats it, the next operation on the key and the sweep, so that there is one way to resume and no other.
 import { createHash } from 'node:crypto'
-import { isCode, LatchkeyError } from '../errors.ts'
+import { LatchkeyError } from '../errors.ts'
+import type { TokenRef } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretValue, Version } from '../secret.ts'
 import type { GatewayRows } from './gateway-rows.ts'
-import { leaseMs, parseStamp, stampLabel, stampText, type Operation, type Stamp } from './operation.ts'
-import { operationText } from './operation-text.ts'
-import { keyLabels, stampOf, type KeyRecord } from './record.ts'
-import type { KeyRecords, KeyStore } from './records.ts'
-import { isRefusedByGateway } from './refusals.ts'
+import { refOf, sameToken, tokensOf } from './key-tokens.ts'
+import { leaseMs, parseStamp, stampLabel, stampText, type Operation, type Stamp } from '../keys/operation.ts'
+import { operationText } from '../keys/operation-text.ts'
+import { finishArrival, movedLabel } from './arrival.ts'
+import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords, KeyStore } from '../keys/records.ts'
+import { isRefusedByGateway } from '../keys/refusals.ts'
 import type { KeySteps } from './steps.ts'
-import type { KeyAnswers, KeyLifecycleOptions } from './answers.ts'
+import type { KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 
 /** Ends and drives forward what operations left on one store's keys. */
 export class KeySettling {
@@ -26,7 +29,7 @@ export class KeySettling {
 
   constructor(steps: KeySteps, answers: KeyAnswers, options: KeyLifecycleOptions, rows: GatewayRows | undefined) {
     this.#records = answers.records
-    this.#store = answers.records.store
+    this.#store = this.#records.store
     this.#answers = answers
     this.#options = options
     this.#steps = steps
@@ -49,7 +52,7 @@ export class KeySettling {
       const rotation = operation.verb === 'rotate'
       if (live && !over && !(force && rotation)) this.#steps.refuseYoung(version.created)
       const begun = live && rotation && stamp !== undefined && !force
-      if (begun && (await this.#registered(record, version.id, stamp, call))) await this.promote(record.name, { to: version.id, from }, call)
+      if (begun && (await this.#registered(record, version.id, stamp, call))) await this.#steps.promote(record.name, { to: version.id, from }, call)
       else await this.ruleOut(record, version.id, call)
       return true
     }
@@ -62,7 +65,7 @@ export class KeySettling {
 
   /** The stamp of an operation that has taken effect and is not done. */
   unfinished(record: KeyRecord): Stamp | undefined {
-    const own = stampOf(record, record.operation?.id)
+    const own = stampOf(record, record.operation?.id) ?? arrivalOf(record)
     if (own !== undefined && own.step !== 'done' && own.step !== 'revoking') return own
     return record.stamps.find(({ step }) => step === 'changing')
   }
@@ -71,16 +74,23 @@ export class KeySettling {
   async finish(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
     if (stamp.step === 'rotating') return this.retire(record, stamp, call)
     if (stamp.step === 'registering') {
-      const token = await this.rows?.refOf(record, record.current?.id, call)
+      const token = await this.#ref(record, record.current?.id, call)
       await this.register(record, stamp, token !== undefined && 'token' in token ? token.token : undefined, call)
       return
     }
-    if (stamp.step === 'changing') await this.rows?.follow(record, this.#answers.graces(record), call)
+    if (stamp.step === 'arriving') return finishArrival(this, this.#records, record, stamp, call)
+    if (stamp.step === 'changing') await this.follow(record, call)
     await this.done(record, stamp, call)
   }
 
-  async done(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
-    await this.#steps.annotate(record, { [this.#slotOf(record, stamp)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
+  /** The gateway's rows say what the labels say. */
+  async follow(record: KeyRecord, call: Call): Promise<void> {
+    await this.rows?.follow(record, this.#answers.graces(record), call)
+  }
+
+  /** Marks an operation as done, in the slot where its stamp stands. */
+  async done(record: KeyRecord, stamp: Stamp, call: Call, more: Readonly<Record<string, null>> = {}): Promise<void> {
+    await this.#steps.annotate(record, { ...more, [this.#slotOf(record, stamp)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
   }
 
   /**
@@ -98,6 +108,11 @@ export class KeySettling {
     return after
   }
 
+  /** A version's token, where there is a gateway to tell of it. */
+  #ref(record: KeyRecord, version: string | undefined, call: Call): Promise<TokenRef | undefined> {
+    return this.rows === undefined ? Promise.resolve(undefined) : refOf(this.#records, record, version, call)
+  }
+
   #slotOf(record: KeyRecord, stamp: Stamp): string {
     return Object.entries(record.facts.labels).find(([key, text]) => key.startsWith('latchkey-op-') && parseStamp(text)?.id === stamp.id)?.[0] ?? this.#steps.labelOf(record.epoch)
   }
@@ -105,7 +120,7 @@ export class KeySettling {
   /** Whether a claim's token is at the gateway and accepted there, so that it may become current. */
   async #registered(record: KeyRecord, version: string, stamp: Stamp, call: Call): Promise<boolean> {
     if (this.rows === undefined) return true
-    const ref = mayReadValues(this.#store.policy) ? await this.rows.refOf(record, version, call) : undefined
+    const ref = mayReadValues(this.#store.policy) ? await this.#ref(record, version, call) : undefined
     if (ref === undefined || !('token' in ref)) return false
     try {
       return await this.rows.registerNext(record, ref.token, Math.max(0, (stamp.until?.getTime() ?? 0) - this.#now), call)
@@ -123,15 +138,15 @@ export class KeySettling {
     const { labels } = record.facts
     const hash = labels[keyLabels.token]
     const stamped = claim?.operation !== undefined && stampOf(record, claim.operation.id) !== undefined
-    const ref = !drew ? undefined : readable ? await this.rows?.refOf(record, version, call) : stamped && hash !== undefined ? { sha256: hash } : undefined
+    const ref = !drew ? undefined : readable ? await this.#ref(record, version, call) : stamped && hash !== undefined ? { sha256: hash } : undefined
     await this.#records.send('discard', record.name, call, record.name, version)
     if (ref === undefined) return
     await this.rows?.blockAll(record, [ref], call)
     if (!readable) await this.#steps.annotate(record, { [keyLabels.token]: labels[keyLabels.previousToken] ?? null, [keyLabels.previousToken]: null }, call)
   }
 
-  /** The undo of a creation: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway. */
-  async undoCreation(record: KeyRecord, operation: { readonly id: string }, call: Call): Promise<void> {
+  /** The undo of a creation, or of an arrival: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway, unless the key lives on elsewhere. */
+  async undo(record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> {
     const undo: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
     const { current, keyId = '' } = record
     if (current === undefined) return
@@ -139,16 +154,7 @@ export class KeySettling {
     const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...this.#steps.stamp(undo, epoch, { step: 'revoking', before: current.id, keyId }) }
     await this.#records.send('write', record.name, call, { name: record.name, value: this.#steps.tombstone(), expect: { version: current.id }, before: current.id, operation: operationText(epoch, undo), epoch, stage: 'current', labels })
     const buried = await this.#records.describe(record.name, call)
-    if (buried?.operation?.id === undo.id) await this.bury(buried, undo, keyId, call)
-  }
-
-  /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */
-  promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<boolean> {
-    const refused = (error: unknown): boolean => {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      return false
-    }
-    return this.#records.send('promote', name, call, name, move).then(() => true, refused)
+    if (buried?.operation?.id === undo.id) await this.bury(buried, undo, keyId, call, lives)
   }
 
   /** Ends a rotation that has taken effect: the version before goes now or keeps its grace, then the done stamp. */
@@ -166,15 +172,19 @@ export class KeySettling {
     return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && !['rotate', 'rename'].includes(operation.verb) && young(version)).map(({ version }) => version)
   }
 
-  /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. */
-  async bury(record: KeyRecord, operation: Operation, keyId: string, call: Call): Promise<void> {
+  /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. `moved`: where the key lives on; its token stays accepted. */
+  async bury(record: KeyRecord, operation: Pick<Operation, 'id' | 'verb' | 'digest'>, keyId: string, call: Call, moved?: KeyRecord): Promise<void> {
     const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
-    if (this.rows !== undefined) await this.rows.blockAll(record, await this.rows.tokensOf(record, [record.current?.before, stampOf(record, operation.id)?.before], call), call)
+    if (this.rows !== undefined) {
+      const kept = await this.#ref(moved ?? record, moved?.current?.id, call)
+      const ended = (await tokensOf(this.#records, record, [record.current?.before, stampOf(record, operation.id)?.before], call)).filter((ref) => kept === undefined || !sameToken(ref, kept))
+      await this.rows.blockAll(record, ended, call)
+    }
     // A change may be on its way where labels have no condition: its claim stays, so that no key is made here before that has landed.
     const held = new Set(this.changesOnTheWay(record).map(({ id }) => id))
     for (const { id } of beside) if (!held.has(id)) await this.#records.send('discard', record.name, call, record.name, id)
     const before = stampOf(record, operation.id)?.before ?? record.current?.before ?? beside.find(({ stages }) => stages.includes('previous'))?.id
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(record.epoch) }
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: moved === undefined ? 'revoked' : movedLabel('to', moved.name), [keyLabels.epoch]: String(record.epoch) }
     await this.#steps.annotate(record, { ...labels, ...this.#steps.evicted(record, operation, record.epoch, true), ...this.#steps.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
   }
 

@@ -1,14 +1,14 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
-import { findKey } from './finding.ts'
-import { keyLabels, type KeyRecord } from './record.ts'
-import { missingKey } from './refusals.ts'
-import { isUnanswered, type KeyRecords, type KeyStore } from './records.ts'
-import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from './operation.ts'
+import { findKey } from '../keys/finding.ts'
+import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import { missingKey } from '../keys/refusals.ts'
+import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
+import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
 import type { Annotation } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
-import type { Grace, KeyAnswers, KeyLifecycleOptions } from './answers.ts'
+import type { Grace, KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import type { KeySettling } from './settling.ts'
 import { SecretValue } from '../secret.ts'
@@ -161,6 +161,15 @@ export class KeySteps {
     const change = { labels: { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }, expires: expires === undefined ? null : new Date(expires) }
     await this.#change(record, description === undefined ? change : { ...change, description }, call)
     return (await this.#records.describe(record.name, call)) ?? record
+  }
+
+  /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */
+  promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<boolean> {
+    const refused = (error: unknown): boolean => {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      return false
+    }
+    return this.#records.send('promote', name, call, name, move).then(() => true, refused)
   }
 
   /** A text that cannot be a token. */

@@ -1,0 +1,48 @@
+// A key under a new name: half of a renaming. The secret under the new name says whose it is and where it comes from; it is a key only once the secret under the old
+// name ended by that same renaming, because one record decides. Until then the old one is the key, and this is taken away again by whoever meets it.
+import { createdName } from '../names.ts'
+import type { Call } from '../runtime.ts'
+import type { SecretName } from '../secret.ts'
+import { isCode } from '../errors.ts'
+import type { Stamp } from '../keys/operation.ts'
+import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords } from '../keys/records.ts'
+import type { KeySettling } from './settling.ts'
+
+/** What the state label says while a key moves: on the new name where it comes from, on the old one where it went. */
+export const movedLabel = (which: 'from' | 'to', name: SecretName): string => `${which} ${name.text}`
+
+/** The other name of a key that moves or moved. */
+export const otherName = (record: KeyRecord, which: 'from' | 'to'): SecretName | undefined => {
+  const text = record.facts.labels[keyLabels.state] ?? ''
+  if (!text.startsWith(`${which} `)) return undefined
+  try {
+    return createdName(text.slice(which.length + 1))
+  } catch (error) {
+    if (isCode(error, 'invalid_request')) return undefined
+    throw error
+  }
+}
+
+/** Whether a record that arrives is the key by now: the secret that it comes from has ended by the same renaming, or is gone for good. */
+export const hasArrived = async (records: KeyRecords, record: KeyRecord, stamp: Stamp, call: Call): Promise<boolean> => {
+  const from = otherName(record, 'from')
+  const source = from === undefined ? undefined : await records.describe(from, call)
+  return source === undefined || ['current', 'past'].includes(standingOf(source, stamp.id))
+}
+
+/** A record as a key: itself, or nothing where it only arrives yet. */
+export const unlessArriving = async (records: KeyRecords, record: KeyRecord | undefined, call: Call): Promise<KeyRecord | undefined> => {
+  const stamp = record === undefined ? undefined : arrivalOf(record)
+  return record === undefined || stamp === undefined || (await hasArrived(records, record, stamp, call)) ? record : undefined
+}
+
+/** Ends a renaming that took effect: the gateway follows, the old secret's remains go, and the new one is done. */
+export const finishArrival = async (settling: KeySettling, records: KeyRecords, record: KeyRecord, stamp: Stamp, call: Call): Promise<void> => {
+  const from = otherName(record, 'from')
+  const source = from === undefined ? undefined : await records.describe(from, call)
+  if (source?.operation?.id === stamp.id && stampOf(source, stamp.id)?.step !== 'done') await settling.bury(source, stamp, record.keyId ?? '', call, record)
+  await settling.follow(record, call)
+  if (record.keyId !== undefined) await records.writeIndex(record.keyId, [record.name], call)
+  await settling.done(record, stamp, call, { [keyLabels.state]: null })
+}

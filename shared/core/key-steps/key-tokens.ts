@@ -1,0 +1,45 @@
+// A key's tokens as the gateway is told of them: read from the store, or by hash where nobody may read them.
+import { isCode } from '../errors.ts'
+import type { TokenRef } from '../gateway.ts'
+import { mayReadValues } from '../policy.ts'
+import type { Call } from '../runtime.ts'
+import { isSuppliedToken, tokenHash } from '../virtual-key.ts'
+import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords } from '../keys/records.ts'
+
+/** A version's token for the gateway; its hash where values may not be read; nothing where neither is known any more. */
+export const refOf = async (records: KeyRecords, record: KeyRecord, version: string | undefined, call: Call): Promise<TokenRef | undefined> => {
+  if (version === undefined) return undefined
+  if (mayReadValues(records.store.policy)) {
+    try {
+      return { token: await records.read(record.name, version, call) }
+    } catch (error) {
+      if (!isCode(error, 'not_found', 'version_disabled')) throw error
+      return undefined
+    }
+  }
+  const { labels } = record.facts
+  const hash = version === record.current?.id ? labels[keyLabels.token] : labels[keyLabels.previousToken]
+  return hash === undefined ? undefined : { sha256: hash }
+}
+
+/** The tokens of every version that a key has or had, as far as they are still to be known: what a deletion must end. */
+export const tokensOf = async (records: KeyRecords, record: KeyRecord, more: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> => {
+  const { labels, versions = [] } = record.facts
+  const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...record.stamps.flatMap(({ before, kept }) => [before, kept?.before])])
+  if (!mayReadValues(records.store.policy)) return [labels[keyLabels.token], labels[keyLabels.previousToken]].flatMap((sha256) => (sha256 === undefined ? [] : [{ sha256 }]))
+  const seen = new Set<string>()
+  const refs: TokenRef[] = []
+  for (const id of ids) {
+    const ref = id === undefined || id === record.current?.id ? undefined : await refOf(records, record, id, call)
+    if (ref === undefined || !('token' in ref) || !isSuppliedToken(ref.token) || seen.has(tokenHash(ref.token))) continue
+    seen.add(tokenHash(ref.token))
+    refs.push(ref)
+  }
+  return refs
+}
+
+const hashOf = (ref: TokenRef): string => ('token' in ref ? tokenHash(ref.token) : ref.sha256)
+
+/** Whether two refs mean one token. */
+export const sameToken = (one: TokenRef, other: TokenRef): boolean => hashOf(one) === hashOf(other)
