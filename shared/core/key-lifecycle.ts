@@ -3,12 +3,15 @@
 import { isCode, LatchkeyError } from './errors.ts'
 import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
 import { blocking, changeKey, updating } from './keys/change.ts'
+import { adoptableKeys, adoptKey } from './keys/adopt.ts'
 import { createKey } from './keys/create.ts'
+import { driftOf } from './keys/drift.ts'
 import { findKey } from './keys/finding.ts'
 import { GatewayRows } from './key-steps/gateway-rows.ts'
 import { keyLabels } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
+import { reconcileKeys } from './keys/reconcile.ts'
 import { removeKey } from './keys/remove.ts'
 import { nameAfter, renameKey } from './keys/rename.ts'
 import { rotateKey } from './keys/rotate.ts'
@@ -17,7 +20,7 @@ import { KeySteps, type KeyHouse } from './key-steps/steps.ts'
 import { mayReadValues } from './policy.ts'
 import type { Call } from './runtime.ts'
 import { SecretValue } from './secret.ts'
-import type { KeyAnswer, KeyInfo, KeyRequest, KeyTarget, KeyUpdate, OperationContext, RotateRequest, VerifyAnswer } from './virtual-key.ts'
+import type { Adoptable, AdoptRequest, KeyAnswer, KeyInfo, KeyRequest, KeyTarget, KeyUpdate, OperationContext, ReconcileReport, RotateRequest, VerifyAnswer } from './virtual-key.ts'
 
 export type { KeyLifecycleOptions } from './keys/answers.ts'
 
@@ -70,11 +73,27 @@ export class KeyLifecycle {
     return saying(context, update())
   }
 
-  /** What is known of a key, never its token. Expired keys are shown, deleted ones are not. @throws not_found */
+  /** What is known of a key, never its token, and what is not as Latchkey left it. Expired and blocked keys are shown, deleted ones are not. @throws not_found */
   async info(target: KeyTarget, call: Call): Promise<KeyInfo> {
     const record = await this.#house.steps.found(target, call)
-    if (record.revoked || !record.complete || record.current === undefined) throw missingKey(this.#house.store.name)
-    return this.#house.answers.info(record)
+    if (record.revoked || !record.complete) throw missingKey(this.#house.store.name)
+    const drift = await driftOf(this.#house, record, call)
+    return { ...this.#house.answers.info(record), ...(drift.length === 0 ? {} : { drift }) }
+  }
+
+  /** Takes over a secret that LiteLLM stored: it becomes a key, its value stays. @throws not_found, already_exists, invalid_request, conflict, soft_deleted, too_large, forbidden, unsupported */
+  async adopt(request: AdoptRequest, context: OperationContext): Promise<KeyAnswer> {
+    return saying(context, adoptKey(this.#house, request, context))
+  }
+
+  /** One page of secrets below the prefix that are no keys yet. */
+  adoptable(query: { readonly cursor?: string; readonly limit: number }, call: Call): Promise<{ items: readonly Adoptable[]; cursor?: string }> {
+    return adoptableKeys(this.#house, query, call)
+  }
+
+  /** One page of the sweep; begun again without a cursor, it looks at every key. With `repair` it mends what it may. */
+  reconcile(query: { readonly cursor?: string; readonly limit: number; readonly repair: boolean }, context: OperationContext): Promise<ReconcileReport> {
+    return reconcileKeys(this.#house, query, context)
   }
 
   /** One page of live keys; it may be short, or empty with a cursor. With `alias` at most one key. */

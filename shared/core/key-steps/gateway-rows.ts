@@ -7,7 +7,8 @@ import type { SecretValue } from '../secret.ts'
 import { dataOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Grace } from '../keys/answers.ts'
-import { refOf } from './key-tokens.ts'
+import { isRefusedByGateway } from '../keys/refusals.ts'
+import { hashOf, refOf } from './key-tokens.ts'
 
 /** Fields that Latchkey itself acts by; the gateway has no use for them. */
 const ownFields: ReadonlySet<string> = new Set(['auto_rotate', 'rotation_interval'])
@@ -39,24 +40,23 @@ export class GatewayRows {
     }
   }
 
-  /** The alias of a row: the key's own for its current token; every other token's row has the epoch in it, because a gateway holds an alias once. */
-  #aliasOf(record: KeyRecord, epoch?: number): string | undefined {
+  /** The alias of a row: the key's own for its current token; another token's row has some of its hash in it, because a gateway holds an alias once. */
+  #aliasOf(record: KeyRecord, beside?: TokenRef): string | undefined {
     const alias = this.#records.aliasOf(record)
-    return alias === undefined || epoch === undefined ? alias : `${alias}.latchkey-e${epoch}`
+    return alias === undefined || beside === undefined ? alias : `${alias}.latchkey-${hashOf(beside).slice(0, 12)}`
   }
 
-  /** The row that a key's token has. `epoch`: of a token that is not the current one. */
-  rowOf(record: KeyRecord, epoch?: number, until?: Date): GatewayRow {
-    const alias = this.#aliasOf(record, epoch)
+  /** The row that a key's token has. `beside`: one that is not the current one, with the epoch that it was drawn for. */
+  rowOf(record: KeyRecord, beside?: { readonly ref: TokenRef; readonly epoch: number }): GatewayRow {
+    const alias = this.#aliasOf(record, beside?.ref)
     const teamId = this.#records.teamOf(record)
-    const ends = [until, record.notAfter].filter((date) => date !== undefined).toSorted((a, b) => a.getTime() - b.getTime())[0]
     const fields = Object.fromEntries(Object.entries(dataOf(record)).filter(([name]) => !ownFields.has(name)))
     return {
       ...(alias === undefined ? {} : { alias }),
       ...(teamId === undefined ? {} : { teamId }),
       ...(record.keyId === undefined ? {} : { keyId: record.keyId }),
-      epoch: epoch ?? record.epoch,
-      ...(ends === undefined ? {} : { expires: ends }),
+      epoch: beside?.epoch ?? record.epoch,
+      ...(record.notAfter === undefined ? {} : { expires: record.notAfter }),
       blocked: record.blocked || record.revoked,
       fields,
     }
@@ -64,7 +64,7 @@ export class GatewayRows {
 
   /** Adds the new token of a key that moves where nobody may read the old one. */
   async registerAt(record: KeyRecord, token: SecretValue, call: Call): Promise<void> {
-    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, record.epoch), call))
+    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch: record.epoch }), call))
   }
 
   /** Adds a key's first token. @throws already_exists, gateway_denied: it will not be there; gateway_unavailable: it may be */
@@ -81,7 +81,7 @@ export class GatewayRows {
     const { replace } = this.#gateway
     const old = replace === undefined || graceMs < shortestReplacementMs ? undefined : await refOf(this.#records, record, record.current?.id, call)
     const replaced = old !== undefined && (await this.#twice(call, () => replace?.call(this.#gateway, old, token, { graceMs, epoch: next }, call) ?? Promise.resolve(false)))
-    if (!replaced) await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, next), call))
+    if (!replaced) await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch: next }), call))
     return record.blocked || this.#twice(call, () => this.#gateway.accepts(token, call))
   }
 
@@ -90,11 +90,9 @@ export class GatewayRows {
     const old = await refOf(this.#records, record, before, call)
     const now = this.#clock.now()
     if (old !== undefined) {
-      const epoch = Math.max(0, record.epoch - 1)
       const over = until === undefined || until.getTime() <= now
-      const alias = this.#aliasOf(record, epoch) ?? null
-      await this.#change(old, { alias, ...(over || until === undefined ? {} : { expires: until }) }, call)
-      if (over) await this.#block(old, call)
+      if (over) await this.#block(old, call, record)
+      else await this.#change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call)
     }
     const current = await refOf(this.#records, record, record.current?.id, call)
     if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call)
@@ -111,18 +109,30 @@ export class GatewayRows {
     }
   }
 
-  /** Blocks a token, ahead of any add that is still on its way where the token itself is known: an add leaves a row alone that is there. */
-  async #block(ref: TokenRef, call: Call, row?: GatewayRow): Promise<void> {
-    if (await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))) return
+  /**
+   * Blocks a token, ahead of any add that is still on its way where the token itself is known: an add leaves a row alone that is there. Then the row gives the key's alias free.
+   */
+  async #block(ref: TokenRef, call: Call, record: KeyRecord): Promise<void> {
+    const alias = this.#aliasOf(record, ref) ?? null
+    if (await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))) {
+      await this.#change(ref, { alias }, call)
+      return
+    }
     if (!('token' in ref)) return
-    const { alias: _alias, ...rest } = row ?? { blocked: true, fields: {} }
-    await this.#twice(call, () => this.#gateway.add(ref.token, { ...rest, blocked: true }, call))
+    const mark = { ...(record.keyId === undefined ? {} : { keyId: record.keyId }), epoch: record.epoch, blocked: true, fields: {} }
+    try {
+      await this.#twice(call, () => this.#gateway.add(ref.token, mark, call))
+    } catch (error) {
+      // What the gateway does not take blocked it does not take otherwise either.
+      if (!isRefusedByGateway(error)) throw error
+      return
+    }
     await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))
   }
 
   /** Blocks these tokens for good; none of them may be one that can still become current. */
   async blockAll(record: KeyRecord, refs: readonly TokenRef[], call: Call): Promise<void> {
-    for (const ref of refs) await this.#block(ref, call, this.rowOf({ ...record, revoked: true }, record.epoch))
+    for (const ref of refs) await this.#block(ref, call, record)
   }
 
   /** Makes the rows say what the key's labels say: team, end, fields, and whether it is blocked. `graces`: tokens that are still accepted beside the current one. */

@@ -39,7 +39,8 @@ export const tokensOf = async (records: KeyRecords, record: KeyRecord, more: rea
   return refs
 }
 
-const hashOf = (ref: TokenRef): string => ('token' in ref ? tokenHash(ref.token) : ref.sha256)
+/** The SHA-256 of a token, however it is given. */
+export const hashOf = (ref: TokenRef): string => ('token' in ref ? tokenHash(ref.token) : ref.sha256)
 
 /** Whether two refs mean one token. */
 export const sameToken = (one: TokenRef, other: TokenRef): boolean => hashOf(one) === hashOf(other)

@@ -1,6 +1,5 @@
 // What stands half done is driven forward or ended here: claims of others, operations that took effect and are not done, tombstones. Whoever meets such a thing
 // does the same, the request that repeats it, the next operation on the key and the sweep, so that there is one way to resume and no other.
-import { createHash } from 'node:crypto'
 import { LatchkeyError } from '../errors.ts'
 import type { TokenRef } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
@@ -9,7 +8,6 @@ import type { SecretValue, Version } from '../secret.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import { refOf, sameToken, tokensOf } from './key-tokens.ts'
 import { leaseMs, parseStamp, stampLabel, stampText, type Operation, type Stamp } from '../keys/operation.ts'
-import { operationText } from '../keys/operation-text.ts'
 import { finishArrival, movedLabel } from './arrival.ts'
 import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords, KeyStore } from '../keys/records.ts'
@@ -113,6 +111,13 @@ export class KeySettling {
     return this.rows === undefined ? Promise.resolve(undefined) : refOf(this.#records, record, version, call)
   }
 
+  /** The record once something of it was discarded, which changes its etag; nothing when another operation came first. */
+  async #fresh(record: KeyRecord, call: Call): Promise<KeyRecord | undefined> {
+    if (record.facts.etag === undefined) return record
+    const now = await this.#records.describe(record.name, call)
+    return now?.operation?.id === record.operation?.id ? now : undefined
+  }
+
   #slotOf(record: KeyRecord, stamp: Stamp): string {
     return Object.entries(record.facts.labels).find(([key, text]) => key.startsWith('latchkey-op-') && parseStamp(text)?.id === stamp.id)?.[0] ?? this.#steps.labelOf(record.epoch)
   }
@@ -142,28 +147,20 @@ export class KeySettling {
     await this.#records.send('discard', record.name, call, record.name, version)
     if (ref === undefined) return
     await this.rows?.blockAll(record, [ref], call)
-    if (!readable) await this.#steps.annotate(record, { [keyLabels.token]: labels[keyLabels.previousToken] ?? null, [keyLabels.previousToken]: null }, call)
-  }
-
-  /** The undo of a creation, or of an arrival: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway, unless the key lives on elsewhere. */
-  async undo(record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> {
-    const undo: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
-    const { current, keyId = '' } = record
-    if (current === undefined) return
-    const epoch = record.epoch + 1
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...this.#steps.stamp(undo, epoch, { step: 'revoking', before: current.id, keyId }) }
-    await this.#records.send('write', record.name, call, { name: record.name, value: this.#steps.tombstone(), expect: { version: current.id }, before: current.id, operation: operationText(epoch, undo), epoch, stage: 'current', labels })
-    const buried = await this.#records.describe(record.name, call)
-    if (buried?.operation?.id === undo.id) await this.bury(buried, undo, keyId, call, lives)
+    const now = readable ? undefined : await this.#fresh(record, call)
+    if (now !== undefined) await this.#steps.annotate(now, { [keyLabels.token]: labels[keyLabels.previousToken] ?? null, [keyLabels.previousToken]: null }, call)
   }
 
   /** Ends a rotation that has taken effect: the version before goes now or keeps its grace, then the done stamp. */
   async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
     const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
     await this.rows?.retire(record, stamp.before, stamp.until, call)
-    if (stamp.before !== undefined && over) await this.#records.send('discard', record.name, call, record.name, stamp.before)
+    const discarded = stamp.before !== undefined && over
+    if (discarded) await this.#records.send('discard', record.name, call, record.name, stamp.before)
+    const now = discarded ? await this.#fresh(record, call) : record
+    if (now === undefined) return
     const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
-    await this.#steps.annotate(record, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
+    await this.#steps.annotate(now, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
   }
 
   /** Claims of changes whose labels may still land. */
@@ -182,10 +179,13 @@ export class KeySettling {
     }
     // A change may be on its way where labels have no condition: its claim stays, so that no key is made here before that has landed.
     const held = new Set(this.changesOnTheWay(record).map(({ id }) => id))
-    for (const { id } of beside) if (!held.has(id)) await this.#records.send('discard', record.name, call, record.name, id)
+    const ended = beside.filter(({ id }) => !held.has(id))
+    for (const { id } of ended) await this.#records.send('discard', record.name, call, record.name, id)
+    const now = ended.length === 0 ? record : await this.#fresh(record, call)
+    if (now === undefined) return
     const before = stampOf(record, operation.id)?.before ?? record.current?.before ?? beside.find(({ stages }) => stages.includes('previous'))?.id
     const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: moved === undefined ? 'revoked' : movedLabel('to', moved.name), [keyLabels.epoch]: String(record.epoch) }
-    await this.#steps.annotate(record, { ...labels, ...this.#steps.evicted(record, operation, record.epoch, true), ...this.#steps.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
+    await this.#steps.annotate(now, { ...labels, ...this.#steps.evicted(record, operation, record.epoch, true), ...this.#steps.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
   }
 
   async discardOwn(record: KeyRecord, operation: Operation, call: Call): Promise<void> {

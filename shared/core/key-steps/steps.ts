@@ -1,7 +1,7 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
 import { findKey } from '../keys/finding.ts'
-import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import { keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
 import { missingKey } from '../keys/refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
 import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
@@ -24,6 +24,8 @@ export interface Progress {
   before?: string
   /** The epoch that this instance last tried to win. */
   epoch?: number
+  /** Why this instance took its own operation back. */
+  refusal?: LatchkeyError
   /** The claim was answered to this instance, so its token is stored. */
   claimed?: boolean
   /** The token that this instance proposed; gone where another instance may have stored another one for the same operation. */
@@ -109,6 +111,12 @@ export class KeySteps {
   /** The label of an operation's stamp: the slot of the epoch that it wins, or, where it only changes what is said about the key, the one for that. */
   labelOf(epoch: number | 'change'): string {
     return epoch === 'change' ? changeLabel(this.#records.slots) : stampLabel(epoch, this.#records.slots)
+  }
+
+  /** A tombstone that is being purged may go at any moment: nothing is written on top of it. @throws conflict while that is young */
+  refusePurging(record: KeyRecord): void {
+    const stamp = stampOf(record, record.operation?.id)
+    if (stamp?.step === 'purging') this.refuseYoung(stamp.at)
   }
 
   /** An operation's stamp as a label. */

@@ -19,9 +19,18 @@ export interface KeyLifecycleOptions {
   readonly keyName?: string
   /** The gateway that accepts the keys, told of every change. Default: none. */
   readonly gateway?: Gateway
+  /** How long a deleted or expired key is kept before the sweep ends it for good. Default: 24 hours; at least 60,000. */
+  readonly tombstoneKeepMs?: number
+  /** Whether the sweep sends the service's own delete. Default: true. */
+  readonly purge?: boolean
   /** How long a repetition is shown the token again. Default: 900,000. */
   readonly revealWindowMs?: number
 }
+
+const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+
+/** Events and schedules rotate no key more often; people may. */
+const shortestIntervalMs = 600_000
 
 /** A version that is accepted for a while longer. */
 export type Grace = NonNullable<Stamp['kept']>
@@ -69,6 +78,7 @@ export class KeyAnswers {
     const updated = record.stamps[0]?.at
     // Not every service remembers when a secret was made; the stamp of the creation does, as long as it has a slot.
     const created = record.facts.created ?? record.stamps.find(({ verb, step }) => verb === 'create' && step === 'done')?.at
+    const due = this.rotationDue(record)
     const until = this.graces(record).map((grace) => grace.until.getTime())
     return {
       keyId: record.keyId ?? '',
@@ -83,8 +93,17 @@ export class KeyAnswers {
       data: dataOf(record),
       operations: record.stamps.map(({ id, verb, step, at, before, until: ends }) => ({ id, verb, step, at, ...(before === undefined ? {} : { before }), ...(ends === undefined ? {} : { until: ends }) })),
       ...(until.length === 0 ? {} : { previousUntil: new Date(Math.max(...until)) }),
+      ...(due === undefined ? {} : { rotationDue: due }),
       guarantee: this.#store.provider.traits.write?.guarantee ?? 'detected',
     }
+  }
+
+  /** When a key with `auto_rotate` is to be rotated next: `rotation_interval` after its token was made. */
+  rotationDue(record: KeyRecord): Date | undefined {
+    const { auto_rotate: on, rotation_interval: interval } = dataOf(record)
+    const [, count = '', unit = ''] = typeof interval === 'string' ? (/^(\d{1,9})([smhdw])$/.exec(interval) ?? []) : []
+    const made = record.current?.created ?? record.stamps.find(({ id }) => id === record.operation?.id)?.at
+    return on !== true || unit === '' || made === undefined ? undefined : new Date(made.getTime() + Math.max(shortestIntervalMs, Number(count) * (unitMs[unit] ?? 0)))
   }
 
   /** Deleted, then blocked, then expired come before what is only under way. */

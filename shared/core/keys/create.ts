@@ -11,13 +11,15 @@ import { hasArrived, otherName } from '../key-steps/arrival.ts'
 import { arrivalOf, keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import { settleTombstone, undo } from '../key-steps/tombstones.ts'
 import { requireFreeToken } from '../key-steps/supplied-token.ts'
 
 const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes'): LatchkeyError =>
   new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', applied, ...(recoverableUntil === undefined ? {} : { recoverableUntil }) })
 
 /** @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
-export const createKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
+export const createKey = async (house: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
+  const { store, records, steps, settling, rows, answers, options } = house
   records.requireStorage()
   const { call } = context
   const { alias, teamId, token } = request
@@ -76,8 +78,9 @@ export const createKey = async ({ store, records, steps, settling, rows, answers
       return await settling.register(record, stamp, own ?? (mayReadValues(store.policy) ? await records.read(name, record.current?.id, call) : undefined), call)
     } catch (error) {
       if (!isRefusedByGateway(error)) throw error
-      await settling.undo(record, operation, call)
-      throw error.with({ applied: 'no' }, `${error.message} The key was taken back: it is revoked in "${store.name}".`)
+      progress.refusal = error.with({ applied: 'no' }, `${error.message} The key was taken back: it is revoked in "${store.name}".`)
+      await undo(house, record, operation, call)
+      throw progress.refusal
     }
   }
 
@@ -111,6 +114,7 @@ export const createKey = async ({ store, records, steps, settling, rows, answers
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, record.complete, call))
     }
+    if (standing === 'past' && progress.refusal !== undefined) throw progress.refusal
     if (standing === 'past') return answers.superseded(record, operation, keyId)
     refuseDoubtful(standing)
     progress.applied = 'no'
@@ -123,12 +127,18 @@ export const createKey = async ({ store, records, steps, settling, rows, answers
     const arriving = arrivalOf(record)
     if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
       steps.refuseYoung(arriving.at)
-      await settling.undo(record, arriving, call, await records.describe(otherName(record, 'from') ?? name, call))
+      await undo(house, record, arriving, call, await records.describe(otherName(record, 'from') ?? name, call))
       return 'again'
     }
     if (!record.revoked && record.complete) throw takenAlias(alias ?? name.text)
     if (!record.revoked) steps.refuseYoung(record.current.created)
+    const ending = record.revoked ? stampOf(record, record.operation?.id) : undefined
+    if (ending?.step === 'revoking' && (rows !== undefined || ending.verb === 'rename')) {
+      await settleTombstone(house, record, ending, call)
+      return 'again'
+    }
     for (const { created } of settling.changesOnTheWay(record)) steps.refuseYoung(created)
+    steps.refusePurging(record)
     steps.evicted(record, operation, record.epoch + 1, false)
     progress.before = record.current.id
     await write(progress, record.epoch + 1, record.current.id)

@@ -31,7 +31,7 @@ export const beginOperation = (verb: Verb, context: OperationContext, target: st
   return { id, verb, digest: createHash('sha256').update(id + context.body).digest('hex').slice(0, 16) }
 }
 
-const steps = ['registering', 'rotating', 'revoking', 'changing', 'arriving', 'done'] as const
+const steps = ['registering', 'rotating', 'revoking', 'changing', 'arriving', 'purging', 'done'] as const
 /** How far an operation came. Everything but `done` is driven forward by whoever meets it. */
 export type Step = (typeof steps)[number]
 

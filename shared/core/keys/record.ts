@@ -87,6 +87,10 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
   }
 }
 
+/** Whether the current value is somebody else's: no operation of ours wrote it, and it is not the one that was adopted. */
+export const isForeign = ({ facts, current, operation, complete }: KeyRecord): boolean =>
+  complete && current !== undefined && operation === undefined && facts.labels[keyLabels.state] !== `adopted ${current.id}`
+
 /** LiteLLM's other fields, as the labels hold them; what is no JSON counts as nothing. */
 export const dataOf = (record: KeyRecord): Readonly<Record<string, unknown>> => {
   let text = ''

@@ -20,7 +20,7 @@ export interface KeyStore {
 
 const refused = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
 
-type Method = 'describe' | 'list' | 'write' | 'promote' | 'annotate' | 'discard' | 'recover'
+type Method = 'describe' | 'list' | 'write' | 'promote' | 'annotate' | 'discard' | 'recover' | 'remove'
 type Arguments<M extends Method> = Parameters<NonNullable<SecretProvider[M]>>
 type Result<M extends Method> = Awaited<ReturnType<NonNullable<SecretProvider[M]>>>
 

@@ -6,10 +6,11 @@ import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { keyLabels, keyOfPast, stampOf, standingOf } from './record.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
+import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** @throws not_found, conflict, forbidden, unsupported */
-export const removeKey = async ({ store, records, steps, settling, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
+export const removeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
   records.requireStorage()
   const { call } = context
   const found = await steps.found(target, call)
@@ -36,8 +37,11 @@ export const removeKey = async ({ store, records, steps, settling, answers, opti
     if (record.revoked || record.keyId !== keyId || record.current === undefined) throw missingKey(store.name, 'no')
     const epoch = record.epoch + 1
     const { id: before } = record.current
+    // Tokens in grace are named by the stamps: of those whose stamp goes, one stays named in the tombstone's own, and any other ends now.
+    const [kept, ...ended] = steps.displaced(record, operation, epoch)
+    for (const grace of ended) await rows?.blockAll(record, [await refOf(records, record, grace.before, call)].filter((ref) => ref !== undefined), call)
     // No label here may harm a key that is created on top of this tombstone before they land: the key id stays in the stamp.
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId }) }
+    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId, ...(kept === undefined ? {} : { kept }) }) }
     const value = steps.tombstone()
     progress.applied = 'unknown'
     try {

@@ -11,6 +11,7 @@ import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import { settleTombstone, undo } from '../key-steps/tombstones.ts'
 
 /** Where a key would stand after a change; the same name where nothing of it changes the name. */
 export const nameAfter = ({ records }: KeyHouse, record: KeyRecord, { alias, teamId }: KeyUpdate): KeyRecord['name'] => {
@@ -65,13 +66,19 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     }
     if (there.current === undefined) throw new LatchkeyError('soft_deleted', `The secret "${to.text}" was deleted in the service while its key was live; recover it there, or choose another alias.`, { param: 'key_alias', applied: 'no' })
     if (!there.revoked) steps.refuseYoung(there.current.created)
+    const ending = there.revoked ? stampOf(there, there.operation?.id) : undefined
+    if (ending?.step === 'revoking' && (rows !== undefined || ending.verb === 'rename')) {
+      await settleTombstone(house, there, ending, call)
+      return true
+    }
     for (const { created } of settling.changesOnTheWay(there)) steps.refuseYoung(created)
+    steps.refusePurging(there)
     return false
   }
 
   const giveUp = async (source: KeyRecord, there: KeyRecord | undefined, error: LatchkeyError): Promise<never> => {
     await settling.discardOwn(source, operation, call)
-    if (there?.operation?.id === ownId && arrivalOf(there) !== undefined) await settling.undo(there, operation, call, source)
+    if (there?.operation?.id === ownId && arrivalOf(there) !== undefined) await undo(house, there, operation, call, source)
     throw error
   }
 

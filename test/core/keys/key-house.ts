@@ -2,9 +2,12 @@
 import { expect } from 'vitest'
 import { KeyLifecycle, type KeyLifecycleOptions } from '../../../shared/core/key-lifecycle.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
+import type { Gateway } from '../../../shared/core/gateway.ts'
 import type { AccessMode } from '../../../shared/core/policy.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
+import { tokenHash, type Reconciled } from '../../../shared/core/virtual-key.ts'
+import { GatewayModel } from '../../sim/gateway.ts'
 import { calmHook, type WireStep } from '../../shapes/service.ts'
 import { shapes, type Shape } from '../../sim/shapes.ts'
 import { callOf, testRuntime } from '../../support/runtime.ts'
@@ -45,9 +48,27 @@ export const house = async (shape: Shape = shapes[0] as Shape, first: Given = {}
     const store = { name: 'default', provider: seen, policy: { prefix, storeVirtualKeys, accessMode }, invalidate: () => undefined }
     return new KeyLifecycle(store, { clock: runtime.clock, random: runtime.random, ...options })
   }
+  const gateway = new GatewayModel(runtime.clock)
+  /** Instances that tell the gateway; `wrap` stands before its calls. */
+  const withGateway = (given: Given = {}, before: (inner: Gateway) => Partial<Gateway> = () => ({})): KeyLifecycle => {
+    const port = gateway.through(calmHook, runtime.clock)
+    return beside({ ...given, options: { ...given.options, gateway: { ...port, ...before(port) } } })
+  }
   const keys = beside(first)
   const call = (given: { signal?: AbortSignal } = {}) => callOf(runtime.clock, given)
   const context = (idempotencyKey?: string, body = '{}') => ({ call: call(), caller: 'tester', route: '/key', body, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) })
   const accepts = async (token: SecretValue | undefined) => token !== undefined && (await keys.verify(token, call())).valid
-  return { runtime, steps, provider, keys, beside, context, call, accepts }
+  const atGateway = (token: SecretValue | undefined): boolean => token !== undefined && gateway.accepts(tokenHash(token))
+  /** The sweep, to its end: what it found and did. */
+  const sweep = async (swept: KeyLifecycle = keys, repair = true) => {
+    const items: Reconciled[] = []
+    let cursor: string | undefined
+    do {
+      const page = await swept.reconcile({ limit: 50, repair, ...(cursor === undefined ? {} : { cursor }) }, context())
+      items.push(...page.items)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    return items
+  }
+  return { runtime, steps, provider, keys, beside, withGateway, gateway, atGateway, sweep, context, call, accepts }
 }

@@ -1,0 +1,32 @@
+// Tombstones that no deletion asked for: the undo of what cannot be finished, and the end of one that another operation left half done.
+import { createHash } from 'node:crypto'
+import { findKey } from '../keys/finding.ts'
+import type { Operation, Stamp } from '../keys/operation.ts'
+import { operationText } from '../keys/operation-text.ts'
+import { arrivalOf, keyLabels, type KeyRecord } from '../keys/record.ts'
+import type { Call } from '../runtime.ts'
+import type { KeyHouse } from './steps.ts'
+
+type House = Pick<KeyHouse, 'records' | 'steps' | 'settling'>
+
+/** The undo of a creation, or of an arrival: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway, unless the key lives on elsewhere. */
+export const undo = async ({ records, steps, settling }: House, record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> => {
+  const own: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
+  const { name, current, keyId = '' } = record
+  if (current === undefined) return
+  const epoch = record.epoch + 1
+  const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.stamp(own, epoch, { step: 'revoking', before: current.id, keyId }) }
+  await records.send('write', name, call, { name, value: steps.tombstone(), expect: { version: current.id }, before: current.id, operation: operationText(epoch, own), epoch, stage: 'current', labels })
+  const buried = await records.describe(name, call)
+  if (buried?.operation?.id === own.id) await settling.bury(buried, own, keyId, call, lives)
+}
+
+/** Ends a tombstone whose operation stopped: of a renaming, where the key lives on. */
+export const settleTombstone = async ({ records, settling }: House, record: KeyRecord, stamp: Stamp, call: Call): Promise<void> => {
+  const keyId = stamp.keyId ?? record.keyId ?? ''
+  const there = stamp.verb === 'rename' ? await findKey(records, { keyId }, call) : undefined
+  const lives = there?.revoked === false ? there : undefined
+  const arriving = lives === undefined ? undefined : arrivalOf(lives)
+  if (lives !== undefined && arriving?.id === stamp.id) await settling.finish(lives, arriving, call)
+  else await settling.bury(record, stamp, keyId, call, lives)
+}

@@ -1,0 +1,154 @@
+// The sweep: looks at every key of a page, drives forward what stopped, ends what is over, begins what is due, and compares with the gateway. It has no steps of its own; what it
+// does to a key is what the next request on that key would do. It never deletes what Latchkey does not own.
+import { createHash } from 'node:crypto'
+import { asLatchkeyError, isCode, type LatchkeyError } from '../errors.ts'
+import { isInternal, joinPrefix } from '../names.ts'
+import type { Call } from '../runtime.ts'
+import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-key.ts'
+import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { purgeTombstone } from '../key-steps/purge.ts'
+import type { KeyHouse } from '../key-steps/steps.ts'
+import { settleTombstone, undo } from '../key-steps/tombstones.ts'
+import { driftInStore } from './drift.ts'
+import { findKey } from './finding.ts'
+import { leaseMs, rememberedMs } from './operation.ts'
+import { arrivalOf, readKeyRecord, stampOf, type KeyRecord } from './record.ts'
+import { removeKey } from './remove.ts'
+import { rotateKey } from './rotate.ts'
+
+/** How long a scheduled rotation leaves the old token accepted. */
+export const scheduledGraceMs = 24 * 3_600_000
+
+/** Below this much time the rest of a page is left for the next call. */
+const timeForOneMs = 5_000
+
+const atGateway = 'gateway:'
+
+/** What was found of one key, and how it is mended. */
+interface Finding {
+  readonly finding: Reconciled['finding']
+  readonly message: string
+  /** Absent: it is not Latchkey's to mend. */
+  readonly mend?: () => Promise<unknown>
+}
+
+/** @throws forbidden, unsupported, provider_… when no page can be had; what happens to single keys is in the report */
+export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: string; readonly limit: number; readonly repair: boolean }, context: OperationContext): Promise<ReconcileReport> => {
+  const { store, records, rows, options } = house
+  records.requireStorage()
+  const { call } = context
+  const now = (): number => options.clock.now()
+  const items: Reconciled[] = []
+  let checked = 0
+
+  const settle = async (of: { readonly name: string; readonly keyId?: string | undefined }, found: Finding): Promise<void> => {
+    const said = { name: of.name, ...(of.keyId === undefined ? {} : { keyId: of.keyId }), finding: found.finding, message: found.message }
+    if (found.mend === undefined || !query.repair) {
+      items.push({ ...said, action: found.mend === undefined ? 'left' : 'would_repair' })
+      return
+    }
+    try {
+      await found.mend()
+      items.push({ ...said, action: 'repaired' })
+    } catch (thrown) {
+      const error = asLatchkeyError(thrown)
+      const young = isCode(error, 'conflict')
+      items.push({ ...said, action: young ? 'left' : 'failed', message: `${found.message} ${error.message}` })
+    }
+  }
+
+  /** An operation of the sweep: the same for everybody who finds the same thing, so that two sweeps do it once. */
+  const own = (what: string): OperationContext => ({ call, caller: 'latchkey', route: `sweep ${what}`, idempotencyKey: createHash('sha256').update(what).digest('hex'), body: '' })
+
+  const look = async (facts: KeyRecord): Promise<void> => {
+    for (let turn = 0; turn < 3; turn += 1) {
+      const record = await records.describe(facts.name, call)
+      if (record?.ours !== true) return
+      const found = await findingOf(house, record, own, call)
+      if (found === undefined) return
+      const before = items.length
+      await settle({ name: record.name.text, keyId: record.keyId }, found)
+      if (items[before]?.action !== 'repaired') return
+    }
+  }
+
+  const enough = (): boolean => call.deadline - now() >= timeForOneMs && !call.signal.aborted
+  if (query.cursor?.startsWith(atGateway) !== true) {
+    const page = await records.send('list', undefined, call, { prefix: joinPrefix(store.policy.prefix, ''), limit: query.limit, ...(query.cursor === undefined ? {} : { cursor: query.cursor }) })
+    for (const facts of page.items.filter(({ name }) => !isInternal(name.text))) {
+      if (!enough()) return { checked, items, ...(query.cursor === undefined ? {} : { cursor: query.cursor }) }
+      checked += 1
+      await look(readKeyRecord(facts.name, facts)).catch((thrown: unknown) => items.push({ name: facts.name.text, finding: 'unfinished', action: 'failed', message: asLatchkeyError(thrown).message }))
+    }
+    const cursor = page.cursor ?? (rows === undefined ? undefined : atGateway)
+    return { checked, items, ...(cursor === undefined ? {} : { cursor }) }
+  }
+  if (rows === undefined) return { checked, items }
+  const position = query.cursor.slice(atGateway.length)
+  const page = await rows.list({ limit: query.limit, ...(position === '' ? {} : { cursor: position }) }, call)
+  for (const row of page.items) {
+    if (row.keyId === undefined) continue
+    if (!enough()) return { checked, items, cursor: query.cursor }
+    checked += 1
+    const record = await findKey(records, { keyId: row.keyId }, call)
+    const gone = record === undefined || record.revoked
+    if (!gone || (row.blocked && record !== undefined)) continue
+    const message = record === undefined ? 'The gateway has a token of a key that the manager does not hold.' : 'The gateway accepts a token of a deleted key.'
+    await settle({ name: record?.name.text ?? '', keyId: row.keyId }, { finding: 'not_ours', message, mend: () => (row.blocked ? rows.forget([{ sha256: row.sha256 }], call) : rows.blockUnknown(row.sha256, call)) })
+  }
+  return { checked, items, ...(page.cursor === undefined ? {} : { cursor: `${atGateway}${page.cursor}` }) }
+}
+
+/** The first thing that a sweep has to do about a key; nothing when all is well. */
+const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string) => OperationContext, call: Call): Promise<Finding | undefined> => {
+  const { store, records, steps, settling, rows, answers, options } = house
+  const now = options.clock.now()
+  const { name, keyId = '', current } = record
+  const drift = driftInStore(house, record)
+  const seen = (kind: Reconciled['finding']): { readonly message: string } | undefined => drift.find((each) => each.kind === kind)
+  if (current === undefined) {
+    const deleted = seen('deleted_in_service')
+    return deleted === undefined ? undefined : { finding: 'deleted_in_service', message: deleted.message, mend: () => records.send('recover', name, call, name) }
+  }
+  const stamp = stampOf(record, record.operation?.id)
+  if (record.revoked) {
+    if (stamp?.step === 'revoking') {
+      const message = stamp.verb === 'rename' ? 'A renaming stopped after the old name ended.' : 'A deletion stopped after its tombstone.'
+      return now - stamp.at.getTime() < leaseMs ? undefined : { finding: 'unfinished', message, mend: () => settleTombstone(house, record, stamp, call) }
+    }
+    const ended = current.created ?? stamp?.at
+    const keep = stamp?.step === 'purging' ? leaseMs : (options.tombstoneKeepMs ?? rememberedMs)
+    const over = ended !== undefined && now - ended.getTime() >= keep
+    if (!over || store.provider.remove === undefined || options.purge === false) return undefined
+    return { finding: 'purge_due', message: 'A deleted key has been kept as long as it must be.', mend: () => purgeTombstone(records, steps, record, call) }
+  }
+  const arriving = arrivalOf(record)
+  if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
+    const from = otherName(record, 'from')
+    const source = from === undefined ? undefined : await records.describe(from, call)
+    const running = source?.claims.some((claim) => claim.live && claim.operation?.id === arriving.id) === true
+    if (now - arriving.at.getTime() < leaseMs) return undefined
+    if (running && source?.current !== undefined) return { finding: 'unfinished', message: 'A renaming stopped before the old name ended.', mend: () => settling.settleOthers(source, source.current?.id ?? '', call) }
+    return { finding: 'unfinished', message: 'A renaming was given up.', mend: () => undo(house, record, arriving, call, source) }
+  }
+  if (!record.complete) {
+    if (current.created !== undefined && now - current.created.getTime() < leaseMs) return undefined
+    return record.operation === undefined ? undefined : { finding: 'unfinished', message: 'A creation stopped before it was a key.', mend: () => undo(house, record, record.operation ?? { id: '' }, call) }
+  }
+  const unfinished = seen('unfinished')
+  if (unfinished !== undefined) return { finding: 'unfinished', message: unfinished.message, mend: () => settling.settleOthers(record, current.id, call) }
+  const changed = seen('value_changed')
+  if (changed !== undefined) return { finding: 'value_changed', message: changed.message }
+  if (record.notAfter !== undefined && now - record.notAfter.getTime() >= (options.tombstoneKeepMs ?? rememberedMs)) {
+    return { finding: 'expired', message: `The key expired at ${record.notAfter.toISOString()}.`, mend: () => removeKey(house, { keyId }, own(`expire ${keyId} ${record.notAfter?.getTime() ?? 0}`)) }
+  }
+  const due = answers.rotationDue(record)
+  if (due !== undefined && due.getTime() <= now && !record.blocked && (record.notAfter === undefined || record.notAfter.getTime() > now)) {
+    return { finding: 'rotation_due', message: `A rotation was due at ${due.toISOString()}.`, mend: () => rotateKey(house, { keyId }, { graceMs: scheduledGraceMs }, own(`rotate ${keyId} ${record.epoch}`)) }
+  }
+  const running = settling.unfinished(record) !== undefined || record.claims.length > 0
+  const differs = rows === undefined || running ? undefined : await rows.difference(record, call).catch((error: LatchkeyError) => ({ kind: 'gateway_differs' as const, message: error.message }))
+  if (differs !== undefined) return { finding: differs.kind, message: differs.message, mend: () => settling.follow(record, call) }
+  const newer = seen('newer_value')
+  return newer === undefined ? undefined : { finding: 'newer_value', message: newer.message }
+}
