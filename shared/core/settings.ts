@@ -78,6 +78,9 @@ export const unknownKey = (path: string, key: string, known: Iterable<string>): 
   return { path: path === '' ? shown : `${path}.${shown}`, message: `is not a setting${near === undefined ? '' : `; did you mean ${near}?`}` }
 }
 
+/** Whether a host is this machine: there plain http needs no setting that allows it. */
+export const isLoopbackHost = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname)
+
 /** Throws one `misconfigured` that lists every issue; nothing when there is none. */
 export const refuseIssues = (issues: readonly Issue[]): void => {
   if (issues.length === 0) return

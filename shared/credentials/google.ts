@@ -5,10 +5,9 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { LatchkeyError } from '../core/errors.ts'
 import type { ProviderIo } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
-import type { SettingsTable } from '../core/settings.ts'
+import { isLoopbackHost, type SettingsTable } from '../core/settings.ts'
 import { googleLogin, type AwsSource, type GoogleCredential } from './google/logins.ts'
 import { tokenSource, type TokenSource } from './token.ts'
-import { isLoopbackHost } from './plain-http.ts'
 import { homePath } from './operator-files.ts'
 
 /** Settings of identity that every Google provider has. */

@@ -9,7 +9,7 @@ import { azureTokens } from './login.ts'
 import { failureOf, nonsense, refusedToken, title, type VaultAction, type VaultSubject } from './refusals.ts'
 import { requestOf, responseOf, sdkOrigin, type SdkClient } from './pipeline.ts'
 import type { Token } from '../token.ts'
-import { isLoopbackHost } from '../plain-http.ts'
+import { isLoopbackHost } from '../../core/settings.ts'
 
 /** One version as the vault lists it. */
 export interface VaultVersion {
