@@ -31,6 +31,9 @@ describe('the arrows', () => {
     ['a provider that imports the store', source('shared/providers/a.ts', "import { x } from '../core/store.ts'")],
     ['a provider that imports its SDK at the top', source('shared/providers/a.ts', "import { x } from '@aws-sdk/client-secrets-manager'")],
     ['shared that imports a host', source('shared/latchkey.ts', "import { x } from '../functions/local/server.ts'")],
+    ['the gateway that imports a credential file', source('shared/gateway/a.ts', "import { x } from '../credentials/token.ts'")],
+    ['the gateway that imports a library, as a type', source('shared/gateway/a.ts', "import type { x } from 'zod'")],
+    ['core that imports the gateway', source('shared/core/a.ts', "import { x } from '../gateway/litellm.ts'")],
     ['a host that imports a credential file', source('functions/a.ts', "import { x } from '../shared/credentials/aws.ts'")],
     ['a host that loads a provider lazily', source('functions/a.ts', "const a = import('../shared/providers/embedded.ts')")],
     ['a host that imports a test', source('functions/a.ts', "import { x } from '../test/support/runtime.ts'")],
@@ -50,7 +53,7 @@ describe('the arrows', () => {
 })
 
 describe('the ways out', () => {
-  it('are ports: no clock, randomness, timer or environment of the machine in core, providers, credentials and API', () => {
+  it('are ports: no clock, randomness, timer or environment of the machine in core, providers, credentials, gateway and API', () => {
     expect(running.flatMap(hiddenInputs)).toEqual([])
   })
 
@@ -88,6 +91,7 @@ describe('the ways out', () => {
       'shared/credentials/sealing.ts',
       'shared/credentials/vault/connection.ts',
       'shared/credentials/vault/login.ts',
+      'shared/gateway/litellm-api.ts',
       'shared/http/key-answers.ts',
       'shared/http/secrets.ts',
       'shared/providers/aws-kms.ts',

@@ -34,6 +34,11 @@ const plants: readonly Plant[] = [
   { file: 'shared/providers/p5.ts', code: imports('node:http'), rule: arrow },
   { file: 'shared/providers/p6.ts', code: imports('../core/cache.ts'), rule: arrow },
   { file: 'shared/credentials/p1.ts', code: imports('../providers/memory.ts'), rule: arrow },
+  { file: 'shared/gateway/p1.ts', code: imports('../credentials/aws.ts'), rule: arrow },
+  { file: 'shared/gateway/p2.ts', code: imports('../http/app.ts'), rule: arrow },
+  { file: 'shared/gateway/p3.ts', code: imports('zod/mini'), rule: arrow },
+  { file: 'shared/gateway/p4.ts', code: imports('node:https'), rule: arrow },
+  { file: 'shared/gateway/g1.ts', code: 'export const now = (): number => Date.now()\n', rule: 'no-restricted-properties' },
   { file: 'shared/telemetry/p1.ts', code: imports('../providers/memory.ts'), rule: arrow },
   { file: 'shared/telemetry/p2.ts', code: imports('../../functions/local/server.ts'), rule: arrow },
   { file: 'shared/p1.ts', code: imports('./providers/memory.ts'), rule: arrow },
@@ -69,6 +74,7 @@ const plants: readonly Plant[] = [
     file: 'shared/providers/ok1.ts',
     code: `import type { Agent } from 'node:https'\nimport type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'\nimport { LatchkeyError } from '../core/errors.ts'\nimport { defineProvider } from '../core/provider.ts'\n\nexport const y = [LatchkeyError, defineProvider]\nexport type Z = Agent | SecretsManagerClient\n`,
   },
+  { file: 'shared/gateway/ok1.ts', code: `import { LatchkeyError } from '../core/errors.ts'\n\nexport const y = LatchkeyError\n` },
   { file: 'shared/ok1.ts', code: `import { LatchkeyError } from './core/errors.ts'\n\nexport const y = LatchkeyError\n` },
 ]
 

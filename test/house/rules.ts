@@ -38,6 +38,7 @@ const arrows: readonly Arrow[] = [
   { files: /^shared\/http\//, ours: /^shared\/(core|http)\//, packages: ({ from, kind }) => from === 'zod/mini' && kind !== 'type' },
   { files: /^shared\/providers\/registry\.ts$/, ours: /^shared\/(core\/|providers\/)/, packages: () => false },
   { files: /^shared\/(providers|credentials)\//, ours: providerCore, packages: ({ kind }) => kind !== 'static' },
+  { files: /^shared\/gateway\//, ours: /^shared\/(core|gateway)\//, packages: () => false },
   { files: /^shared\/telemetry\//, ours: /^shared\/(core|telemetry)\//, packages: () => false },
   { files: /^shared\/latchkey\.ts$/, ours: /^shared\/(core\/|http\/|telemetry\/|providers\/registry\.ts$)/, packages: () => false },
   { files: /^functions\//, ours: /^(functions\/|shared\/(latchkey\.ts$|core\/|http\/|telemetry\/|providers\/registry\.ts$))/, packages: ({ from }) => ['yaml', 'esbuild'].includes(from) },
@@ -74,7 +75,7 @@ const bare = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\*\/|(^|\s)\
 
 /** Clocks, randomness and timers that are not a port. */
 export const hiddenInputs = (source: Source): readonly string[] => {
-  if (!/^shared\/(core|providers|credentials|http)\//.test(source.path)) return []
+  if (!/^shared\/(core|providers|credentials|http|gateway)\//.test(source.path)) return []
   const forbidden = /\bnew Date\(\)|\bDate\.now\b|\bMath\.random\b|\bperformance\.now\b|\brandom(?:UUID|Int|FillSync)\b|\bset(?:Timeout|Interval|Immediate)\b|\bprocess\.(?:env|hrtime|argv|cwd)\b|\bglobalThis\b/g
   const found = [...bare(source.text).matchAll(forbidden)].map(([what]) => `${source.path} uses ${what}`)
   const pepper = source.path === 'shared/core/secret.ts'
