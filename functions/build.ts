@@ -7,6 +7,7 @@ import { basename, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as esbuild from 'esbuild'
 import type { Metafile, Plugin } from 'esbuild'
+import { readGateway } from '../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
 import { registry } from '../shared/providers/registry.ts'
@@ -147,7 +148,7 @@ export const complaints = (entry: string, parts: readonly Part[]): readonly stri
 /** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows. */
 export const functionConfiguration = async (path: string): Promise<string> => {
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
-  parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry) })
+  parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry), gateway: readGateway })
   return JSON.stringify(input)
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { defaultLimits } from '../shared/core/cache.ts'
+import { gatewaySectionSettings } from '../shared/core/configuration/gateway-section.ts'
 import { accessSettings, cacheSettings, namingSettings } from '../shared/core/configuration/latchkey-section.ts'
 import { gatewaySettings, policySettings, systemChoice } from '../shared/core/configuration/litellm-settings.ts'
 import { storeEntrySettings } from '../shared/core/configuration/stores.ts'
@@ -162,6 +163,7 @@ const settings = (): string =>
     ['**`latchkey.stores.<name>` and `latchkey.default_store`, beside the settings of the system**', settingTable(storeEntrySettings)],
     ['**`latchkey.cache`**', settingTable(cacheSettings)],
     ['**`latchkey.access[]`**', settingTable(accessSettings)],
+    ['**`latchkey.gateway`**', settingTable(gatewaySectionSettings)],
   ]
     .map((part) => part.join('\n\n'))
     .join('\n\n')

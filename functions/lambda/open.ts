@@ -1,7 +1,7 @@
 // What both functions do once, while the platform starts them: take the configuration that the build validated, from LATCHKEY_CONFIG or from
 // latchkey.json beside the bundle, and open it. Whatever stops that is one clear line in the log, and the platform's own error.
 import { join } from 'node:path'
-import { parseConfiguration } from '../../shared/core/configuration.ts'
+import { parseConfiguration, type ParseOptions } from '../../shared/core/configuration.ts'
 import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
 import type { Route } from '../../shared/http/api.ts'
@@ -23,10 +23,10 @@ const written = async ({ env, files }: Runtime): Promise<unknown> => {
 }
 
 /** Opens Latchkey with these routes and answers the function's handler. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[]): Promise<Handler> => {
+export const openFunction = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway'> = {}): Promise<Handler> => {
   const runtime = hostRuntime()
   try {
-    const { configuration, warnings } = parseConfiguration(await written(runtime), { env: runtime.env, loopback: false, systems: Object.keys(registry) })
+    const { configuration, warnings } = parseConfiguration(await written(runtime), { env: runtime.env, loopback: false, systems: Object.keys(registry), ...more })
     for (const { path, message } of warnings) runtime.log.log('warn', `${path} ${message}`)
     const { app } = await openLatchkey(configuration, runtime, { routes })
     return (event, context) => answerHttp(app, runtime.clock, event, context.getRemainingTimeInMillis())

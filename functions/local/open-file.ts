@@ -1,4 +1,5 @@
 // For programs that import Latchkey: one configuration file in, a running Latchkey out, on the ports of this process.
+import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../../shared/core/configuration.ts'
 import { openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
 import { registry } from '../../shared/providers/registry.ts'
@@ -9,6 +10,6 @@ import { loadConfigFile } from './config-file.ts'
 export const openConfigFile = async (path?: string): Promise<Latchkey> => {
   const runtime = hostRuntime()
   const { input } = await loadConfigFile(path, runtime.env, runtime.files)
-  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry) })
+  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry), gateway: readGateway })
   return openLatchkey(configuration, runtime)
 }

@@ -1,18 +1,21 @@
 // A configuration as the rest of the house sees it, and the one function that makes it of LiteLLM's file. Pure on objects: it parses no YAML and opens
 // nothing; it reports every problem at once, because a person mends a file once, not ten times.
 import { builtInStore, readDefaultStore } from './configuration/default-store.ts'
+import type { GatewayConfiguration, GatewayReader } from './configuration/gateway-section.ts'
 import { readSection, type AccessEntry, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
 import { gatewaySettings, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
-import { collectReferences, lookUp, nameOfReference, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
+import { planMasterKey, weakMasterKey } from './configuration/master-key.ts'
+import { collectReferences, lookUp, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
 import { mappingOf, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/store-configuration.ts'
 import { readFurtherStores, readOrder } from './configuration/stores.ts'
 import { nearest } from './errors.ts'
 import type { Env } from './runtime.ts'
-import { SecretValue } from './secret.ts'
 import { readSettings, refuseIssues, unknownKey } from './settings.ts'
 
 export type { AccessEntry, CacheConfiguration, Grant, KeyNameTemplate } from './configuration/latchkey-section.ts'
+export type { GatewayConfiguration } from './configuration/gateway-section.ts'
 export type { AccessMode, KeyManagementSettings } from './configuration/litellm-settings.ts'
+export { isWeakMasterKey } from './configuration/master-key.ts'
 export type { MasterKeyPlan, Reference, Source } from './configuration/references.ts'
 export type { SelectedBy, StoreConfiguration } from './configuration/store-configuration.ts'
 
@@ -38,6 +41,8 @@ export interface Configuration {
   /** Who may call beside the master key. */
   readonly access: readonly AccessEntry[]
   readonly keyName: KeyNameTemplate
+  /** The LLM gateway that is told of every key; absent where none is configured, or nobody asked (see {@link ParseOptions.gateway}). */
+  readonly gateway?: GatewayConfiguration
   readonly warnings: readonly Warning[]
 }
 
@@ -48,6 +53,8 @@ export interface ParseOptions {
   readonly loopback: boolean
   /** Systems that a registry has beside the ones known here, so that a new provider needs no line in core. */
   readonly systems?: readonly string[]
+  /** `readGateway`, for whoever changes keys or checks the whole file. A function that only reads secrets does without: it has no gateway, and does not load what describes one. */
+  readonly gateway?: GatewayReader
 }
 
 /** A configuration, and its warnings once more for whoever prints them before anything is opened. */
@@ -60,7 +67,7 @@ export interface Parsed {
  * Reads LiteLLM's file, already parsed into objects. `undefined` means that there is no file: the built-in configuration of `npm start`.
  * @throws misconfigured with every issue of the file and its path
  */
-export const parseConfiguration = (input: unknown, { env, loopback, systems = [] }: ParseOptions): Parsed => {
+export const parseConfiguration = (input: unknown, { env, loopback, systems = [], gateway: readGateway }: ParseOptions): Parsed => {
   const findings: Findings = { issues: [], warnings: [], systems }
   const file = mappingOf(input, 'the file', findings)
   const general = mappingOf(file['general_settings'], 'general_settings', findings)
@@ -72,10 +79,11 @@ export const parseConfiguration = (input: unknown, { env, loopback, systems = []
   const plan = readOrder(input === undefined ? ['default', 'environment'] : section['read_order'], [store, ...further], findings)
   const { cache, access, keyName, issues } = readSection(section, env)
   const { references, ...found } = collectReferences(file, plan)
-  const masterKey = planMasterKey(general, plan, references, loopback, findings)
+  const masterKey = ownMasterKey(general, plan, references, loopback, findings)
+  const gateway = readGateway?.(section['gateway'], { env, plan, references, own: masterKey }, findings)
   const warnings = [...findings.warnings, ...found.warnings, ...noticeEnvironment(env)]
   refuseIssues([...findings.issues, ...issues, ...found.issues])
-  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, warnings }
+  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, ...(gateway !== undefined && { gateway }), warnings }
   return { configuration, warnings }
 }
 
@@ -98,35 +106,19 @@ const noticeSlip = (place: string, key: string, known: readonly string[], findin
 }
 
 /** LiteLLM's order: the setting, literal or a reference, else the name LITELLM_MASTER_KEY. */
-const planMasterKey = (general: Readonly<Record<string, unknown>>, plan: ReadPlan, references: readonly Reference[], loopback: boolean, findings: Findings): MasterKeyPlan => {
+const ownMasterKey = (general: Readonly<Record<string, unknown>>, plan: ReadPlan, references: readonly Reference[], loopback: boolean, findings: Findings): MasterKeyPlan => {
   const from = 'general_settings.master_key'
   const { settings, issues } = readSettings(gatewaySettings, general, { path: 'general_settings', foreign: Object.keys(general) })
   findings.issues.push(...issues)
   const given = settings.master_key
   if (given === undefined) return { kind: 'name', from: 'default name', name: 'LITELLM_MASTER_KEY', ...lookUp(plan, 'LITELLM_MASTER_KEY') }
-  if (given.startsWith('secret://')) {
-    const found = references.find((reference) => reference.path === from)
-    return { kind: 'ref', from, ref: found?.ref ?? { name: '' } }
-  }
-  const name = nameOfReference(given)
-  if (name.startsWith('oidc/')) findings.issues.push({ path: from, message: 'must not be an oidc/ reference; such a token is another one every hour' })
-  if (name !== given) return { kind: 'name', from, name, ...lookUp(plan, name) }
-  if (given === '') findings.issues.push({ path: from, message: 'must not be empty; leave it out to use LITELLM_MASTER_KEY' })
-  if (!given.isWellFormed()) findings.issues.push({ path: from, message: 'must be well-formed Unicode' })
-  const value = SecretValue.of(given.toWellFormed())
-  const weak = isWeakMasterKey(value)
-  if (weak && given !== '') {
+  const key = planMasterKey(given, from, plan, references, findings.issues)
+  if (key.kind === 'literal' && key.weak && given !== '') {
     if (loopback) findings.warnings.push({ path: from, message: `master_key ${weakMasterKey}.` })
     else findings.issues.push({ path: from, message: `${weakMasterKey}; so short a master_key is accepted on a loopback address only` })
   }
-  return { kind: 'literal', from, value, weak }
+  return key
 }
-
-/** Whether a master key can be guessed: it is shorter than 32 characters, as LiteLLM's sample is. */
-export const isWeakMasterKey = (value: SecretValue): boolean => value.byteLength < 32
-
-/** What to say of such a key, wherever it came from; it follows the name of the setting or the variable. */
-export const weakMasterKey = 'is shorter than 32 characters and can be guessed; make one with: echo "sk-$(openssl rand -hex 32)"'
 
 const noticeEnvironment = (env: Env): readonly Warning[] =>
   env.get('USE_AWS_KMS')?.trim().toLowerCase() === 'true'

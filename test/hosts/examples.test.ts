@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseConfigText } from '../../functions/local/config-file.ts'
 import { parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
+import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { envOf } from '../support/runtime.ts'
 
 const folder = join(import.meta.dirname, '../../examples')
 const hash = (digit: string): string => digit.repeat(64)
-const env = envOf({ LITELLM_MASTER_KEY: 'sk-0123456789abcdef0123456789abcdef', GATEWAY_TOKEN_SHA256: hash('a'), PIPELINE_TOKEN_SHA256: hash('b') })
+const env = envOf({ LITELLM_MASTER_KEY: 'sk-0123456789abcdef0123456789abcdef', GATEWAY_TOKEN_SHA256: hash('a'), PIPELINE_TOKEN_SHA256: hash('b'), LITELLM_GATEWAY_URL: 'https://litellm.internal' })
 
 const load = async (name: string): Promise<Configuration> =>
-  parseConfiguration(await parseConfigText(readFileSync(join(folder, name)), name), { env, loopback: false }).configuration
+  parseConfiguration(await parseConfigText(readFileSync(join(folder, name)), name), { env, loopback: false, gateway: readGateway }).configuration
 
 describe('the examples', () => {
   it.each(readdirSync(folder).filter((name) => name.endsWith('.yaml')))('%s loads without a warning', async (name) => {
@@ -34,6 +35,12 @@ describe('the examples', () => {
     const { path: _path, ...store } = stores.get('default') ?? { path: '' }
     expect(builtIn.stores.get('default')).toMatchObject(store)
     expect(readOrder).toEqual(builtIn.readOrder)
+  })
+
+  it('gateway.yaml tells a LiteLLM of the keys, with the master key of the file', async () => {
+    const { gateway, masterKey } = await load('gateway.yaml')
+
+    expect(gateway).toEqual({ url: 'https://litellm.internal', masterKey, licensed: false, timeoutSeconds: 5 })
   })
 
   it('gateway-access.yaml gives a gateway and a pipeline what they need and nothing else', async () => {

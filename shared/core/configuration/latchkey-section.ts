@@ -68,8 +68,8 @@ export const namingSettings: SettingsTable<NamingSettings> = {
   key_name: { type: 'string', default: '{prefix}{alias}', values: ['{prefix}{alias}', '{prefix}{team}/{alias}'], text: 'How a stored key is named; with {team} an alias is unique per team.' },
 }
 
-const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access'] as const
-const notBuilt = ['team_endpoints', 'teams', 'gateway'] as const
+const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'gateway'] as const
+const notBuilt = ['team_endpoints', 'teams'] as const
 
 interface Section {
   readonly cache: CacheConfiguration
@@ -78,7 +78,7 @@ interface Section {
   readonly issues: readonly Issue[]
 }
 
-/** Reads everything of `latchkey:` but its stores. */
+/** Reads everything of `latchkey:` but its stores and its gateway. */
 export const readSection = (section: Readonly<Record<string, unknown>>, env: Env): Section => {
   const naming = readSettings(namingSettings, section, { path: 'latchkey', env, foreign: [...elsewhere, ...notBuilt] })
   const cache = readSettings(cacheSettings, section['cache'], { path: 'latchkey.cache', env })

@@ -23,9 +23,9 @@ export interface Reference {
  * and a failure stops the start. `ref`: it is in one named store, nowhere else.
  */
 export type MasterKeyPlan =
-  | { readonly kind: 'literal'; readonly from: 'general_settings.master_key'; readonly value: SecretValue; readonly weak: boolean }
-  | { readonly kind: 'name'; readonly from: 'general_settings.master_key' | 'default name'; readonly name: string; readonly lookIn: readonly Source[]; readonly ciphertext?: true }
-  | { readonly kind: 'ref'; readonly from: 'general_settings.master_key'; readonly ref: SecretRef }
+  | { readonly kind: 'literal'; readonly from: 'general_settings.master_key' | 'latchkey.gateway.master_key'; readonly value: SecretValue; readonly weak: boolean }
+  | { readonly kind: 'name'; readonly from: 'general_settings.master_key' | 'latchkey.gateway.master_key' | 'default name'; readonly name: string; readonly lookIn: readonly Source[]; readonly ciphertext?: true }
+  | { readonly kind: 'ref'; readonly from: 'general_settings.master_key' | 'latchkey.gateway.master_key'; readonly ref: SecretRef }
 
 /** The stores and their order: what decides where a name is looked for. A whole configuration is one. */
 export interface ReadPlan {
@@ -106,12 +106,15 @@ interface Found {
 
 const maxDepth = 64
 
+/** Where a master key stands. No store needs it to be opened, so it may live in one. */
+const masterKeys: readonly string[] = ['general_settings.master_key', 'latchkey.gateway.master_key']
+
 /** Every string of the file that is a reference, in the file's order. `oidc/…` is left alone. */
 const find = (value: unknown, path: string, depth: number): readonly Found[] => {
   if (typeof value === 'string') {
     if (!value.startsWith(environmentMark) && !value.startsWith(secretMark)) return []
     if (value.startsWith(`${environmentMark}oidc/`)) return []
-    return [{ path, text: value, inSettings: /^(?:general_settings\.(?:key_management_\w+|use_\w+)|latchkey)(?:[.[]|$)/.test(path) }]
+    return [{ path, text: value, inSettings: !masterKeys.includes(path) && /^(?:general_settings\.(?:key_management_\w+|use_\w+)|latchkey)(?:[.[]|$)/.test(path) }]
   }
   if (value === null || typeof value !== 'object') return []
   if (depth > maxDepth) throw new LatchkeyError('misconfigured', `${path} is nested deeper than ${maxDepth} levels`, { issues: [{ path, message: `is nested deeper than ${maxDepth} levels` }] })
@@ -136,7 +139,7 @@ export const collectReferences = (input: unknown, plan: ReadPlan): Collected => 
   const issues: Issue[] = []
   const warnings: Issue[] = []
   for (const { path, text, inSettings } of find(input, '', 0)) {
-    const problems = inSettings || path === 'general_settings.master_key' ? issues : warnings
+    const problems = inSettings || masterKeys.includes(path) ? issues : warnings
     const ref = attempt(text, (message) => problems.push({ path, message }))
     if (ref === undefined) continue
     if (ref.store !== undefined && inSettings) {

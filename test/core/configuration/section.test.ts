@@ -108,7 +108,6 @@ describe('the rest of latchkey:', () => {
     ['a section that is no mapping', [], 'latchkey', /must be a mapping/],
     ['team_endpoints', { team_endpoints: [] }, 'latchkey.team_endpoints', /not built yet/],
     ['teams', { teams: {} }, 'latchkey.teams', /not built yet/],
-    ['gateway', { gateway: { url: 'https://x.example' } }, 'latchkey.gateway', /not built yet/],
     ['a cache that lives too long', { cache: { ttl_seconds: 3601 } }, 'latchkey.cache.ttl_seconds', /between 0 and 3600/],
     ['an unknown cache key', { cache: { ttl: 3 } }, 'latchkey.cache.ttl', /is not a setting/],
     ['another naming', { key_name: '{alias}' }, 'latchkey.key_name', /must be one of/],
