@@ -7,10 +7,11 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The virtual environments, by what they are for. ministack without cryptography answers wrongly; boto3 is the independent client. */
+/** The virtual environments, by what they are for. ministack without cryptography answers wrongly; boto3 is the independent client. litellm without its proxy is its client. */
 const environments = {
   aws: ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106'],
   clients: ['hvac==2.4.0', 'conjur-api==0.2.0', 'infisicalsdk==1.0.17', 'azure-keyvault-secrets==4.12.0', 'azure-identity==1.27.0', 'google-cloud-secret-manager==2.32.0', 'google-cloud-kms==3.18.0'],
+  litellm: ['litellm==1.106.2'],
 } as const
 
 /** A server that runs (a client's program: its path as `url`), or why it does not. */

@@ -1,5 +1,5 @@
 // Brings the peers up before the tests and takes them down after. A peer that is missing is named and left out; REQUIRE_PEERS=moto,ministack makes it a failure.
-// Servers are one entry each; `python_clients` and the Go programs are no servers but clients by other people, which examine our fakes.
+// Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startOpenBao } from './openbao/server.ts'
@@ -20,6 +20,7 @@ const starters = {
   ministack: ministack({}),
   ministack_iam: ministack({ AUTH: 'true', AWS_SECRET_ACCESS_KEY: 'test' }),
   python_clients: async (): Promise<Running> => ({ url: join(await pythonEnvironment('clients'), 'bin', 'python'), stop: async () => undefined }),
+  litellm_client: async (): Promise<Running> => ({ url: join(await pythonEnvironment('litellm'), 'bin', 'python'), stop: async () => undefined }),
   openbao: startOpenBao,
   infisical_client: async (): Promise<Running> => ({ url: await goProgram('infisical-client'), stop: async () => undefined }),
   conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
