@@ -4,9 +4,9 @@ import { builtInStore, readDefaultStore } from './configuration/default-store.ts
 import type { GatewayConfiguration, GatewayReader } from './configuration/gateway-section.ts'
 import { readSection, type AccessEntry, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
 import { gatewaySettings, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
-import { planMasterKey, weakMasterKey } from './configuration/master-key.ts'
+import { planMasterKey } from './configuration/master-key.ts'
 import { collectReferences, lookUp, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
-import { mappingOf, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/store-configuration.ts'
+import { mappingOf, take, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/store-configuration.ts'
 import { readFurtherStores, readOrder } from './configuration/stores.ts'
 import { nearest } from './errors.ts'
 import type { Env } from './runtime.ts'
@@ -107,17 +107,9 @@ const noticeSlip = (place: string, key: string, known: readonly string[], findin
 
 /** LiteLLM's order: the setting, literal or a reference, else the name LITELLM_MASTER_KEY. */
 const ownMasterKey = (general: Readonly<Record<string, unknown>>, plan: ReadPlan, references: readonly Reference[], loopback: boolean, findings: Findings): MasterKeyPlan => {
-  const from = 'general_settings.master_key'
-  const { settings, issues } = readSettings(gatewaySettings, general, { path: 'general_settings', foreign: Object.keys(general) })
-  findings.issues.push(...issues)
-  const given = settings.master_key
+  const { master_key: given } = take(readSettings(gatewaySettings, general, { path: 'general_settings', foreign: Object.keys(general) }), findings)
   if (given === undefined) return { kind: 'name', from: 'default name', name: 'LITELLM_MASTER_KEY', ...lookUp(plan, 'LITELLM_MASTER_KEY') }
-  const key = planMasterKey(given, from, plan, references, findings.issues)
-  if (key.kind === 'literal' && key.weak && given !== '') {
-    if (loopback) findings.warnings.push({ path: from, message: `master_key ${weakMasterKey}.` })
-    else findings.issues.push({ path: from, message: `${weakMasterKey}; so short a master_key is accepted on a loopback address only` })
-  }
-  return key
+  return planMasterKey(given, 'general_settings.master_key', plan, references, loopback, findings)
 }
 
 const noticeEnvironment = (env: Env): readonly Warning[] =>

@@ -3,9 +3,12 @@
 import { describe, expect, it } from 'vitest'
 import { isCode, LatchkeyError } from '../../shared/core/errors.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
-import { fakeMasterKey } from '../fakes/litellm-gateway.ts'
-import type { WireAnswer, WireFault } from '../fakes/wire.ts'
+import { openLitellmGateway } from '../../shared/gateway/litellm.ts'
+import { fakeMasterKey, litellmService } from '../fakes/litellm-gateway.ts'
+import { wireless, type WireAnswer, type WireFault } from '../fakes/wire.ts'
+import { calmHook } from '../shapes/service.ts'
 import { canariesIn, canary } from '../support/canary.ts'
+import { callOf, testRuntime } from '../support/runtime.ts'
 import { hashOf, newToken, openedGateway, refusal, rowFor, type OpenedGateway } from './opened-gateway.ts'
 
 type Act = (opened: OpenedGateway, token: SecretValue, other: SecretValue) => Promise<unknown>
@@ -197,6 +200,21 @@ describe('the master key', () => {
     const { gateway, call, fake } = await openedGateway({}, { masterKey: async () => SecretValue.of('sk-with-a-line\nbreak') })
 
     expect([(await refusal(gateway.list({ limit: 1 }, call())))[0], fake.requests]).toEqual(['gateway_denied', []])
+  })
+})
+
+describe('without a socket, as in the simulator', () => {
+  it.each([['provider_throttled', 'gateway_unavailable'], ['provider_unavailable', 'gateway_unavailable'], ['provider_denied', 'gateway_denied'], ['deadline_exceeded', 'deadline_exceeded']] as const)('a step that fails with %s is %s of the gateway', async (thrown, code) => {
+    const runtime = testRuntime()
+    const service = litellmService({ now: () => runtime.clock.now() })
+    const http = wireless(service, (step, apply) => (step.call === 'gateway.block' ? Promise.reject(new LatchkeyError(thrown, 'It failed on the way.')) : calmHook(step, apply)))
+    const gateway = await openLitellmGateway({ url: 'http://gateway.invalid', masterKey: async () => SecretValue.of(fakeMasterKey), licensed: false, timeoutSeconds: 5 }, { ...runtime, http })
+    const token = newToken()
+    const added = await gateway.add(token, rowFor(), callOf(runtime.clock))
+
+    const [given] = await refusal(gateway.setBlocked({ token }, true, callOf(runtime.clock)))
+
+    expect([added, given, service.accepts(token.reveal())]).toEqual(['added', code, true])
   })
 })
 

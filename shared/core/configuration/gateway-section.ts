@@ -2,7 +2,7 @@
 // Handed to parseConfiguration by whoever changes keys, so that the function that only reads secrets does not load it.
 import type { Env } from '../runtime.ts'
 import { isLoopbackHost, readSettings, type SettingsTable } from '../settings.ts'
-import { planMasterKey, weakMasterKey } from './master-key.ts'
+import { planMasterKey } from './master-key.ts'
 import type { MasterKeyPlan, ReadPlan, Reference } from './references.ts'
 import { mappingOf, take, type Findings } from './store-configuration.ts'
 
@@ -56,9 +56,8 @@ export const readGateway = (given: unknown, { env, plan, references, own }: Gate
   const settings = take(readSettings(gatewaySectionSettings, rest, { path, env }), findings)
   const { url, ca } = settings
   if (url !== undefined) checkUrl(url, settings.allow_plain_http, findings)
-  const masterKey = typeof written === 'string' ? planMasterKey(written, `${path}.master_key`, plan, references, findings.issues) : own
+  const masterKey = typeof written === 'string' ? planMasterKey(written, `${path}.master_key`, plan, references, true, findings) : own
   if (written !== undefined && written !== null && typeof written !== 'string') findings.issues.push({ path: `${path}.master_key`, message: 'must be text; put it in quotes' })
-  if (masterKey !== own && masterKey.kind === 'literal' && masterKey.weak && written !== '') findings.warnings.push({ path: `${path}.master_key`, message: `master_key ${weakMasterKey}.` })
   return { url, masterKey, licensed: settings.licensed, timeoutSeconds: settings.timeout_seconds, ...(ca !== undefined && { ca }) }
 }
 
