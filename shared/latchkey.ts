@@ -1,6 +1,6 @@
 // The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
 import { SecretCache } from './core/cache.ts'
-import type { Configuration, StoreConfiguration } from './core/configuration.ts'
+import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
 import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
 import { systems } from './core/configuration/litellm-settings.ts'
 import { parseRef } from './core/configuration/references.ts'
@@ -15,6 +15,7 @@ import { createApp } from './http/app.ts'
 import { createAuthenticator } from './http/auth.ts'
 import type { App, Route } from './http/api.ts'
 import { openProvider } from './providers/registry.ts'
+import type { OpenedKeys } from './virtual-keys.ts'
 
 /** The version of this Latchkey, as `GET /health` says it. */
 export const latchkeyVersion = '0.1.0'
@@ -91,8 +92,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     return { value: (await (await ownEnvironment()).read(ref, call)).value, source: 'environment' }
   }
 
-  const masterKey = async (call: Call): Promise<SecretValue | undefined> => {
-    const plan = configuration.masterKey
+  const keyOf = async (plan: MasterKeyPlan, call: Call): Promise<SecretValue | undefined> => {
     if (plan.kind === 'literal') return plan.value
     if (plan.kind === 'ref') return (await reader.read(plan.ref, call)).value
     for (const place of plan.lookIn) {
@@ -105,19 +105,16 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     return undefined
   }
 
-  let lifecycle: Promise<KeyLifecycle> | undefined
-  const keys = (): Promise<KeyLifecycle> =>
-    (lifecycle ??= import('./core/key-lifecycle.ts').then(({ KeyLifecycle: Lifecycle }) => {
-      const { description, tags } = configuration.stores.get(main.name) ?? {}
-      return new Lifecycle(main, { clock, random, keyName: configuration.keyName, ...(description === undefined ? {} : { description }), ...(tags === undefined ? {} : { tags }) })
-    }))
+  const masterKey = (call: Call): Promise<SecretValue | undefined> => keyOf(configuration.masterKey, call)
 
-  const masterSecret = masterSecretOf(configuration)
+  let opened: Promise<OpenedKeys> | undefined
+  const keys = async (): Promise<KeyLifecycle> => (await (opened ??= import('./virtual-keys.ts').then(({ openKeys }) => openKeys(main, configuration, runtime, keyOf)))).keys
+
   const services = {
     stores,
     reader,
     keys,
-    auth: createAuthenticator({ access: configuration.access, masterKey, ...(masterSecret === undefined ? {} : { masterSecret }) }),
+    auth: createAuthenticator({ access: configuration.access, masterKey, masterSecrets: masterSecretsOf(configuration) }),
     runtime,
     version: latchkeyVersion,
     changes: options.routes?.some(({ changes }) => changes === true) === true,
@@ -142,6 +139,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
         }),
       ),
     close: async () => {
+      await (await opened)?.close()
       for (const store of [...stores.values(), ...(openManager === undefined ? [] : [await openManager])]) await store.provider.close?.()
     },
   }
@@ -176,8 +174,9 @@ const plainEnvironment: StoreConfiguration = {
   name: 'environment', system: 'environment', path: 'environment', settings: {}, accessMode: 'read_only', storeVirtualKeys: false, prefix: '', fallbackToEnvironment: false,
 }
 
-/** The name of the secret that holds the master key, if a secret does. */
-const masterSecretOf = ({ masterKey }: Configuration): string | undefined => (masterKey.kind === 'literal' ? undefined : masterKey.kind === 'name' ? masterKey.name : masterKey.ref.name)
+/** The names of the secrets that hold the master keys, Latchkey's own and the gateway's, where secrets do. */
+const masterSecretsOf = ({ masterKey, gateway }: Configuration): readonly string[] =>
+  [masterKey, gateway?.masterKey].flatMap((plan) => (plan === undefined || plan.kind === 'literal' ? [] : [plan.kind === 'name' ? plan.name : plan.ref.name]))
 
 /** Whether variables of the environment hold this store's values, encrypted. */
 const holdsCiphertext = ({ system }: StoreConfiguration): boolean => systems[system]?.ciphertext === true
@@ -185,9 +184,8 @@ const holdsCiphertext = ({ system }: StoreConfiguration): boolean => systems[sys
 /** Over HTTP the environment is no open door: only what is hosted, in `.env`, or referred to, and never what the master key is called. */
 const fenced = (store: StoreConfiguration, configuration: Configuration): StoreConfiguration => {
   if (store.system !== 'environment' && !holdsCiphertext(store)) return store
-  const masterSecret = masterSecretOf(configuration)
   const referred = configuration.references.filter(({ ref }) => ref.store === undefined || ref.store === store.name).map(({ name }) => name)
-  return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterSecret === undefined ? [] : [masterSecret] } }
+  return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterSecretsOf(configuration) } }
 }
 
 const limitsOf = ({ cache }: Configuration): { ttlMs: number; maxStaleMs: number; negativeTtlMs: number; maxEntries: number } => ({

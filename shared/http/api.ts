@@ -40,8 +40,8 @@ export interface Caller {
   /** The master key may do everything but `keys:reveal`. */
   readonly master: boolean
   readonly grants: readonly Grant[]
-  /** The name that no grant covers, as `auth.ts` spells it: the secret of the master key. */
-  readonly barred?: string
+  /** The names that no grant covers, as `auth.ts` spells them: the secrets of the master keys. */
+  readonly barred?: readonly string[]
 }
 
 /** Tells who calls from the headers. */

@@ -18,15 +18,15 @@ export interface AuthenticatorOptions {
   readonly access: readonly AccessEntry[]
   /** Asked only for a token that no entry has. Its failure is the caller's answer: an outage is no wrong key. */
   readonly masterKey: (call: Call) => Promise<SecretValue | undefined>
-  /** The secret that holds the master key: whoever could read or write it would be the master. No grant covers it, in any spelling. */
-  readonly masterSecret?: string
+  /** The secrets that hold master keys: whoever could read or write one would be the master, here or at the gateway. No grant covers them, in any spelling. */
+  readonly masterSecrets?: readonly string[]
 }
 
 const refuse = (message: string): LatchkeyError => new LatchkeyError('unauthenticated', message)
 
 /** @throws misconfigured when two entries share a name or one takes a reserved name */
 export const createAuthenticator = (options: AuthenticatorOptions): Authenticator => {
-  const entries = options.access.map((entry) => ({ digest: Buffer.from(entry.tokenSha256, 'hex'), caller: { name: entry.name, master: false, grants: entry.grants, ...(options.masterSecret === undefined ? {} : { barred: spelling(options.masterSecret) }) } }))
+  const entries = options.access.map((entry) => ({ digest: Buffer.from(entry.tokenSha256, 'hex'), caller: { name: entry.name, master: false, grants: entry.grants, barred: (options.masterSecrets ?? []).map(spelling) } }))
   const names = new Set([masterKeyName, anonymous.name])
   for (const { digest, caller } of entries) {
     if (names.has(caller.name)) throw new LatchkeyError('misconfigured', `latchkey.access: the name "${caller.name}" is reserved or stands twice; give every entry its own name.`)
@@ -97,7 +97,7 @@ export const allows = (caller: Caller, action: Action, target: Target = {}): boo
   caller.grants.some(
     (grant) =>
       covers(grant, action) &&
-      (target.name === undefined || caller.barred === undefined || spelling(target.name) !== caller.barred) &&
+      (target.name === undefined || caller.barred?.includes(spelling(target.name)) !== true) &&
       (target.name === undefined || coversName(grant, target.name)) &&
       (target.team === undefined || grant.team === undefined || grant.team === '*' || grant.team === target.team),
   )

@@ -40,7 +40,8 @@ const arrows: readonly Arrow[] = [
   { files: /^shared\/(providers|credentials)\//, ours: providerCore, packages: ({ kind }) => kind !== 'static' },
   { files: /^shared\/gateway\//, ours: /^shared\/(core|gateway)\//, packages: () => false },
   { files: /^shared\/telemetry\//, ours: /^shared\/(core|telemetry)\//, packages: () => false },
-  { files: /^shared\/latchkey\.ts$/, ours: /^shared\/(core\/|http\/|telemetry\/|providers\/registry\.ts$)/, packages: () => false },
+  { files: /^shared\/latchkey\.ts$/, ours: /^shared\/(core\/|http\/|telemetry\/|providers\/registry\.ts$|virtual-keys\.ts$)/, packages: () => false },
+  { files: /^shared\/virtual-keys\.ts$/, ours: /^shared\/(core|gateway)\//, packages: () => false },
   { files: /^functions\//, ours: /^(functions\/|shared\/(latchkey\.ts$|core\/|http\/|telemetry\/|providers\/registry\.ts$))/, packages: ({ from }) => ['yaml', 'esbuild'].includes(from) },
 ]
 

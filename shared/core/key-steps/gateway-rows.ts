@@ -91,11 +91,12 @@ export class GatewayRows {
     const now = this.#clock.now()
     if (old !== undefined) {
       const over = until === undefined || until.getTime() <= now
-      if (over) await this.#block(old, call, record)
-      else await this.#change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call)
+      // A gateway that does not give the old token its end has it blocked now: no token outlives its grace.
+      const ended = !over && (await this.#change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call).then(() => true, refusedAs(false)))
+      if (!ended) await this.#block(old, call, record)
     }
     const current = await refOf(this.#records, record, record.current?.id, call)
-    if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call)
+    if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call).catch(refusedAs(false))
   }
 
   /** A row's change. An alias that another row has by now is somebody else's: the row keeps the one that it has. */
@@ -115,7 +116,7 @@ export class GatewayRows {
   async #block(ref: TokenRef, call: Call, record: KeyRecord): Promise<void> {
     const alias = this.#aliasOf(record, ref) ?? null
     if (await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))) {
-      await this.#change(ref, { alias }, call)
+      await this.#change(ref, { alias }, call).catch(refusedAs(false))
       return
     }
     if (!('token' in ref)) return
@@ -179,4 +180,10 @@ export class GatewayRows {
   async blockUnknown(sha256: string, call: Call): Promise<void> {
     await this.#twice(call, () => this.#gateway.setBlocked({ sha256 }, true, call))
   }
+}
+
+/** What a refusal for good counts as; any other failure stays one. */
+const refusedAs = <T>(value: T) => (error: unknown): T => {
+  if (!isRefusedByGateway(error)) throw error
+  return value
 }

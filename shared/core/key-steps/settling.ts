@@ -57,7 +57,9 @@ export class KeySettling {
     const stamp = this.unfinished(record)
     if (stamp === undefined) return false
     if (!(force && stamp.step === 'rotating')) this.#steps.refuseYoung(stamp.at)
-    await this.finish(record, stamp, call)
+    await this.finish(record, stamp, call).catch((error: unknown) => {
+      if (stamp.step !== 'changing' || !isRefusedByGateway(error)) throw error
+    })
     return true
   }
 
@@ -77,8 +79,11 @@ export class KeySettling {
       return
     }
     if (stamp.step === 'arriving') return finishArrival(this, this.#records, record, stamp, call)
-    if (stamp.step === 'changing') await this.follow(record, call)
+    const followed = stamp.step === 'changing' ? this.follow(record, call) : Promise.resolve()
+    const refusal = await followed.then(() => undefined, (error: unknown) => (isRefusedByGateway(error) ? error : Promise.reject(error)))
     await this.done(record, stamp, call)
+    // The change stands in the store, and nothing waits for a gateway that will not have it; whoever asked for it is told.
+    if (refusal !== undefined) throw refusal.with({ applied: 'yes' }, `${refusal.message} The change is stored; the gateway does not follow.`)
   }
 
   /** The gateway's rows say what the labels say. */

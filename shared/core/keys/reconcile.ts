@@ -13,6 +13,7 @@ import { driftInStore } from './drift.ts'
 import { findKey } from './finding.ts'
 import { leaseMs, rememberedMs } from './operation.ts'
 import { arrivalOf, readKeyRecord, stampOf, type KeyRecord } from './record.ts'
+import { isRefusedByGateway } from './refusals.ts'
 import { removeKey } from './remove.ts'
 import { rotateKey } from './rotate.ts'
 
@@ -136,7 +137,11 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
     return record.operation === undefined ? undefined : { finding: 'unfinished', message: 'A creation stopped before it was a key.', mend: () => undo(house, record, record.operation ?? { id: '' }, call) }
   }
   const unfinished = seen('unfinished')
-  if (unfinished !== undefined) return { finding: 'unfinished', message: unfinished.message, mend: () => settling.settleOthers(record, current.id, call) }
+  if (unfinished !== undefined) {
+    // A creation that the gateway will not have is taken back; nobody was answered that it holds.
+    const takeBack = (error: unknown): Promise<unknown> => (isRefusedByGateway(error) && stamp?.step === 'registering' ? undo(house, record, stamp, call) : Promise.reject(error))
+    return { finding: 'unfinished', message: unfinished.message, mend: () => settling.settleOthers(record, current.id, call).catch(takeBack) }
+  }
   const changed = seen('value_changed')
   if (changed !== undefined) return { finding: 'value_changed', message: changed.message }
   if (record.notAfter !== undefined && now - record.notAfter.getTime() >= (options.tombstoneKeepMs ?? rememberedMs)) {
