@@ -4,12 +4,12 @@ import { LatchkeyError } from '../errors.ts'
 import type { TokenRef } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
-import type { SecretValue, Version } from '../secret.ts'
+import type { SecretValue } from '../secret.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import { refOf, sameToken, tokensOf } from './key-tokens.ts'
-import { leaseMs, parseStamp, stampLabel, stampText, type Operation, type Stamp } from '../keys/operation.ts'
-import { finishArrival, movedLabel } from './arrival.ts'
-import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
+import { parseStamp, stampLabel, stampText, type Operation, type Stamp } from '../keys/operation.ts'
+import { finishArrival, movedLabel, otherName } from './arrival.ts'
+import { keyLabels, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords, KeyStore } from '../keys/records.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
 import type { KeySteps } from './steps.ts'
@@ -54,20 +54,13 @@ export class KeySettling {
       else await this.ruleOut(record, version.id, call)
       return true
     }
-    const stamp = this.unfinished(record)
+    const stamp = unfinishedOf(record)
     if (stamp === undefined) return false
     if (!(force && stamp.step === 'rotating')) this.#steps.refuseYoung(stamp.at)
     await this.finish(record, stamp, call).catch((error: unknown) => {
       if (stamp.step !== 'changing' || !isRefusedByGateway(error)) throw error
     })
     return true
-  }
-
-  /** The stamp of an operation that has taken effect and is not done. */
-  unfinished(record: KeyRecord): Stamp | undefined {
-    const own = stampOf(record, record.operation?.id) ?? arrivalOf(record)
-    if (own !== undefined && own.step !== 'done' && own.step !== 'revoking') return own
-    return record.stamps.find(({ step }) => step === 'changing')
   }
 
   /** Drives an operation forward from the step at which it stands. Every call of it may have been made before. */
@@ -86,9 +79,13 @@ export class KeySettling {
     if (refusal !== undefined) throw refusal.with({ applied: 'yes' }, `${refusal.message} The change is stored; the gateway does not follow.`)
   }
 
-  /** The gateway's rows say what the labels say. */
+  /** The gateway's rows say what the labels say. A deletion may have come meanwhile: then what was added or unblocked ends again. */
   async follow(record: KeyRecord, call: Call): Promise<void> {
-    await this.rows?.follow(record, this.#answers.graces(record), call)
+    if (this.rows === undefined) return
+    await this.rows.follow(record, this.#answers.graces(record), call)
+    const after = await this.#records.describe(record.name, call)
+    const ref = after === undefined || (after.revoked && otherName(after, 'to') === undefined) ? await this.#ref(record, record.current?.id, call) : undefined
+    if (ref !== undefined) await this.rows.blockAll(record, [ref], call)
   }
 
   /** Marks an operation as done, in the slot where its stamp stands. */
@@ -149,9 +146,12 @@ export class KeySettling {
     const hash = labels[keyLabels.token]
     const stamped = claim?.operation !== undefined && stampOf(record, claim.operation.id) !== undefined
     const ref = !drew ? undefined : readable ? await this.#ref(record, version, call) : stamped && hash !== undefined ? { sha256: hash } : undefined
+    // What another step has ruled out already ends at the gateway first: then nothing is left behind if the process ends in between.
+    const dead = claim?.live === false
+    if (ref !== undefined && dead) await this.rows?.blockAll(record, [ref], call)
     await this.#records.send('discard', record.name, call, record.name, version)
     if (ref === undefined) return
-    await this.rows?.blockAll(record, [ref], call)
+    if (!dead) await this.rows?.blockAll(record, [ref], call)
     const now = readable ? undefined : await this.#fresh(record, call)
     if (now !== undefined) await this.#steps.annotate(now, { [keyLabels.token]: labels[keyLabels.previousToken] ?? null, [keyLabels.previousToken]: null }, call)
   }
@@ -168,12 +168,6 @@ export class KeySettling {
     await this.#steps.annotate(now, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
   }
 
-  /** Claims of changes whose labels may still land. */
-  changesOnTheWay({ facts, claims }: KeyRecord): readonly Version[] {
-    const young = ({ created }: Version): boolean => created !== undefined && this.#now - created.getTime() < leaseMs
-    return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && !['rotate', 'rename'].includes(operation.verb) && young(version)).map(({ version }) => version)
-  }
-
   /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. `moved`: where the key lives on; its token stays accepted. */
   async bury(record: KeyRecord, operation: Pick<Operation, 'id' | 'verb' | 'digest'>, keyId: string, call: Call, moved?: KeyRecord): Promise<void> {
     const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
@@ -183,7 +177,7 @@ export class KeySettling {
       await this.rows.blockAll(record, ended, call)
     }
     // A change may be on its way where labels have no condition: its claim stays, so that no key is made here before that has landed.
-    const held = new Set(this.changesOnTheWay(record).map(({ id }) => id))
+    const held = new Set(this.#steps.changesOnTheWay(record).map(({ id }) => id))
     const ended = beside.filter(({ id }) => !held.has(id))
     for (const { id } of ended) await this.#records.send('discard', record.name, call, record.name, id)
     const now = ended.length === 0 ? record : await this.#fresh(record, call)

@@ -11,7 +11,7 @@ import type { KeyTarget } from '../virtual-key.ts'
 import type { Grace, KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import type { KeySettling } from './settling.ts'
-import { SecretValue } from '../secret.ts'
+import { SecretValue, type Version } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
 
@@ -111,6 +111,12 @@ export class KeySteps {
   /** The label of an operation's stamp: the slot of the epoch that it wins, or, where it only changes what is said about the key, the one for that. */
   labelOf(epoch: number | 'change'): string {
     return epoch === 'change' ? changeLabel(this.#records.slots) : stampLabel(epoch, this.#records.slots)
+  }
+
+  /** Claims of changes whose labels may still land. */
+  changesOnTheWay({ facts, claims }: KeyRecord): readonly Version[] {
+    const young = ({ created }: Version): boolean => created !== undefined && this.#now - created.getTime() < leaseMs
+    return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && !['rotate', 'rename'].includes(operation.verb) && young(version)).map(({ version }) => version)
   }
 
   /** A tombstone that is being purged may go at any moment: nothing is written on top of it. @throws conflict while that is young */

@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto'
 import { findKey } from '../keys/finding.ts'
 import type { Operation, Stamp } from '../keys/operation.ts'
 import { operationText } from '../keys/operation-text.ts'
-import { arrivalOf, keyLabels, type KeyRecord } from '../keys/record.ts'
+import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyHouse } from './steps.ts'
 
-type House = Pick<KeyHouse, 'records' | 'steps' | 'settling'>
+type House = Pick<KeyHouse, 'records' | 'steps' | 'settling' | 'rows'>
 
 /** The undo of a creation, or of an arrival: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway, unless the key lives on elsewhere. */
-export const undo = async ({ records, steps, settling }: House, record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> => {
+export const undo = async ({ records, steps, settling }: Pick<House, 'records' | 'steps' | 'settling'>, record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> => {
   const own: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
   const { name, current, keyId = '' } = record
   if (current === undefined) return
@@ -21,8 +21,17 @@ export const undo = async ({ records, steps, settling }: House, record: KeyRecor
   if (buried?.operation?.id === own.id) await settling.bury(buried, own, keyId, call, lives)
 }
 
-/** Ends a tombstone whose operation stopped: of a renaming, where the key lives on. */
-export const settleTombstone = async ({ records, settling }: House, record: KeyRecord, stamp: Stamp, call: Call): Promise<void> => {
+/** Ends a tombstone whose operation stopped before it was done: of a renaming, where the key lives on. `false`: there is nothing to end. Without a gateway only a renaming must be. */
+export const settleTombstone = async ({ records, settling, rows }: House, record: KeyRecord, call: Call): Promise<boolean> => {
+  const { revoked, operation } = record
+  const stamp = stampOf(record, operation?.id)
+  if (!revoked || operation === undefined || (stamp !== undefined && stamp.step !== 'revoking') || (rows === undefined && stamp?.verb !== 'rename')) return false
+  await endTombstone({ records, settling }, record, stamp ?? operation, call)
+  return true
+}
+
+/** Ends a tombstone: nothing of the key stays, unless it lives on under another name. */
+export const endTombstone = async ({ records, settling }: Pick<House, 'records' | 'settling'>, record: KeyRecord, stamp: Pick<Stamp, 'id' | 'verb' | 'digest' | 'keyId'>, call: Call): Promise<void> => {
   const keyId = stamp.keyId ?? record.keyId ?? ''
   const there = stamp.verb === 'rename' ? await findKey(records, { keyId }, call) : undefined
   const lives = there?.revoked === false ? there : undefined

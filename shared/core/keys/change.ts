@@ -80,6 +80,7 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
       return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, stamp?.keyId ?? pastKey(record, operation))
     }
     if (progress.applied === 'yes' && stamp === undefined) return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, keyId)
+    if (stamp !== undefined && (!same || stamp.keyId !== keyId)) return answers.superseded(record, operation, stamp.keyId ?? keyId)
     if (!same || record.current === undefined || !record.complete) throw missingKey(store.name)
     if (stamp?.step === 'changing') {
       progress.applied = 'yes'

@@ -132,12 +132,8 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     }
     if (!record.revoked && record.complete) throw takenAlias(alias ?? name.text)
     if (!record.revoked) steps.refuseYoung(record.current.created)
-    const ending = record.revoked ? stampOf(record, record.operation?.id) : undefined
-    if (ending?.step === 'revoking' && (rows !== undefined || ending.verb === 'rename')) {
-      await settleTombstone(house, record, ending, call)
-      return 'again'
-    }
-    for (const { created } of settling.changesOnTheWay(record)) steps.refuseYoung(created)
+    if (await settleTombstone(house, record, call)) return 'again'
+    for (const { created } of steps.changesOnTheWay(record)) steps.refuseYoung(created)
     steps.refusePurging(record)
     steps.evicted(record, operation, record.epoch + 1, false)
     progress.before = record.current.id

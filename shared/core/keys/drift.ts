@@ -4,7 +4,7 @@ import type { Call } from '../runtime.ts'
 import type { Drift } from '../virtual-key.ts'
 import { leaseMs } from './operation.ts'
 import { parseOperation } from './operation-text.ts'
-import { isForeign, type KeyRecord } from './record.ts'
+import { isForeign, unfinishedOf, type KeyRecord } from './record.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** Versions that came after the current one and are nobody's claim: somebody else's, where the service lets them in. */
@@ -23,7 +23,7 @@ export const driftInStore = ({ settling, options }: KeyHouse, record: KeyRecord)
   if (isForeign(record)) drift.push({ kind: 'value_changed', message: 'Somebody else wrote the current value. Rotate the key, or adopt the value.' })
   if (newerForeign(record)) drift.push({ kind: 'newer_value', message: 'Somebody else wrote a newer value, which Latchkey does not count; whoever reads the service directly may see it.' })
   const claim = record.claims.find(({ version, live }) => !live || old(version.created))
-  if (claim !== undefined || old(settling.unfinished(record)?.at)) drift.push({ kind: 'unfinished', message: 'An operation stopped half-way; the next one, or a reconciliation, ends it.' })
+  if (claim !== undefined || old(unfinishedOf(record)?.at)) drift.push({ kind: 'unfinished', message: 'An operation stopped half-way; the next one, or a reconciliation, ends it.' })
   return drift
 }
 

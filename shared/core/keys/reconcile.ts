@@ -8,11 +8,11 @@ import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-k
 import { hasArrived, otherName } from '../key-steps/arrival.ts'
 import { purgeTombstone } from '../key-steps/purge.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
-import { settleTombstone, undo } from '../key-steps/tombstones.ts'
+import { endTombstone, undo } from '../key-steps/tombstones.ts'
 import { driftInStore } from './drift.ts'
 import { findKey } from './finding.ts'
 import { leaseMs, rememberedMs } from './operation.ts'
-import { arrivalOf, readKeyRecord, stampOf, type KeyRecord } from './record.ts'
+import { arrivalOf, readKeyRecord, stampOf, unfinishedOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway } from './refusals.ts'
 import { removeKey } from './remove.ts'
 import { rotateKey } from './rotate.ts'
@@ -115,7 +115,7 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
   if (record.revoked) {
     if (stamp?.step === 'revoking') {
       const message = stamp.verb === 'rename' ? 'A renaming stopped after the old name ended.' : 'A deletion stopped after its tombstone.'
-      return now - stamp.at.getTime() < leaseMs ? undefined : { finding: 'unfinished', message, mend: () => settleTombstone(house, record, stamp, call) }
+      return now - stamp.at.getTime() < leaseMs ? undefined : { finding: 'unfinished', message, mend: () => endTombstone(house, record, stamp, call) }
     }
     const ended = current.created ?? stamp?.at
     const keep = stamp?.step === 'purging' ? leaseMs : (options.tombstoneKeepMs ?? rememberedMs)
@@ -151,7 +151,7 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
   if (due !== undefined && due.getTime() <= now && !record.blocked && (record.notAfter === undefined || record.notAfter.getTime() > now)) {
     return { finding: 'rotation_due', message: `A rotation was due at ${due.toISOString()}.`, mend: () => rotateKey(house, { keyId }, { graceMs: scheduledGraceMs }, own(`rotate ${keyId} ${record.epoch}`)) }
   }
-  const running = settling.unfinished(record) !== undefined || record.claims.length > 0
+  const running = unfinishedOf(record) !== undefined || record.claims.length > 0
   const differs = rows === undefined || running ? undefined : await rows.difference(record, call).catch((error: LatchkeyError) => ({ kind: 'gateway_differs' as const, message: error.message }))
   if (differs !== undefined) return { finding: differs.kind, message: differs.message, mend: () => settling.follow(record, call) }
   const newer = seen('newer_value')

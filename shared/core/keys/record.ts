@@ -108,6 +108,12 @@ export const arrivalOf = (record: KeyRecord): Stamp | undefined => {
   return operation?.verb === 'rename' ? record.stamps.find(({ verb, step, id }) => verb === 'rename' && step === 'arriving' && arrivalId(id, record.keyId ?? '') === operation.id) : undefined
 }
 
+/** The stamp of an operation that has taken effect on a live key and is not done. */
+export const unfinishedOf = (record: KeyRecord): Stamp | undefined => {
+  const own = stampOf(record, record.operation?.id) ?? arrivalOf(record)
+  return own !== undefined && own.step !== 'done' && own.step !== 'revoking' ? own : record.stamps.find(({ step }) => step === 'changing')
+}
+
 /** The stamp of one operation, if the labels still have it. */
 export const stampOf = (record: KeyRecord, id: string | undefined): Stamp | undefined => record.stamps.find((stamp) => stamp.id === id)
 

@@ -66,12 +66,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     }
     if (there.current === undefined) throw new LatchkeyError('soft_deleted', `The secret "${to.text}" was deleted in the service while its key was live; recover it there, or choose another alias.`, { param: 'key_alias', applied: 'no' })
     if (!there.revoked) steps.refuseYoung(there.current.created)
-    const ending = there.revoked ? stampOf(there, there.operation?.id) : undefined
-    if (ending?.step === 'revoking' && (rows !== undefined || ending.verb === 'rename')) {
-      await settleTombstone(house, there, ending, call)
-      return true
-    }
-    for (const { created } of settling.changesOnTheWay(there)) steps.refuseYoung(created)
+    if (await settleTombstone(house, there, call)) return true
+    for (const { created } of steps.changesOnTheWay(there)) steps.refuseYoung(created)
     steps.refusePurging(there)
     return false
   }
