@@ -15,7 +15,7 @@ const newerForeign = ({ facts, current }: KeyRecord): boolean => {
 }
 
 /** What the store's facts alone say. */
-export const driftInStore = ({ settling, options }: KeyHouse, record: KeyRecord): readonly Drift[] => {
+export const driftInStore = ({ options }: Pick<KeyHouse, 'options'>, record: KeyRecord): readonly Drift[] => {
   const drift: Drift[] = []
   const now = options.clock.now()
   const old = (begun: Date | undefined): boolean => begun !== undefined && now - begun.getTime() >= leaseMs
