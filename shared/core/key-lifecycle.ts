@@ -11,6 +11,7 @@ import { GatewayRows } from './key-steps/gateway-rows.ts'
 import { keyLabels } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
+import { unlessArriving } from './key-steps/arrival.ts'
 import { reconcileKeys } from './keys/reconcile.ts'
 import { removeKey } from './keys/remove.ts'
 import { nameAfter, renameKey } from './keys/rename.ts'
@@ -81,6 +82,13 @@ export class KeyLifecycle {
     return { ...this.#house.answers.info(record), ...(drift.length === 0 ? {} : { drift }) }
   }
 
+  /** How the key of a token does, for whoever holds the token and nothing else. @throws not_found when the token is not accepted, forbidden naming access_mode */
+  async health(token: SecretValue, call: Call): Promise<KeyInfo> {
+    const { valid, keyId } = await this.verify(token, call)
+    if (!valid || keyId === undefined) throw missingKey(this.#house.store.name)
+    return this.info({ keyId }, call)
+  }
+
   /** Takes over a secret that LiteLLM stored: it becomes a key, its value stays. @throws not_found, already_exists, invalid_request, conflict, soft_deleted, too_large, forbidden, unsupported */
   async adopt(request: AdoptRequest, context: OperationContext): Promise<KeyAnswer> {
     return saying(context, adoptKey(this.#house, request, context))
@@ -100,7 +108,8 @@ export class KeyLifecycle {
   async list(query: { teamId?: string; alias?: string; cursor?: string; limit: number }, call: Call): Promise<{ items: readonly KeyInfo[]; cursor?: string }> {
     const { alias, ...page } = query
     if (alias === undefined) {
-      const { items, cursor } = await this.#house.records.list(page, call)
+      const { items: listed, cursor } = await this.#house.records.list(page, call)
+      const items = (await Promise.all(listed.map((record) => unlessArriving(this.#house.records, record, call)))).filter((record) => record !== undefined)
       return { items: items.map((record) => this.#house.answers.info(record)), ...(cursor === undefined ? {} : { cursor }) }
     }
     const record = await findKey(this.#house.records, { alias, ...(query.teamId === undefined ? {} : { teamId: query.teamId }) }, call)
