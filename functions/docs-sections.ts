@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { defaultLimits } from '../shared/core/cache.ts'
 import { gatewaySectionSettings } from '../shared/core/configuration/gateway-section.ts'
+import { aliasSettings } from '../shared/core/configuration/alias-policy.ts'
 import { accessSettings, cacheSettings, namingSettings } from '../shared/core/configuration/latchkey-section.ts'
 import { gatewaySettings, policySettings, systemChoice } from '../shared/core/configuration/litellm-settings.ts'
 import { storeEntrySettings } from '../shared/core/configuration/stores.ts'
@@ -159,6 +160,7 @@ const settings = (): string =>
   [
     ['**`general_settings`**', settingTable({ ...systemChoice, ...gatewaySettings })],
     ['**`general_settings.key_management_settings`**', settingTable(policySettings)],
+    ['**`litellm_settings`**', settingTable(aliasSettings)],
     ['**`latchkey`**', settingTable(namingSettings)],
     ['**`latchkey.stores.<name>` and `latchkey.default_store`, beside the settings of the system**', settingTable(storeEntrySettings)],
     ['**`latchkey.cache`**', settingTable(cacheSettings)],

@@ -19,7 +19,7 @@ export const openKeys = async (store: SecretStore, configuration: Configuration,
   const gateway = configuration.gateway === undefined ? undefined : await openGateway(configuration.gateway, runtime, keyOf)
   const said = { ...(description === undefined ? {} : { description }), ...(tags === undefined ? {} : { tags }), ...(gateway === undefined ? {} : { gateway }) }
   return {
-    keys: new KeyLifecycle(store, { clock, random, keyName: configuration.keyName, ...said }),
+    keys: new KeyLifecycle(store, { clock, random, keyName: configuration.keyName, aliases: { settings: configuration.litellmSettings, env: runtime.env }, ...said }),
     close: async () => gateway?.close?.(),
   }
 }

@@ -43,6 +43,8 @@ export interface Configuration {
   readonly keyName: KeyNameTemplate
   /** The LLM gateway that is told of every key; absent where none is configured, or nobody asked (see {@link ParseOptions.gateway}). */
   readonly gateway?: GatewayConfiguration
+  /** LiteLLM's part of that name as it is written; `aliasPolicy` reads what concerns the aliases of keys. */
+  readonly litellmSettings?: unknown
   readonly warnings: readonly Warning[]
 }
 
@@ -83,7 +85,7 @@ export const parseConfiguration = (input: unknown, { env, loopback, systems = []
   const gateway = readGateway?.(section['gateway'], { env, plan, references, own: masterKey }, findings)
   const warnings = [...findings.warnings, ...found.warnings, ...noticeEnvironment(env)]
   refuseIssues([...findings.issues, ...issues, ...found.issues])
-  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, ...(gateway !== undefined && { gateway }), warnings }
+  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, litellmSettings: file['litellm_settings'], ...(gateway !== undefined && { gateway }), warnings }
   return { configuration, warnings }
 }
 

@@ -1,5 +1,6 @@
 // Create, rotate, delete, info, list and verify of virtual keys. Every change is an operation that runs in rounds: read the facts, take one conditional
 // step, read again. There is no other way to resume: a repetition, another instance and the same one after a lost answer decide from the same facts.
+import { aliasPolicy } from './configuration/alias-policy.ts'
 import { isCode, LatchkeyError } from './errors.ts'
 import { KeyAnswers, type KeyLifecycleOptions } from './keys/answers.ts'
 import { blocking, changeKey, updating } from './keys/change.ts'
@@ -29,7 +30,7 @@ export type { KeyLifecycleOptions } from './keys/answers.ts'
 export class KeyLifecycle {
   readonly #house: KeyHouse
 
-  /** @throws misconfigured when a configured tag is one of Latchkey's own marks, or the key name template is unknown */
+  /** @throws misconfigured when a configured tag is one of Latchkey's own marks, the key name template is unknown, or the rule for aliases cannot be applied */
   constructor(store: KeyStore, options: KeyLifecycleOptions) {
     const taken = Object.keys(options.tags ?? {}).find((tag) => tag === keyLabels.managedBy || tag.startsWith('latchkey-'))
     if (taken !== undefined) throw new LatchkeyError('misconfigured', `key_management_settings.tags: "${taken}" is Latchkey's own mark; choose another tag.`)
@@ -37,7 +38,7 @@ export class KeyLifecycle {
     const answers = new KeyAnswers(records, options)
     const rows = options.gateway === undefined ? undefined : new GatewayRows(options.gateway, records, options.clock)
     const steps = new KeySteps(records, answers, options)
-    this.#house = { store, records, options, answers, steps, rows, settling: new KeySettling(steps, answers, options, rows) }
+    this.#house = { store, records, options, answers, steps, rows, checkAlias: options.aliases === undefined ? undefined : aliasPolicy(options.aliases), settling: new KeySettling(steps, answers, options, rows) }
   }
 
   /** Makes a key: one write where nothing stands, or one on top of a tombstone. @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */

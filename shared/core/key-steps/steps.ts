@@ -42,6 +42,8 @@ export interface KeyHouse {
   readonly rows: GatewayRows | undefined
   readonly answers: KeyAnswers
   readonly options: KeyLifecycleOptions
+  /** For an alias that is new or changes; nothing where any will do. @throws invalid_request (param key_alias) */
+  readonly checkAlias: ((alias: string) => void) | undefined
 }
 
 /** The labels changed between reading and annotating: the round starts again. */

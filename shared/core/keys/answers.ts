@@ -1,4 +1,5 @@
 // What is answered about a key: its facts, and the token where it may be shown. Nothing here changes anything.
+import type { AliasSource } from '../configuration/alias-policy.ts'
 import { dataOf, stampOf, wasCurrent, type KeyRecord } from './record.ts'
 import type { KeyRecords, KeyStore } from './records.ts'
 import type { Operation, Stamp } from './operation.ts'
@@ -23,6 +24,8 @@ export interface KeyLifecycleOptions {
   readonly tombstoneKeepMs?: number
   /** Whether the sweep sends the service's own delete. Default: true. */
   readonly purge?: boolean
+  /** LiteLLM's part `litellm_settings`, which may have rules for aliases that are new. */
+  readonly aliases?: AliasSource
   /** How long a repetition is shown the token again. Default: 900,000. */
   readonly revealWindowMs?: number
 }

@@ -19,10 +19,11 @@ const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 
 
 /** @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
 export const createKey = async (house: KeyHouse, request: KeyRequest, context: OperationContext): Promise<KeyAnswer> => {
-  const { store, records, steps, settling, rows, answers, options } = house
+  const { store, records, steps, settling, rows, answers, options, checkAlias } = house
   records.requireStorage()
   const { call } = context
   const { alias, teamId, token } = request
+  if (alias !== undefined) checkAlias?.(alias)
   const scope = alias === undefined ? joinPrefix(store.policy.prefix, 'virtual-key-') : records.nameOf({ ...request, keyId: '' }).text
   const operation = beginOperation('create', context, scope, options.random)
   const keyId = keyIdOf(operation.id)
