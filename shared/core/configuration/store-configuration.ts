@@ -129,6 +129,10 @@ const checkCombinations = (policy: Policy, written: (key: string) => string | un
   }
   if (policy.access_mode === 'write_only') idle(['hosted_keys', 'primary_secret_name'], 'under access_mode write_only nothing is read from the manager.')
   if (!policy.store_virtual_keys) idle(['prefix_for_stored_virtual_keys', 'description', 'tags'], 'without store_virtual_keys: true no virtual key is stored.')
+  const prefix = written('prefix_for_stored_virtual_keys')
+  if (policy.store_virtual_keys && prefix !== undefined && /^\/?$/.test(policy.prefix_for_stored_virtual_keys)) {
+    findings.warnings.push({ path: prefix, message: 'prefix_for_stored_virtual_keys is empty: every name outside hosted_keys counts as a virtual key, and reading it needs keys:reveal.' })
+  }
   const mode = written('access_mode')
   if (policy.store_virtual_keys && policy.access_mode === 'read_only' && mode !== undefined) {
     findings.warnings.push({ path: mode, message: 'access_mode read_only does not stop store_virtual_keys: virtual keys are still written; say read_and_write if that is meant.' })

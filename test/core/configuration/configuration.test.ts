@@ -156,6 +156,8 @@ describe('key_management_settings', () => {
     ['a description without stored keys', { description: 'x' }, 'description', 'store_virtual_keys'],
     ['tags without stored keys', { tags: { a: 'b' } }, 'tags', 'store_virtual_keys'],
     ['hosted names under write_only', { access_mode: 'write_only', hosted_keys: [] }, 'hosted_keys', 'write_only'],
+    ['stored keys without a prefix', { store_virtual_keys: true, prefix_for_stored_virtual_keys: '' }, 'prefix_for_stored_virtual_keys', 'is empty'],
+    ['stored keys below a mere slash', { store_virtual_keys: true, prefix_for_stored_virtual_keys: '/' }, 'prefix_for_stored_virtual_keys', 'is empty'],
     ['stored keys under a written read_only', { access_mode: 'read_only', store_virtual_keys: true }, 'access_mode', 'store_virtual_keys'],
   ])('warns of %s', (_, given, key, word) => {
     const [warning, ...more] = warningsOf(settings(given))
