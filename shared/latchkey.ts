@@ -3,7 +3,7 @@ import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
 import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
 import { systems } from './core/configuration/litellm-settings.ts'
-import { parseRef } from './core/configuration/references.ts'
+import { isOpener, parseRef } from './core/configuration/references.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
@@ -80,7 +80,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   const ownManager = async (): Promise<SecretStore> => (mainConfiguration === undefined || !holdsCiphertext(mainConfiguration) ? main : (openManager ??= open({ ...mainConfiguration, name: '(configuration) manager' })))
 
   /** As LiteLLM resolves: the manager where it may be asked, and the environment after a confirmed absence or where it may not. */
-  const resolve = async (ref: SecretRef, call: Call, managerFirst = true): Promise<{ value: SecretValue; source: 'manager' | 'environment' }> => {
+  const resolve = async (ref: SecretRef, call: Call, managerFirst: boolean): Promise<{ value: SecretValue; source: 'manager' | 'environment' }> => {
     if (managerFirst) {
       try {
         const own = await ownManager()
@@ -130,7 +130,10 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     reader,
     keys,
     masterKey,
-    read: async (ref, call = {}) => (await resolve(typeof ref === 'string' ? parseRef(ref) : ref, { signal: call.signal ?? new AbortController().signal, deadline: call.deadline ?? clock.now() + callMs })).value,
+    read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs } = {}) => {
+      const ref = typeof given === 'string' ? parseRef(given) : given
+      return (await resolve(ref, { signal, deadline }, ref.store !== undefined || !isOpener(configuration, ref.name))).value
+    },
     references: (call) =>
       Promise.all(
         configuration.references.map(async ({ path, reference, ref, source }): Promise<ReferenceSource> => {

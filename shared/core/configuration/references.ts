@@ -78,14 +78,19 @@ export const storesFor = (plan: ReadPlan, name: string): readonly StoreConfigura
     return store !== undefined && hosts(store, name) ? [store] : []
   })
 
+const opens = ({ system }: StoreConfiguration, name: string): boolean => systems[system]?.openedBy?.includes(name) === true
+
 const hosts = (store: StoreConfiguration, name: string): boolean =>
-  store.system !== 'environment' && store.accessMode !== 'write_only' && (store.hostedKeys === undefined || store.hostedKeys.includes(name))
+  store.system !== 'environment' && store.accessMode !== 'write_only' && (store.hostedKeys === undefined || store.hostedKeys.includes(name)) && !opens(store, name)
 
 /** Where a reference is looked for first: in the one store it names, else in whatever store hosts its name, else in the environment. */
 export const referenceSource = (plan: ReadPlan, ref: SecretRef): Source => {
   if (ref.store !== undefined) return plan.stores.get(ref.store)?.system === 'environment' ? 'environment' : 'manager'
   return storesFor(plan, ref.name).length > 0 ? 'manager' : 'environment'
 }
+
+/** Whether a store of the read order is opened with the variable of that name: then the name is looked for in the environment only. */
+export const isOpener = (plan: ReadPlan, name: string): boolean => plan.readOrder.map((at) => plan.stores.get(at)).some((store) => store !== undefined && opens(store, name))
 
 /** Whether the variable of that name holds ciphertext for a KMS. */
 export const isCiphertext = (plan: ReadPlan, name: string): boolean => storesFor(plan, name).some((store) => systems[store.system]?.ciphertext === true)

@@ -158,6 +158,14 @@ describe('references', () => {
     expect(warnings).toEqual([])
   })
 
+  it('to what opens a manager are looked for in the environment, hosted or not, and only where that manager is asked', () => {
+    const names = ['AWS_REGION_NAME', 'AWS_SECRET_ACCESS_KEY', 'AWS_OTHER']
+    const sources = (system: string): readonly string[] => parse({ model_list: names.map((name) => `os.environ/${name}`), general_settings: { key_management_system: system, key_management_settings: { hosted_keys: names } } }).references.map(({ source }) => source)
+
+    expect(sources('aws_secret_manager')).toEqual(['environment', 'environment', 'manager'])
+    expect(sources('hashicorp_vault')).toEqual(['manager', 'manager', 'manager'])
+  })
+
   it('that are wrong are issues in our settings and warnings in the rest of the file', () => {
     const latchkey = { stores: { corp: { system: 'memory', space: 'secret://default/x' } } }
 
