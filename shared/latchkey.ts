@@ -7,7 +7,7 @@ import { isOpener, parseRef } from './core/configuration/references.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
-import type { SecretRef, SecretValue } from './core/secret.ts'
+import { SecretValue, type SecretRef } from './core/secret.ts'
 import { refuseIssues } from './core/settings.ts'
 import { SecretStore } from './core/store.ts'
 import type { KeyLifecycle } from './core/key-lifecycle.ts'
@@ -37,9 +37,10 @@ export interface Latchkey {
   /**
    * One secret, for a program that imports Latchkey: a name, `os.environ/NAME`, `secret://store/name?version=&property=`, or a ref.
    * Unlike over HTTP, a name that `hosted_keys` leaves out, or any name under `write_only`, comes from the environment, as in LiteLLM.
+   * A `default` is the answer where the secret is confirmed absent; a refusal or a failure is never answered with it.
    * @throws not_found, provider_denied, provider_unavailable and every other failure; never an empty value for an absent secret
    */
-  read(ref: string | SecretRef, call?: Partial<Call>): Promise<SecretValue>
+  read(ref: string | SecretRef, how?: Partial<Call> & { readonly default?: string }): Promise<SecretValue>
   /** The virtual keys of the default store. */
   keys(): Promise<KeyLifecycle>
   /** The master key, or nothing where none is configured. @throws the failure of the store that should hold it */
@@ -130,9 +131,14 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     reader,
     keys,
     masterKey,
-    read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs } = {}) => {
+    read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs, default: instead } = {}) => {
       const ref = typeof given === 'string' ? parseRef(given) : given
-      return (await resolve(ref, { signal, deadline }, ref.store !== undefined || !isOpener(configuration, ref.name))).value
+      try {
+        return (await resolve(ref, { signal, deadline }, ref.store !== undefined || !isOpener(configuration, ref.name))).value
+      } catch (error) {
+        if (instead === undefined || !isCode(error, 'not_found')) throw error
+        return SecretValue.of(instead)
+      }
     },
     references: (call) =>
       Promise.all(

@@ -170,6 +170,18 @@ describe('a program', () => {
     await expect(latchkey.read('secret://second/HOSTED')).rejects.toMatchObject({ code: 'not_found' })
   })
 
+  it('gets its default for a confirmed absence, and for nothing else', async () => {
+    const { latchkey, call } = await open({ latchkey: { default_store: memoryStore(), stores: { broken: memoryStore({ primary_secret_name: 'all' }) } } })
+    const { SecretValue } = await import('../shared/core/secret.ts')
+    await latchkey.stores.get('broken')?.provider.write?.({ name: { text: 'all', place: 'hosted' }, value: SecretValue.of('no json'), expect: 'any', operation: 'o'.repeat(32), stage: 'current' }, call())
+
+    const absent = await latchkey.read('NOWHERE', { default: 'instead' })
+
+    expect(absent.reveal()).toBe('instead')
+    expect((await latchkey.read('NOWHERE', { default: '' })).reveal()).toBe('')
+    await expect(latchkey.read('secret://broken/K', { default: 'instead' })).rejects.toMatchObject({ code: 'misconfigured' })
+  })
+
   it('is told of every reference where it is held', async () => {
     const keys = ['HELD', 'IN_ENV', 'NOWHERE', 'secret://second/X'].map((name) => ({ litellm_params: { api_key: name.startsWith('secret') ? name : `os.environ/${name}` } }))
     const { latchkey, send, call } = await open({ model_list: keys, latchkey: { default_store: memoryStore(), stores: { second: memoryStore({ access_mode: 'write_only' }) } } }, { env: { LITELLM_MASTER_KEY: master, IN_ENV: 'x' } })

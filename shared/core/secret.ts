@@ -44,6 +44,12 @@ export class SecretValue {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.#bytes)
   }
 
+  /** What the text means where a boolean is asked for: `true` and `false` in any case, with white space around; nothing for any other value. Nothing else ever turns a value into a boolean. */
+  asBoolean(): boolean | undefined {
+    const text = this.isText ? this.reveal().trim().toLowerCase() : ''
+    return text === 'true' || text === 'false' ? text === 'true' : undefined
+  }
+
   /** A copy of the bytes. */
   bytes(): Buffer {
     return Buffer.from(this.#bytes)

@@ -227,3 +227,13 @@ describe('comparing secret values', () => {
     expect(seen).toEqual([[32, 32], [32, 32], [32, 32], [32, 32]])
   })
 })
+
+describe('a boolean of a value', () => {
+  it.each([['true', true], [' TRUE\n', true], ['False', false], ['1', undefined], ['yes', undefined], ['', undefined], ['"true"', undefined]])('is for %j: %s', (given, meant) => {
+    expect(SecretValue.of(given).asBoolean()).toBe(meant)
+  })
+
+  it('is none for bytes that are no text', () => {
+    expect(SecretValue.ofBytes(Uint8Array.of(0xff)).asBoolean()).toBeUndefined()
+  })
+})
