@@ -79,10 +79,7 @@ const checkTwice = (given: Mapping, entry: Mapping, findings: Findings): void =>
   }
 }
 
-const noSystemSettings: SystemSettings = {
-  aws_region_name: null, aws_role_name: null, aws_session_name: null, aws_external_id: null, aws_profile_name: null, aws_web_identity_token: null, aws_sts_endpoint: null,
-  replica_regions: null, kms_key_id: null, custom_secret_manager: null,
-}
+const noSystemSettings = Object.fromEntries(Object.keys(systemSettings).map((key) => [key, null])) as unknown as SystemSettings
 
 interface DefaultStore {
   readonly store: StoreConfiguration

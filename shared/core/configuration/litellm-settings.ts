@@ -62,15 +62,17 @@ export const systemSettings: SettingsTable<SystemSettings> = {
   custom_secret_manager: { type: 'string', text: 'The module of your own provider.' },
 }
 
+const ofAws = ['aws_secret_manager', 'aws_kms']
+
 /** Which systems read a provider setting; elsewhere LiteLLM leaves it idle. */
 export const appliesTo: Readonly<Record<keyof SystemSettings, readonly string[]>> = {
-  aws_region_name: ['aws_secret_manager', 'aws_kms'],
-  aws_role_name: ['aws_secret_manager', 'aws_kms'],
-  aws_session_name: ['aws_secret_manager', 'aws_kms'],
-  aws_external_id: ['aws_secret_manager', 'aws_kms'],
-  aws_profile_name: ['aws_secret_manager', 'aws_kms'],
-  aws_web_identity_token: ['aws_secret_manager', 'aws_kms'],
-  aws_sts_endpoint: ['aws_secret_manager', 'aws_kms'],
+  aws_region_name: ofAws,
+  aws_role_name: ofAws,
+  aws_session_name: ofAws,
+  aws_external_id: ofAws,
+  aws_profile_name: ofAws,
+  aws_web_identity_token: ofAws,
+  aws_sts_endpoint: ofAws,
   replica_regions: ['aws_secret_manager'],
   kms_key_id: ['aws_secret_manager'],
   custom_secret_manager: ['custom'],
@@ -106,7 +108,7 @@ export const gatewaySettings: SettingsTable<GatewaySettings> = {
 
 interface SystemFacts {
   /** LiteLLM itself takes it as `key_management_system`. */
-  readonly inLiteLLM: boolean
+  readonly inLiteLLM?: true
   /** The system decrypts environment variables; what they hold is never used as it is. */
   readonly ciphertext?: true
   /** The service takes neither case nor `_` against `-` as a difference between two names. */
@@ -125,9 +127,9 @@ export const systems: Readonly<Record<string, SystemFacts>> = {
   hashicorp_vault: { inLiteLLM: true },
   cyberark: { inLiteLLM: true },
   custom: { inLiteLLM: true },
-  local: { inLiteLLM: false },
-  infisical: { inLiteLLM: false },
-  embedded: { inLiteLLM: false },
-  environment: { inLiteLLM: false },
-  memory: { inLiteLLM: false },
+  local: {},
+  infisical: {},
+  embedded: {},
+  environment: {},
+  memory: {},
 }
