@@ -39,7 +39,7 @@ describe('the requests of a login', () => {
     expect(world.sts.requests).toEqual([])
   })
 
-  it('are one AssumeRole for a role on a user’s keys, with what is set and nothing else', async () => {
+  it('A24: are one AssumeRole for a role on a user’s keys, with what is set and nothing else', async () => {
     const bare = await world.open({ ...userKeys, aws_role_name: target, aws_external_id: externalId })
     const full = await world.open({ ...userKeys, aws_role_name: target, aws_external_id: externalId, aws_session_name: 'own-session', aws_source_identity: 'somebody', aws_session_tags: { team: 'blue', 'Cost Center': '7' }, aws_session_duration_seconds: 7200 })
 
@@ -56,7 +56,7 @@ describe('the requests of a login', () => {
     expect(keys.map(({ accessKeyId }) => accessKeyId)).toEqual(['ASIAFAKESESSION00001', 'ASIAFAKESESSION00002'])
   })
 
-  it('are one unsigned AssumeRoleWithWebIdentity for a token straight into the role', async () => {
+  it('A25: are one unsigned AssumeRoleWithWebIdentity for a token straight into the role, under a session name of our own making', async () => {
     await keysOf(await world.open({ aws_role_name: pod, aws_web_identity_token: '/var/token', aws_session_duration_seconds: 7200 }))
 
     expect(world.sts.forms).toEqual([{ action: 'AssumeRoleWithWebIdentity', signedBy: undefined, fields: { RoleArn: pod, RoleSessionName: expect.stringMatching(legal) as string, WebIdentityToken: world.sts.token(), DurationSeconds: '7200' } }])

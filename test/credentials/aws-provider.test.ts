@@ -41,7 +41,7 @@ const podEnv = { AWS_ROLE_ARN: pod }
 const signers = (): (string | undefined)[] => manager.requests.map(({ headers }) => /Credential=([^/]+)/.exec(String(headers.authorization))?.[1])
 
 describe('a secret across accounts', () => {
-  it('is read with the session of the role', async () => {
+  it('A24: is read with the session of the role', async () => {
     const provider = await opening(acrossAccounts, podEnv)
 
     expect((await provider.read(name, {}, call())).value.reveal()).toBe('the value')

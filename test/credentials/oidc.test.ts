@@ -38,29 +38,29 @@ const failing = (runtime: TestRuntime, reference: string): Promise<LatchkeyError
 
 describe('an identity token of the environment', () => {
   it.each([
-    ['O01', 'oidc/circleci/aud', { CIRCLE_OIDC_TOKEN: 'token' }],
-    ['O01 of the second version', 'oidc/circleci_v2/aud', { CIRCLE_OIDC_TOKEN_V2: 'token' }],
+    ['O01: a job of CircleCI', 'oidc/circleci/aud', { CIRCLE_OIDC_TOKEN: 'token' }],
+    ['O01: a job of CircleCI, second version', 'oidc/circleci_v2/aud', { CIRCLE_OIDC_TOKEN_V2: 'token' }],
     ['without an audience', 'oidc/circleci', { CIRCLE_OIDC_TOKEN: 'token' }],
-    ['O10', 'oidc/env/X', { X: 'token' }],
+    ['O10: a variable that is named', 'oidc/env/X', { X: 'token' }],
     ['with space around it', 'oidc/env/X', { X: ' token\n' }],
-  ])('is taken from its variable (%s)', async (_title, reference, env) => {
+  ])('%s: is taken from its variable', async (_title, reference, env) => {
     expect(await asking(testRuntime({ env: { ...env } }), reference)).toBe('token')
   })
 
   it.each([
-    ['O02', 'oidc/circleci/aud', {}, /aws_web_identity_token.*CIRCLE_OIDC_TOKEN not found in environment/],
-    ['O12', 'oidc/env/X', {}, /Environment variable X not found/],
+    ['O02: a job of CircleCI without its token', 'oidc/circleci/aud', {}, /aws_web_identity_token.*CIRCLE_OIDC_TOKEN not found in environment/],
+    ['O12: a variable that is not set, for which no default steps in', 'oidc/env/X', {}, /Environment variable X not found/],
     ['empty', 'oidc/env/X', { X: '' }, /Environment variable X not found/],
     ['too short', 'oidc/env/X', { X: 'abc' }, /the variable X holds no token/],
     ['of several lines', 'oidc/env/X', { X: 'abc\ndef' }, /the variable X holds no token/],
-    ['O11', 'oidc/nope/a', {}, /Unsupported OIDC provider; there are google/],
+    ['O11: a provider that nobody knows', 'oidc/nope/a', {}, /Unsupported OIDC provider; there are google/],
     ['of an inherited name', 'oidc/constructor/a', {}, /Unsupported OIDC provider/],
     ['without anything', 'oidc/env', {}, /oidc\/env needs more/],
     ['with a strange variable', 'oidc/env/a b', {}, /name of an environment variable/],
     ['of Entra', 'oidc/azure/api', {}, /AZURE_FEDERATED_TOKEN_FILE not found/],
     ['github without its variables', 'oidc/github/aud', { ACTIONS_ID_TOKEN_REQUEST_URL: 'https://x' }, /ACTIONS_ID_TOKEN_REQUEST_TOKEN not found/],
     ['github with a strange address', 'oidc/github/aud', { ACTIONS_ID_TOKEN_REQUEST_URL: 'x', ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'y' }, /ACTIONS_ID_TOKEN_REQUEST_URL is no URL/],
-  ])('that is not there says so (%s)', async (_title, reference, env, message) => {
+  ])('%s: that is not there says so', async (_title, reference, env, message) => {
     const failure = await failing(testRuntime({ env: { ...env } as Record<string, string> }), reference)
 
     expect(failure).toMatchObject({ code: 'misconfigured', message: expect.stringMatching(message) as string, details: { issues: [{ path: 'aws_web_identity_token' }] } })
@@ -81,7 +81,7 @@ describe('an identity token in a file', () => {
     expect([before, after]).toEqual([['first', 'first', 'first'], ['second', 'second', 'second']])
   })
 
-  it('is read inside the allowed folders, also through a link that stays there (O08)', async () => {
+  it('O08: is read inside the allowed folders, also through a link that stays there', async () => {
     const folder = await folderOf({ 'in/data/token': 'token' })
     await symlink(join(folder, 'in/data'), join(folder, 'in/now'))
     await symlink(join(folder, 'in'), join(folder, 'alias'))
@@ -98,12 +98,12 @@ describe('an identity token in a file', () => {
   })
 
   it.each([
-    ['outside', 'out/token', /outside the allowed credential directories/],
-    ['beside, with the folder’s name as beginning', 'inside/token', /outside the allowed/],
-    ['behind dots', 'in/../out/token', /outside the allowed/],
-    ['behind a link that leads out', 'in/link', /outside the allowed/],
+    ['O09: outside', 'out/token', /outside the allowed credential directories/],
+    ['O09: beside, with the folder’s name as beginning', 'inside/token', /outside the allowed/],
+    ['O09: behind dots', 'in/../out/token', /outside the allowed/],
+    ['O09: behind a link that leads out', 'in/link', /outside the allowed/],
     ['absent', 'in/nothing', /does not exist/],
-  ])('is refused %s (O09)', async (_title, path, message) => {
+  ])('%s, is refused', async (_title, path, message) => {
     const folder = await folderOf({ 'in/token': 'token', 'out/token': 'token', 'inside/token': 'token' })
     await symlink(join(folder, 'out/token'), join(folder, 'in/link'))
     const runtime = { ...testRuntime({ env: { LITELLM_OIDC_ALLOWED_CREDENTIAL_DIRS: join(folder, 'in') } }), files: nodeFiles }
@@ -114,7 +114,7 @@ describe('an identity token in a file', () => {
     expect(failure.message).not.toContain(folder)
   })
 
-  it('is refused with a relative path (O09), and outside LiteLLM’s folders by default', async () => {
+  it('O09: is refused with a relative path, and outside LiteLLM’s folders by default', async () => {
     const runtime = testRuntime({ files: { '/etc/token': 'token' } })
 
     expect((await failing(runtime, 'oidc/file/run/secrets/token')).message).toContain('must be absolute')
@@ -144,11 +144,11 @@ describe('an identity token of Google’s metadata server', () => {
   })
 
   it.each([
-    ['O03', 300, 240],
-    ['O04', -10, 0],
-    ['O05', 7200, 3540],
+    ['O03: five minutes', 300, 240],
+    ['O04: over already', -10, 0],
+    ['O05: two hours', 7200, 3540],
     ['without an end', undefined, 3540],
-  ])('is kept as long as it says (%s)', async (_title, endsIn, seconds) => {
+  ])('%s: is kept as long as its end allows', async (_title, endsIn, seconds) => {
     const fake = await serving(() => ({ status: 200, body: jwt(endsIn) }))
     const runtime = testRuntime({ now, env: { GCE_METADATA_HOST: new URL(fake.url).host } })
     const source = oidcTokens('oidc/google/aud', 'x', runtime)
@@ -173,12 +173,12 @@ describe('an identity token of Google’s metadata server', () => {
   })
 
   it.each([
-    ['O06', { status: 400, body: 'no such audience' }, 'provider_denied'],
+    ['O06: refused', { status: 400, body: 'no such audience' }, 'provider_denied'],
     ['absent', { status: 404 }, 'provider_denied'],
     ['failing', { status: 503 }, 'provider_unavailable'],
     ['a page', { status: 200, body: '<html>sign in</html>' }, 'provider_unavailable'],
     ['a redirect', { status: 302, headers: { location: 'http://127.0.0.1:9/' } }, 'provider_unavailable'],
-  ] as const)('that fails says which (%s)', async (_title, answer, code) => {
+  ] as const)('%s: that fails says which', async (_title, answer, code) => {
     const fake = await serving(() => answer)
 
     const failure = await failing(testRuntime({ hurries: true, env: { GCE_METADATA_HOST: new URL(fake.url).host } }), 'oidc/google/https://x')
@@ -189,7 +189,7 @@ describe('an identity token of Google’s metadata server', () => {
 })
 
 describe('an identity token of GitHub', () => {
-  it('is asked for with the job’s own token, and kept for 295 s while the job has it (O07)', async () => {
+  it('O07: is asked for with the job’s own token, and kept for 295 s while the job has it', async () => {
     const fake = await serving(() => ({ status: 200, body: { value: jwt(900), count: 1 } }))
     const env: Record<string, string> = { ACTIONS_ID_TOKEN_REQUEST_URL: `${fake.url}/token/1?api-version=2.0`, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'job token' }
     const runtime = testRuntime({ now, env })

@@ -44,15 +44,15 @@ const failureOf = (promise: Promise<unknown>): Promise<LatchkeyError> => promise
 
 describe('the settings of AWS', () => {
   const wrong: readonly (readonly [title: string, given: Record<string, unknown>, message: RegExp])[] = [
-    ['no region', {}, /aws_region_name.*AWS_REGION_NAME/],
-    ['a region that is none', { aws_region_name: 'US EAST' }, /aws_region_name/],
+    ['A28: no region', {}, /aws_region_name.*AWS_REGION_NAME/],
+    ['A31: a region that is none', { aws_region_name: 'US EAST' }, /aws_region_name/],
     ['an access key alone', { aws_region_name: 'us-east-1', aws_access_key_id: 'x' }, /aws_access_key_id stands without aws_secret_access_key/],
     ['a secret key alone', { aws_region_name: 'us-east-1', aws_secret_access_key: 'x' }, /aws_secret_access_key stands without aws_access_key_id/],
     ['a session token alone', { aws_region_name: 'us-east-1', aws_session_token: 'x' }, /aws_session_token/],
     ['plain http to another machine', { ...keyed, aws_secretsmanager_endpoint: 'http://vault.example:4566' }, /aws_secretsmanager_endpoint must begin with https.*aws_allow_plain_http/],
     ['a role that is no ARN', { ...keyed, aws_role_name: 'x' }, /aws_role_name must be the ARN of a role/],
   ]
-  it.each(wrong)('answer %s with misconfigured that names the setting', async (_title, given, message) => {
+  it.each(wrong)('%s: is misconfigured, and the setting is named', async (_title, given, message) => {
     const failure = await failureOf(open(given))
 
     expect(failure).toMatchObject({ code: 'misconfigured', message: expect.stringMatching(message) as string })

@@ -45,7 +45,7 @@ const codeOf = async (promise: Promise<unknown>): Promise<string> => (await fail
 const alias = createdName('litellm/alias')
 
 describe("LiteLLM's rows of Key Vault", () => {
-  it('reads a hosted secret verbatim, JSON text unchanged, in one call (Z01, Z02)', async () => {
+  it('Z01, Z02: reads a hosted secret verbatim, JSON text unchanged, in one call', async () => {
     const { vault, read, fake } = await bench()
     vault.seed('OPENAI-API-KEY', '{ "a": 1 }')
     fake.requests.length = 0
@@ -56,14 +56,14 @@ describe("LiteLLM's rows of Key Vault", () => {
     expect(fake.requests.filter(({ path }) => path.startsWith('/secrets')).map(({ path }) => path)).toEqual(['/secrets/OPENAI-API-KEY/'])
   })
 
-  it('reads a name with underscores under the one with hyphens (Z05)', async () => {
+  it('Z05: reads a name with underscores under the one with hyphens', async () => {
     const { vault, read } = await bench()
     vault.seed('OPENAI-API-KEY', 'sk-parity-1')
 
     expect(await read(hostedName('OPENAI_API_KEY'))).toBe('sk-parity-1')
   })
 
-  it('tells an absence from a refusal (Z03, Z04)', async () => {
+  it('Z03, Z04: tells an absence from a refusal', async () => {
     const { read, fake } = await bench()
 
     const absent = await codeOf(read(hostedName('NOWHERE')))

@@ -133,7 +133,7 @@ describe('writing, as LiteLLM writes', () => {
     expect(fake.service.values('litellm/same').at(-1)).toBe(value.reveal())
   })
 
-  it('C07, C08: has no delete unless a setting says that the rights are there, and then deletes', async () => {
+  it('C07: has no delete unless a setting says that the rights are there, and then deletes', async () => {
     const { fake, provider, open, call } = await openedConjur()
     const name = createdName('litellm/a')
     await provider.write(writeOf(name, 'value'), call)

@@ -25,7 +25,7 @@ const flip = (base64: string, at: number): string => Buffer.from(Buffer.from(bas
 const lastSent = (): Record<string, unknown> => JSON.parse(fake.requests.at(-1)?.body.toString('utf8') ?? '{}') as Record<string, unknown>
 
 describe('a variable that holds ciphertext', () => {
-  it('is decrypted (K01)', async () => {
+  it('K01: is decrypted', async () => {
     const plaintext = canary('plaintext')
     variables['M'] = sealed(plaintext)
 
@@ -33,13 +33,13 @@ describe('a variable that holds ciphertext', () => {
   })
 
   it.each([
-    ['spaces and line ends', ' \t value\r\n', 'value'],
+    ['K01: spaces and line ends', ' \t value\r\n', 'value'],
     ['what Python calls space, and JavaScript does not', '\x1c\x1d\x1e\x1f\x85value\x85', 'value'],
     ['spaces of other scripts', '\u2003value\u3000', 'value'],
     ['nothing inside', 'a  b\n c', 'a  b\n c'],
     ['no byte order mark, which Python keeps', '\uFEFFvalue', '\uFEFFvalue'],
     ['all of it, where it is nothing else', ' \n', ''],
-  ])('is trimmed as LiteLLM trims it: %s', async (_what, plaintext, value) => {
+  ])('%s: is trimmed as LiteLLM trims it', async (_what, plaintext, value) => {
     variables['M'] = fake.encrypt(key, plaintext)
 
     expect(await textOf(await opening())).toBe(value)
@@ -55,14 +55,14 @@ describe('a variable that holds ciphertext', () => {
     expect(await textOf(await opening())).toBe('x'.repeat(200))
   })
 
-  it('that is not set is absent, and nothing is sent (K02)', async () => {
+  it('K02: that is not set is absent, and nothing is sent', async () => {
     const provider = await opening()
 
     expect(await failureOf(provider.read(hostedName('M'), {}, call()))).toMatchObject({ code: 'not_found' })
     expect(fake.requests).toHaveLength(0)
   })
 
-  it('is an error when KMS refuses, never the ciphertext (K03)', async () => {
+  it('K03: is an error when KMS refuses, never the ciphertext', async () => {
     variables['M'] = sealed(canary('plaintext'))
     const provider = await opening()
     fake.fault({ kind: 'denied', echo: canary('echo') })
@@ -292,10 +292,10 @@ describe('the fence', () => {
 
 describe('the start', () => {
   it.each([
-    ['no region (K04)', {}, /aws_region_name.*AWS_REGION_NAME/],
+    ['K04: no region', {}, /aws_region_name.*AWS_REGION_NAME/],
     ['half a key', { aws_region_name: 'us-east-1', aws_access_key_id: 'x' }, /aws_access_key_id/],
     ['plain http to another machine', { ...keyed, aws_kms_endpoint: 'http://kms.example:4566' }, /aws_kms_endpoint must begin with https/],
-  ])('is refused for %s', async (_title, given, message) => {
+  ])('%s: is refused', async (_title, given, message) => {
     expect(await failureOf(open(given))).toMatchObject({ code: 'misconfigured', message: expect.stringMatching(message) as string })
   })
 

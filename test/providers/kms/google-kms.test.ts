@@ -30,11 +30,11 @@ const answering = (body: object, status = 200): WireAnswer => ({ status, headers
 
 describe('a variable that holds ciphertext of Google', () => {
   it.each([
-    ['base64 (K05)', (bytes: Buffer) => bytes.toString('base64')],
-    ['the documented literal (K06)', (bytes: Buffer) => `b'${hex(bytes)}'`],
+    ['K05: base64', (bytes: Buffer) => bytes.toString('base64')],
+    ['K06: the documented literal', (bytes: Buffer) => `b'${hex(bytes)}'`],
     ['the literal in other quotes', (bytes: Buffer) => `b"${hex(bytes)}"`],
     ['what a shell makes of the documented line', (bytes: Buffer) => `b${hex(bytes)}`],
-  ])('is decrypted from %s, and not trimmed', async (_title, write) => {
+  ])('%s: is decrypted and not trimmed', async (_title, write) => {
     const plaintext = `  ${canary('plaintext')}\n`
     variables['D'] = write(fake.encrypt(key, plaintext))
 
@@ -64,10 +64,10 @@ describe('a variable that holds ciphertext of Google', () => {
 
   it.each([
     ['nothing', '', /is empty/],
-    ['unpadded base64 (K06)', 'bGF0Y2g', /neither base64/],
-    ['a cut literal (K06)', String.raw`b'\n$\x00\xc...'`, /escape.*character 10 of/],
+    ['K06: unpadded base64', 'bGF0Y2g', /neither base64/],
+    ['K06: a cut literal', String.raw`b'\n$\x00\xc...'`, /escape.*character 10 of/],
     ['plain text', 'postgres://user:password@host/db', /neither base64/],
-  ])('that holds %s is misconfigured, by its name, and nothing is sent', async (_what, text, message) => {
+  ])('%s: is misconfigured by its name, and nothing is sent', async (_what, text, message) => {
     variables['D'] = text
 
     const failure = await read()
@@ -244,7 +244,7 @@ describe('the fence', () => {
 
 describe('the start', () => {
   it.each([
-    ['no key (K07)', { google_application_credentials: knownAccount().file }, /google_kms_resource_name is required.*GOOGLE_KMS_RESOURCE_NAME/],
+    ['K07: no key', { google_application_credentials: knownAccount().file }, /google_kms_resource_name is required.*GOOGLE_KMS_RESOURCE_NAME/],
     ['a version in place of a key', { google_kms_resource_name: `${fakeKeyRing}/cryptoKeys/k/cryptoKeyVersions/1` }, /cryptoKeyVersions/],
     ['a key ring', { google_kms_resource_name: fakeKeyRing }, /must be projects\/…/],
     ['a path that climbs', { google_kms_resource_name: `${fakeKeyRing}/cryptoKeys/..` }, /must be projects\/…/],
@@ -252,7 +252,7 @@ describe('the start', () => {
     ['plain http to another machine', { google_kms_resource_name: `${fakeKeyRing}/cryptoKeys/k`, google_kms_endpoint: 'http://kms.example' }, /google_kms_endpoint must begin with https.*google_allow_plain_http/],
     ['too much additional data', { google_kms_resource_name: `${fakeKeyRing}/cryptoKeys/k`, google_kms_aad: 'x'.repeat(65_537) }, /google_kms_aad is 65537 bytes/],
     ['a credential file that there is not', { google_kms_resource_name: `${fakeKeyRing}/cryptoKeys/k`, google_application_credentials: '/nowhere.json' }, /google_application_credentials/],
-  ])('is refused for %s', async (_title, given, message) => {
+  ])('%s: is refused', async (_title, given, message) => {
     expect(await failureOf(open(given))).toMatchObject({ code: 'misconfigured', message: expect.stringMatching(message) as string })
   })
 

@@ -49,7 +49,7 @@ const operator = async (path: string, data: Record<string, unknown>): Promise<vo
   await client.close()
 }
 
-describe('V01 to V07: addresses', () => {
+describe('addresses', () => {
   interface Sent {
     readonly url: string
     readonly namespace: unknown
@@ -79,7 +79,7 @@ describe('V01 to V07: addresses', () => {
     ['V07', { ...token, HCP_VAULT_ADDR: 'http://vault.test:8200///' }, 'OPENAI_API_KEY', 'http://vault.test:8200/v1/secret/data/OPENAI_API_KEY'],
   ]
 
-  it.each(rows.map(([id, env, name, url, login, namespace]) => ({ id, env, name, url, login, namespace })))('$id go where LiteLLM goes', async ({ id, env, name, url, login, namespace }) => {
+  it.each(rows.map(([id, env, name, url, login, namespace]) => ({ id, env, name, url, login, namespace })))('$id: go where LiteLLM goes', async ({ id, env, name, url, login, namespace }) => {
     const notes: Sent[] = []
     const provider = await openVault({ ...testRuntime({ env }), http: noting(notes) }, id === 'V07' ? { vault_allow_plain_http: true } : {})
 
@@ -112,7 +112,7 @@ describe('reading', () => {
     expect(sent('/data/n', 'GET').length - before).toBe(2 + 1)
   })
 
-  it("V09: places a team's name in its own namespace, engine, prefix and field", async () => {
+  it("places a name in its own namespace, engine, prefix and field, as a team's settings will", async () => {
     fake.state.namespace('team-b')
     fake.state.mount('kv-prod', 'team-b')
     await operator('team-b/kv-prod/data/virtual-keys/DB_PASSWORD', { password: 'of team b', key: 'another' })
@@ -124,7 +124,7 @@ describe('reading', () => {
     expect(fake.requests.at(-1)?.path).toBe('/v1/team-b/kv-prod/data/virtual-keys/DB_PASSWORD')
   })
 
-  it('V10, V11: keeps teams and fields apart in one cache, one request each', async () => {
+  it('V11: keeps namespaces and fields apart in one cache, one request each', async () => {
     for (const namespace of ['a', 'b']) {
       fake.state.namespace(namespace)
       fake.state.mount('secret', namespace)
@@ -267,7 +267,7 @@ describe('writing', () => {
 })
 
 describe('rotating', () => {
-  it('V22, V23: keeps name, metadata and the operator’s own fields, claims first and moves by check-and-set', async () => {
+  it('V23: keeps name, metadata and the operator’s own fields, claims first and moves by check-and-set', async () => {
     const provider = await open()
     const keys = keysOf(storeOf(provider))
     const made = await keys.create({ alias: 'n', data: { models: ['m'] } }, context('/key/generate'))
@@ -307,7 +307,7 @@ describe('rotating', () => {
     expect(await text(provider, 'litellm/n')).toBe(foreign)
   })
 
-  it('V26: succeeds when the policy keeps the versions that held the old token', async () => {
+  it('succeeds when the policy keeps the versions that held the old token', async () => {
     fake.state.policy('keeper', ...['data', 'metadata', 'subkeys'].map((kind) => ({ path: `secret/${kind}/*`, capabilities: ['create', 'read', 'update', 'patch', 'list'] })))
     const provider = await open({ vault_token: fake.state.token({ policies: ['keeper'] }) })
     const keys = keysOf(storeOf(provider))
