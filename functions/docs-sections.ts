@@ -21,6 +21,7 @@ import { keyRoutes } from '../shared/http/keys.ts'
 import { readRoutes } from '../shared/http/secrets.ts'
 import { loadProvider, registry, type AnyProvider } from '../shared/providers/registry.ts'
 import { hostRuntime } from './host-runtime.ts'
+import { litellmCases } from './litellm-cases.ts'
 import { serverSettings } from './local/report.ts'
 import { longestRequestMs } from './time-budget.ts'
 
@@ -170,6 +171,13 @@ const settings = (): string =>
     .map((part) => part.join('\n\n'))
     .join('\n\n')
 
+const differences = (): string => {
+  const differing = litellmCases.flatMap((row) => (row.result === 'differs' ? [[row.id, row.about, row.difference, row.reason]] : []))
+  const waiting = litellmCases.flatMap((row) => (row.result === 'pending' ? [[row.id, row.about, row.waits]] : []))
+  const counts = `Of ${litellmCases.length} situations ${litellmCases.length - differing.length - waiting.length} end here as they do in LiteLLM, ${differing.length} end otherwise on purpose, and ${waiting.length} wait for a part that is not there yet.`
+  return [counts, table(['case', 'LiteLLM', 'Latchkey', 'why'], differing), 'Not there yet:', table(['case', 'LiteLLM', 'waits for'], waiting)].join('\n\n')
+}
+
 /** Every generated part by name. */
 export const sections = (): Promise<Readonly<Record<string, string>>> =>
   openAll((opened) => ({
@@ -186,5 +194,6 @@ export const sections = (): Promise<Readonly<Record<string, string>>> =>
       .join('\n\n'),
     routes: table(['route', 'query', 'asks for', 'errors', 'function'], [...readRoutes, ...keyRoutes, ...commonRoutes].map(routeRow)),
     errors: errors(),
+    'litellm-differences': differences(),
     limits: limits(),
   }))
