@@ -26,6 +26,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
   records.requireStorage()
   const { call } = context
   const found = known ?? (await steps.found(target, call))
+  if (update.alias !== undefined && update.alias !== records.aliasOf(found)) house.checkAlias?.(update.alias)
   const { name: from, keyId = '' } = found
   const to = nameAfter(house, found, update)
   const operation = beginOperation('rename', { ...context, route: `${context.route} rename` }, from.text, options.random)

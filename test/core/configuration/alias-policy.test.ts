@@ -110,6 +110,18 @@ describe('a key', () => {
     await expect(after.keys.create({ alias: 'red' }, after.context())).rejects.toMatchObject({ code: 'invalid_request', details: { param: 'key_alias', applied: 'no' } })
   })
 
+  it('is renamed only to what the pattern takes, and keeps an alias that it does not', async () => {
+    const before = await open({})
+    const after = await open({ key_alias_pattern: 'team-.*' }, 'second')
+    await before.keys.create({ alias: 'blue' }, before.context())
+
+    const kept = await after.keys.update({ alias: 'blue' }, { alias: 'blue', data: { note: 'x' } }, after.context())
+    const refused = await after.keys.update({ alias: 'blue' }, { alias: 'green' }, after.context()).catch((error: LatchkeyError) => error.code)
+    const renamed = await after.keys.update({ alias: 'blue' }, { alias: 'team-blue' }, after.context())
+
+    expect([kept.alias, refused, renamed.alias]).toEqual(['blue', 'invalid_request', 'team-blue'])
+  })
+
   it('without an alias is under no rule', async () => {
     const { keys, context } = await open({ key_alias_pattern: 'team-.*' })
 
