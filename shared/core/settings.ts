@@ -71,6 +71,9 @@ export const readSettings = <S>(table: SettingsTable<S>, input: unknown, options
   return { settings: settings as S, issues }
 }
 
+/** What a table says where nothing is written; `null` for a setting without a default. */
+export const defaultsOf = <S>(table: SettingsTable<S>): S => Object.fromEntries(Object.entries<Setting>(table).map(([key, { default: value }]) => [key, value ?? null])) as S
+
 /** The issue for a key that nobody knows, with the nearest known one. */
 export const unknownKey = (path: string, key: string, known: Iterable<string>): Issue => {
   const near = nearest(key, known)

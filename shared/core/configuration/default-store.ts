@@ -1,7 +1,7 @@
 // The store `default`: LiteLLM's settings, and `latchkey.default_store` laid over them for what LiteLLM has no word for.
 import { nearest } from '../errors.ts'
 import type { Env } from '../runtime.ts'
-import { readSettings, unknownKey, type SettingsTable } from '../settings.ts'
+import { defaultsOf, readSettings, unknownKey, type SettingsTable } from '../settings.ts'
 import { appliesTo, policySettings, systemChoice, systems, systemSettings, type KeyManagementSettings, type PolicySettings, type SystemSettings } from './litellm-settings.ts'
 import { canonical, checkSystem, makeStore, mappingOf, policyDefaults, restOf, take, type Findings, type Mapping, type Policy, type SelectedBy, type StoreConfiguration } from './store-configuration.ts'
 import { storeEntrySettings, type EntrySettings } from './stores.ts'
@@ -79,7 +79,7 @@ const checkTwice = (given: Mapping, entry: Mapping, findings: Findings): void =>
   }
 }
 
-const noSystemSettings = Object.fromEntries(Object.keys(systemSettings).map((key) => [key, null])) as unknown as SystemSettings
+const noSystemSettings: SystemSettings = defaultsOf(systemSettings)
 
 interface DefaultStore {
   readonly store: StoreConfiguration

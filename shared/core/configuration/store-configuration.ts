@@ -1,8 +1,9 @@
 // One store before it is opened: its system, its policy, what is left for the provider's own table, and the rules that every store's settings obey.
 import { LatchkeyError, nearest, type Issue } from '../errors.ts'
 import { hostedName, parsePrefix, slugHashCodec } from '../names.ts'
+import { defaultsOf } from '../settings.ts'
 import { isMapping } from './latchkey-section.ts'
-import { systems, type AccessMode, type PolicySettings } from './litellm-settings.ts'
+import { policySettings, systems, type AccessMode, type PolicySettings } from './litellm-settings.ts'
 
 /** What chose the system of the store `default`. `none`: a file without a system, which is LiteLLM's environment only. `built-in`: there is no file. */
 export type SelectedBy = 'key_management_system' | 'use_azure_key_vault' | 'use_google_kms' | 'latchkey.default_store' | 'none' | 'built-in'
@@ -121,28 +122,21 @@ const checkHosted = (hosted: readonly string[], path: string, folds: boolean, fi
 
 /** Combinations that LiteLLM swallows without a word. */
 const checkCombinations = (policy: Policy, written: (key: string) => string | undefined, findings: Findings): void => {
-  const idle = (keys: readonly string[], why: string): void => {
-    for (const key of keys) {
+  const say = (when: boolean, keys: readonly string[], what: string): void => {
+    for (const key of when ? keys : []) {
       const path = written(key)
-      if (path !== undefined) findings.warnings.push({ path, message: `${key} is idle: ${why}` })
+      if (path !== undefined) findings.warnings.push({ path, message: `${key} ${what}` })
     }
   }
-  if (policy.access_mode === 'write_only') idle(['hosted_keys', 'primary_secret_name'], 'under access_mode write_only nothing is read from the manager.')
-  if (!policy.store_virtual_keys) idle(['prefix_for_stored_virtual_keys', 'description', 'tags'], 'without store_virtual_keys: true no virtual key is stored.')
-  const prefix = written('prefix_for_stored_virtual_keys')
-  if (policy.store_virtual_keys && prefix !== undefined && /^\/?$/.test(policy.prefix_for_stored_virtual_keys)) {
-    findings.warnings.push({ path: prefix, message: 'prefix_for_stored_virtual_keys is empty: every name outside hosted_keys counts as a virtual key, and reading it needs keys:reveal.' })
-  }
-  const mode = written('access_mode')
-  if (policy.store_virtual_keys && policy.access_mode === 'read_only' && mode !== undefined) {
-    findings.warnings.push({ path: mode, message: 'access_mode read_only does not stop store_virtual_keys: virtual keys are still written; say read_and_write if that is meant.' })
-  }
+  const { access_mode: mode, store_virtual_keys: stores, prefix_for_stored_virtual_keys: prefix } = policy
+  say(mode === 'write_only', ['hosted_keys', 'primary_secret_name'], 'is idle: under access_mode write_only nothing is read from the manager.')
+  say(!stores, ['prefix_for_stored_virtual_keys', 'description', 'tags'], 'is idle: without store_virtual_keys: true no virtual key is stored.')
+  say(stores && /^\/?$/.test(prefix), ['prefix_for_stored_virtual_keys'], 'is empty: every name outside hosted_keys counts as a virtual key.')
+  say(stores && mode === 'read_only', ['access_mode'], 'read_only does not stop store_virtual_keys: virtual keys are still written; say read_and_write if that is meant.')
 }
 
 /** LiteLLM's defaults. */
-export const policyDefaults: PolicySettings = {
-  hosted_keys: null, store_virtual_keys: false, prefix_for_stored_virtual_keys: 'litellm/', access_mode: 'read_only', primary_secret_name: null, description: null, tags: null,
-}
+export const policyDefaults: PolicySettings = defaultsOf(policySettings)
 
 /** An object with keys; nothing is an empty one, anything else is an issue. */
 export const mappingOf = (value: unknown, path: string, findings: Findings): Mapping => {
