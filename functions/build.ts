@@ -42,7 +42,7 @@ const requiredBuiltins: Plugin = {
   },
 }
 
-const explanation = /, text: (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)(?= \})/g
+const explanation = /, text: (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|\w+\.\w+\.text)(?= \})/g
 const registryLine = /^ {2}(\w+): \(\) => import\(.*\n/gm
 
 /** Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have. */

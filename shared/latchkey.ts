@@ -61,7 +61,6 @@ const callMs = 25_000
 /** Opens every configured store without a network call and composes the application. @throws misconfigured with every issue of the stores' settings, or of the rule for aliases */
 export const openLatchkey = async (configuration: Configuration, runtime: Runtime, options: OpenOptions = {}): Promise<Latchkey> => {
   const { clock, random } = runtime
-  const changes = options.routes?.some((route) => route.changes === true) === true
   const cache = new SecretCache(clock, limitsOf(configuration))
   const open = async (store: StoreConfiguration): Promise<SecretStore> =>
     new SecretStore({ name: store.name, system: store.system, provider: await openProvider(store, runtime), policy: policyOf(store), cache, clock, random })
@@ -112,9 +111,6 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   let opened: Promise<OpenedKeys> | undefined
   const keys = async (): Promise<KeyLifecycle> => (await (opened ??= import('./virtual-keys.ts').then(({ openKeys }) => openKeys(main, configuration, runtime, keyOf)))).keys
 
-  // What keys need is wrong at the start, not at the first of them.
-  if (changes) await keys()
-
   const services = {
     stores,
     reader,
@@ -122,8 +118,10 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     auth: createAuthenticator({ access: configuration.access, masterKey, masterSecrets: masterSecretsOf(configuration) }),
     runtime,
     version: latchkeyVersion,
-    changes,
+    changes: options.routes?.some(({ changes }) => changes === true) === true,
   }
+  // What keys need is wrong at the start, not at the first of them.
+  if (services.changes) await keys()
 
   return {
     app: createApp(options.routes ?? [], services),

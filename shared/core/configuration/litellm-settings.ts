@@ -114,12 +114,12 @@ interface SystemFacts {
   /** The service takes neither case nor `_` against `-` as a difference between two names. */
   readonly foldsNames?: true
   /** Variables that open the system, which is never asked for them. LiteLLM's own list, and the session token that belongs to it. */
-  readonly openedBy?: readonly string[]
+  readonly openedBy?: RegExp
 }
 
 /** Every system that a file may name, built or not. */
 export const systems: Readonly<Record<string, SystemFacts>> = {
-  aws_secret_manager: { inLiteLLM: true, openedBy: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_REGION_NAME', 'AWS_REGION'] },
+  aws_secret_manager: { inLiteLLM: true, openedBy: /^AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|REGION(?:_NAME)?)$/ },
   aws_kms: { inLiteLLM: true, ciphertext: true },
   azure_key_vault: { inLiteLLM: true, foldsNames: true },
   google_secret_manager: { inLiteLLM: true },

@@ -78,7 +78,7 @@ export const storesFor = (plan: ReadPlan, name: string): readonly StoreConfigura
     return store !== undefined && hosts(store, name) ? [store] : []
   })
 
-const opens = ({ system }: StoreConfiguration, name: string): boolean => systems[system]?.openedBy?.includes(name) === true
+const opens = ({ system }: StoreConfiguration, name: string): boolean => systems[system]?.openedBy?.test(name) === true
 
 const hosts = (store: StoreConfiguration, name: string): boolean =>
   store.system !== 'environment' && store.accessMode !== 'write_only' && (store.hostedKeys === undefined || store.hostedKeys.includes(name)) && !opens(store, name)

@@ -131,7 +131,7 @@ const checkCombinations = (policy: Policy, written: (key: string) => string | un
   const { access_mode: mode, store_virtual_keys: stores, prefix_for_stored_virtual_keys: prefix } = policy
   say(mode === 'write_only', ['hosted_keys', 'primary_secret_name'], 'is idle: under access_mode write_only nothing is read from the manager.')
   say(!stores, ['prefix_for_stored_virtual_keys', 'description', 'tags'], 'is idle: without store_virtual_keys: true no virtual key is stored.')
-  say(stores && /^\/?$/.test(prefix), ['prefix_for_stored_virtual_keys'], 'is empty: every name outside hosted_keys counts as a virtual key.')
+  say(stores && /^\/?$/.test(prefix), ['prefix_for_stored_virtual_keys'], 'is empty: every name that is not hosted counts as a key.')
   say(stores && mode === 'read_only', ['access_mode'], 'read_only does not stop store_virtual_keys: virtual keys are still written; say read_and_write if that is meant.')
 }
 
