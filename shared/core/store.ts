@@ -1,7 +1,7 @@
 // A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
 import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, SecretCache } from './cache.ts'
-import { isTombstone } from './keys/operation-text.ts'
+import { isTombstone, unlessBlocked } from './keys/operation-text.ts'
 import { isInternal } from './names.ts'
 import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
 import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
@@ -149,13 +149,12 @@ export class SecretStore {
     this.#cache.invalidate(secretKey(this.name, name))
   }
 
-  /** A deleted key is absent in every version: its tombstone is no value, and what was before it is over. */
+  /** A deleted key is absent in every version: its tombstone is no value, and what was before it is over. A blocked one is not shown. */
   async #load({ native, at }: Lookup, call: Call): Promise<SecretRecord> {
     try {
       const record = await this.provider.read(native, at, call)
-      const older = native.place === 'created' && (at.version !== undefined || at.stage !== undefined)
-      const over = isTombstone(record.version) || (older && isTombstone((await this.provider.describe?.(native, call))?.current))
-      if (!over) return record
+      const facts = native.place === 'created' ? await this.provider.describe?.(native, call) : undefined
+      if (!isTombstone(record.version) && !isTombstone(facts?.current)) return facts === undefined ? record : unlessBlocked(record, facts)
     } catch (error) {
       if (isCode(error, 'not_found') && at.version === undefined && at.stage === undefined) throw absentSecret(this, native.text)
       throw asLatchkeyError(error)

@@ -39,11 +39,24 @@ describe('what a store asks of its provider', () => {
     expect(asked).toEqual([{ whole: true }, {}, { version: '1' }])
   })
 
-  it('is one call for a key that is read plainly', async () => {
-    const { store, provider, call } = await storeOver(() => ({ describe: () => Promise.reject(new LatchkeyError('provider_denied', 'must not be asked')) }))
-    await provider.write?.({ name: createdName('litellm/a'), value: SecretValue.of('sk-1'), expect: 'absent', operation: `1-create-${'0'.repeat(32)}`, stage: 'current' }, call())
+  it('is two calls for a key: its value, and whether it is blocked; a read that the facts are refused to shows nothing', async () => {
+    const asked: string[] = []
+    const { store, provider, call } = await storeOver((inner) => ({
+      read: (...all) => {
+        asked.push('read')
+        return inner.read(...all)
+      },
+      describe: (...all) => {
+        asked.push('describe')
+        return (inner.describe as NonNullable<SecretProvider['describe']>)(...all)
+      },
+    }))
+    const closed = await storeOver(() => ({ describe: () => Promise.reject(new LatchkeyError('provider_denied', 'The facts are refused.')) }))
+    for (const given of [provider, closed.provider]) await given.write?.({ name: createdName('litellm/a'), value: SecretValue.of('sk-1'), expect: 'absent', operation: `1-create-${'0'.repeat(32)}`, stage: 'current' }, call())
 
     expect((await store.read({ name: 'litellm/a' }, call())).value.reveal()).toBe('sk-1')
+    expect(asked).toEqual(['read', 'describe'])
+    await expect(closed.store.read({ name: 'litellm/a' }, closed.call())).rejects.toMatchObject({ code: 'provider_denied' })
   })
 
   it('carries what the request says: description, tags, the mark, and the expected version', async () => {

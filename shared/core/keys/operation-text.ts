@@ -1,5 +1,6 @@
 // The text by which a provider knows a key operation. It begins with epoch and verb, so that facts alone say who won an epoch and whether the current
 // version is a tombstone. Apart from the operations themselves, because every read looks at it and none makes one.
+import { LatchkeyError } from '../errors.ts'
 
 /** What an operation does to a key. The last four change what is said about it, under a claim that never becomes current. */
 export const verbs = ['create', 'rotate', 'delete', 'rename', 'update', 'block', 'unblock', 'adopt'] as const
@@ -40,4 +41,10 @@ export const arrivalId = (id: string, keyId: string): string => {
 export const keyIdIn = (id: string): string => {
   const bits = BigInt(`0x${id.slice(12)}`)
   return Array.from({ length: 16 }, (_, index) => base32[Number((bits >> BigInt(5 * (15 - index))) & 31n)]).join('')
+}
+
+/** A record, unless its key is blocked. @throws forbidden */
+export const unlessBlocked = <T>(record: T, { labels }: { readonly labels: Readonly<Record<string, string>> }): T => {
+  if (labels['latchkey-blocked'] === undefined || labels['latchkey-blocked'] !== labels['latchkey-key-id']) return record
+  throw new LatchkeyError('forbidden', 'This key is blocked.')
 }

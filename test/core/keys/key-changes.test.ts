@@ -1,7 +1,9 @@
 // What changes about a key while its token stays: its fields, its end, its team, and whether it is blocked. Over every class of store; what a change meets when
 // another operation runs, when its answer is lost and when it lands late.
 import { describe, expect, it } from 'vitest'
+import { SecretCache } from '../../../shared/core/cache.ts'
 import { createdName } from '../../../shared/core/names.ts'
+import { SecretStore } from '../../../shared/core/store.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { shapes } from '../../sim/shapes.ts'
@@ -183,5 +185,19 @@ describe('a change on its way', () => {
 
     expect(state).toBe('active')
     expect((made.key as SecretValue).isText).toBe(true)
+  })
+})
+
+describe('the value of a blocked key', () => {
+  it('is shown to nobody until it is unblocked', async () => {
+    const { keys, context, provider, call, runtime } = await house()
+    const made = await keys.create({ alias: 'a' }, context())
+    const store = new SecretStore({ name: 'default', system: 'staged', provider, policy: { accessMode: 'read_and_write', prefix: 'litellm', storeVirtualKeys: true }, cache: new SecretCache(runtime.clock, { ttlMs: 0 }), clock: runtime.clock, random: runtime.random })
+    await keys.setBlocked({ alias: 'a' }, true, context())
+
+    await expect(store.read({ name: 'litellm/a' }, call())).rejects.toMatchObject({ code: 'forbidden' })
+    await keys.setBlocked({ alias: 'a' }, false, context())
+
+    expect((await store.read({ name: 'litellm/a' }, call())).value.equals(made.key as SecretValue)).toBe(true)
   })
 })
