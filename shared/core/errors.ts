@@ -127,6 +127,12 @@ export const nearest = (word: string, known: Iterable<string>): string | undefin
   return best
 }
 
+/** The end of a message about a mistyped name: the nearest known one as a question, or nothing. Anything but text is near to nothing. */
+export const didYouMean = (word: unknown, known: Iterable<string>): string => {
+  const near = typeof word === 'string' ? nearest(word, known) : undefined
+  return near === undefined ? '' : `; did you mean ${near}?`
+}
+
 const editDistance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i += 1) {

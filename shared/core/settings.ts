@@ -1,5 +1,5 @@
 // Settings are plain data tables; this is the one validator that reads them. It needs no library, so a function's cold start pays nothing for it.
-import { LatchkeyError, nearest, type Issue } from './errors.ts'
+import { LatchkeyError, didYouMean, type Issue } from './errors.ts'
 import type { Env } from './runtime.ts'
 import { SecretValue } from './secret.ts'
 
@@ -76,9 +76,8 @@ export const defaultsOf = <S>(table: SettingsTable<S>): S => Object.fromEntries(
 
 /** The issue for a key that nobody knows, with the nearest known one. */
 export const unknownKey = (path: string, key: string, known: Iterable<string>): Issue => {
-  const near = nearest(key, known)
   const shown = /^[\w.@-]{1,64}$/.test(key) ? key : '(a key that is no setting name)'
-  return { path: path === '' ? shown : `${path}.${shown}`, message: `is not a setting${near === undefined ? '' : `; did you mean ${near}?`}` }
+  return { path: path === '' ? shown : `${path}.${shown}`, message: `is not a setting${didYouMean(key, known)}` }
 }
 
 /** Whether a host is this machine: there plain http needs no setting that allows it. */
@@ -147,8 +146,7 @@ const convert = (raw: unknown, setting: Setting): unknown => {
     case 'string': {
       if (typeof raw !== 'string') return new Problem('must be text; put it in quotes')
       if (setting.values !== undefined && !setting.values.includes(raw)) {
-        const near = nearest(raw, setting.values)
-        return new Problem(`must be one of ${setting.values.join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`)
+        return new Problem(`must be one of ${setting.values.join(', ')}${didYouMean(raw, setting.values)}`)
       }
       return raw
     }

@@ -1,5 +1,5 @@
 // Paths and queries: which route a raw path means, and its parts decoded exactly once. A second decoding anywhere would let `%252e` through.
-import { nearest } from '../core/errors.ts'
+import { didYouMean } from '../core/errors.ts'
 import type { Route } from './api.ts'
 import { badField, shownKey } from './body.ts'
 
@@ -73,9 +73,8 @@ export const parseQuery = (raw: string, route: Route, refuse: (name: string) => 
     const name = decodeOnce(cut < 0 ? part : part.slice(0, cut), 'query')
     if (route.unsupportedQuery?.includes(name) === true) throw refuse(name)
     if (!known.includes(name)) {
-      const near = nearest(name, known)
       const list = known.length === 0 ? 'This route has none.' : `Known: ${known.join(', ')}.`
-      throw badField(`query.${shownKey(name)}`, `is not a parameter of this route${near === undefined ? '' : `; did you mean ${near}?`}`, list)
+      throw badField(`query.${shownKey(name)}`, `is not a parameter of this route${didYouMean(name, known)}`, list)
     }
     if (query.has(name)) throw badField(`query.${name}`, 'stands twice; the limit is once', 'Send it once.')
     const value = decodeOnce(cut < 0 ? '' : part.slice(cut + 1).replaceAll('+', '%20'), `query.${name}`)

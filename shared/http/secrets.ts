@@ -1,6 +1,6 @@
 // Reading secrets, one and many, and listing their names: the routes of the read function. Bodies are checked by hand, because a validation
 // library would cost every cold start more than these two checks.
-import { LatchkeyError, asLatchkeyError, isCode, nearest } from '../core/errors.ts'
+import { LatchkeyError, asLatchkeyError, didYouMean, isCode } from '../core/errors.ts'
 import { isInternal } from '../core/names.ts'
 import type { SecretFacts, SecretRef, SecretValue, Stage } from '../core/secret.ts'
 import type { SecretStore, StoreRead } from '../core/store.ts'
@@ -19,8 +19,7 @@ export const storeOf = (exchange: Exchange): SecretStore => {
   const name = exchange.query.get('store') ?? 'default'
   const store = stores.get(name)
   if (store !== undefined) return store
-  const near = seesDetail(exchange.caller) ? nearest(name, stores.keys()) : undefined
-  throw badField('query.store', `is no configured store${near === undefined ? '' : `; did you mean ${near}?`}`, 'GET /capabilities lists the stores.')
+  throw badField('query.store', `is no configured store${seesDetail(exchange.caller) ? didYouMean(name, stores.keys()) : ''}`, 'GET /capabilities lists the stores.')
 }
 
 /** Segments that begin with `__` are Latchkey's own everywhere, except in names that the operator hosts. @throws invalid_request */
@@ -88,7 +87,7 @@ const readSecret = async (exchange: Exchange): Promise<Answer> => {
 
 const namesOf = (body: Exchange['body']): readonly string[] => {
   for (const key of Object.keys(body)) {
-    if (key !== 'names') throw badField(shownKey(key), `is not a field of this route${nearest(key, ['names']) === undefined ? '' : '; did you mean names?'}`, 'Send {"names": [...]}.')
+    if (key !== 'names') throw badField(shownKey(key), `is not a field of this route${didYouMean(key, ['names'])}`, 'Send {"names": [...]}.')
   }
   const names: Json | undefined = body['names']
   if (!Array.isArray(names)) throw badField('names', 'must be a list of names', 'Send {"names": ["OPENAI_API_KEY"]}.')

@@ -1,5 +1,5 @@
 // References: how a value that stands somewhere else is named in a file, and where it will be looked for. Looking is not done here.
-import { LatchkeyError, nearest, type Issue } from '../errors.ts'
+import { LatchkeyError, didYouMean, type Issue } from '../errors.ts'
 import type { SecretRef, SecretValue } from '../secret.ts'
 import { systems } from './litellm-settings.ts'
 import type { StoreConfiguration } from './store-configuration.ts'
@@ -150,8 +150,7 @@ export const collectReferences = (input: unknown, plan: ReadPlan): Collected => 
     if (ref.store !== undefined && inSettings) {
       issues.push({ path, message: 'takes os.environ/NAME only: a store cannot hold what opens a store yet' })
     } else if (ref.store !== undefined && !plan.stores.has(ref.store)) {
-      const near = nearest(ref.store, plan.stores.keys())
-      problems.push({ path, message: `names a store that is not configured${near === undefined ? '' : `; did you mean ${near}?`}` })
+      problems.push({ path, message: `names a store that is not configured${didYouMean(ref.store, plan.stores.keys())}` })
     } else {
       const source = inSettings ? 'environment' : referenceSource(plan, ref)
       references.push({ path, reference: text, name: ref.name, ref, source, ...(!inSettings && ref.store === undefined && isCiphertext(plan, ref.name) ? { ciphertext: true } : {}) })

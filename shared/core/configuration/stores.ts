@@ -1,5 +1,5 @@
 // The further stores of `latchkey.stores`, and the order in which all of them are read.
-import { nearest } from '../errors.ts'
+import { didYouMean } from '../errors.ts'
 import type { Env } from '../runtime.ts'
 import { readSettings, type SettingsTable } from '../settings.ts'
 import { accessModes, policySettings, systems, type AccessMode } from './litellm-settings.ts'
@@ -53,10 +53,7 @@ export const readOrder = (given: unknown, configured: readonly StoreConfiguratio
     if (order.indexOf(name) !== index) findings.issues.push({ path: `${path}[${index}]`, message: 'names a store that stands before it already' })
     if (stores.has(name)) return
     if (name === 'environment') stores.set(name, environmentStore(stores.get('default')?.prefix ?? ''))
-    else {
-      const near = nearest(name, [...stores.keys(), 'environment'])
-      findings.issues.push({ path: `${path}[${index}]`, message: `names a store that is not configured${near === undefined ? '' : `; did you mean ${near}?`}` })
-    }
+    else findings.issues.push({ path: `${path}[${index}]`, message: `names a store that is not configured${didYouMean(name, [...stores.keys(), 'environment'])}` })
   })
   return { stores, readOrder: order }
 }
