@@ -10,6 +10,7 @@ import type { Metafile, Plugin } from 'esbuild'
 import { readGateway } from '../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { aliasPolicy } from '../shared/core/configuration/alias-policy.ts'
+import { checkFields } from '../shared/core/configuration/gateway-fields.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
 import { registry } from '../shared/providers/registry.ts'
 import { nodeFiles, processEnv } from '../shared/telemetry/node-runtime.ts'
@@ -149,7 +150,7 @@ export const complaints = (entry: string, parts: readonly Part[]): readonly stri
 /** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows. */
 export const functionConfiguration = async (path: string): Promise<string> => {
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
-  const { configuration } = parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry), gateway: readGateway })
+  const { configuration } = parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields })
   aliasPolicy({ settings: configuration.litellmSettings, env: processEnv })
   return JSON.stringify(input)
 }

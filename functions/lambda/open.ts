@@ -23,7 +23,7 @@ const written = async ({ env, files }: Runtime): Promise<unknown> => {
 }
 
 /** Opens Latchkey with these routes and answers the function's handler. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway'> = {}): Promise<Handler> => {
+export const openFunction = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<Handler> => {
   const runtime = hostRuntime()
   try {
     const { configuration, warnings } = parseConfiguration(await written(runtime), { env: runtime.env, loopback: false, systems: Object.keys(registry), ...more })

@@ -1,6 +1,7 @@
 // For programs that import Latchkey: one configuration file in, a running Latchkey out, on the ports of this process.
 import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../../shared/core/configuration.ts'
+import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
 import { openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
 import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
@@ -10,6 +11,6 @@ import { loadConfigFile } from './config-file.ts'
 export const openConfigFile = async (path?: string): Promise<Latchkey> => {
   const runtime = hostRuntime()
   const { input } = await loadConfigFile(path, runtime.env, runtime.files)
-  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry), gateway: readGateway })
+  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry), gateway: readGateway, checkFields })
   return openLatchkey(configuration, runtime)
 }

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { isWeakMasterKey, parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
+import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
 import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
@@ -45,7 +46,7 @@ const start = async (runtime: Runtime, config: string | undefined): Promise<void
   const { clock, env, random } = runtime
   const [host, port] = [env.get('HOST') || '127.0.0.1', portOf(env.get('PORT'))]
   const file = await loadConfigFile(config, env, runtime.files)
-  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry), gateway: readGateway })
+  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry), gateway: readGateway, checkFields })
   const { latchkey, minted, weak = false } = await openWithKey(configuration, runtime, host)
   const server = await listen(latchkey.app, { host, port }, clock)
   const facts = { configuration, minted, weak, path: file.path, url: server.url, version: latchkeyVersion, stores: latchkey.stores, mark: Buffer.from(random.bytes(3)).toString('hex') }

@@ -1,8 +1,9 @@
 // A configuration as the rest of the house sees it, and the one function that makes it of LiteLLM's file. Pure on objects: it parses no YAML and opens
 // nothing; it reports every problem at once, because a person mends a file once, not ten times.
 import { builtInStore, readDefaultStore } from './configuration/default-store.ts'
+import type { AccessEntry, FieldCheck } from './configuration/access.ts'
 import type { GatewayConfiguration, GatewayReader } from './configuration/gateway-section.ts'
-import { readSection, type AccessEntry, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
+import { readSection, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
 import { gatewaySettings, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
 import { planMasterKey } from './configuration/master-key.ts'
 import { collectReferences, lookUp, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
@@ -12,7 +13,8 @@ import { nearest } from './errors.ts'
 import type { Env } from './runtime.ts'
 import { readSettings, refuseIssues, unknownKey } from './settings.ts'
 
-export type { AccessEntry, CacheConfiguration, Grant, KeyNameTemplate } from './configuration/latchkey-section.ts'
+export type { AccessEntry, Grant } from './configuration/access.ts'
+export type { CacheConfiguration, KeyNameTemplate } from './configuration/latchkey-section.ts'
 export type { GatewayConfiguration } from './configuration/gateway-section.ts'
 export type { AccessMode, KeyManagementSettings } from './configuration/litellm-settings.ts'
 export { isWeakMasterKey } from './configuration/master-key.ts'
@@ -57,6 +59,8 @@ export interface ParseOptions {
   readonly systems?: readonly string[]
   /** `readGateway`, for whoever changes keys or checks the whole file. A function that only reads secrets does without: it has no gateway, and does not load what describes one. */
   readonly gateway?: GatewayReader
+  /** Holds the `fields` of grants to those that there are. Default: they are believed; only the read function does so. */
+  readonly checkFields?: FieldCheck
 }
 
 /** A configuration, and its warnings once more for whoever prints them before anything is opened. */
@@ -69,7 +73,7 @@ export interface Parsed {
  * Reads LiteLLM's file, already parsed into objects. `undefined` means that there is no file: the built-in configuration of `npm start`.
  * @throws misconfigured with every issue of the file and its path
  */
-export const parseConfiguration = (input: unknown, { env, loopback, systems = [], gateway: readGateway }: ParseOptions): Parsed => {
+export const parseConfiguration = (input: unknown, { env, loopback, systems = [], gateway: readGateway, checkFields }: ParseOptions): Parsed => {
   const findings: Findings = { issues: [], warnings: [], systems }
   const file = mappingOf(input, 'the file', findings)
   const general = mappingOf(file['general_settings'], 'general_settings', findings)
@@ -79,7 +83,7 @@ export const parseConfiguration = (input: unknown, { env, loopback, systems = []
   const { store, selectedBy, keyManagement } = input === undefined ? builtInStore() : readDefaultStore(general, section['default_store'], env, findings)
   const further = readFurtherStores(section['stores'], store, env, findings)
   const plan = readOrder(input === undefined ? ['default', 'environment'] : section['read_order'], [store, ...further], findings)
-  const { cache, access, keyName, issues } = readSection(section, env)
+  const { cache, access, keyName, issues } = readSection(section, env, checkFields)
   const { references, ...found } = collectReferences(file, plan)
   const masterKey = ownMasterKey(general, plan, references, loopback, findings)
   const gateway = readGateway?.(section['gateway'], { env, plan, references, own: masterKey }, findings)

@@ -176,3 +176,20 @@ export const mintedKeyId = (token: SecretValue): string | undefined => {
 
 /** Whether a caller's own token has the form that LiteLLM accepts: `sk-` and printable ASCII without spaces, at most 512 characters. */
 export const isSuppliedToken = (token: SecretValue): boolean => token.isText && /^sk-[\x21-\x7e]{1,509}$/.test(token.reveal())
+
+const day = 86_400_000
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: day, w: 7 * day }
+
+/** LiteLLM's durations, strictly: a whole number and one of s, m, h, d, w, mo (calendar months from `now`). Milliseconds; nothing for text of another form. */
+export const parseDuration = (text: string, now: number): number | undefined => {
+  const [, count = '', unit = ''] = /^(\d{1,9})(mo|[smhdw])$/.exec(text) ?? []
+  if (unit === '') return undefined
+  return unit === 'mo' ? monthsAfter(now, Math.min(Number(count), 1200)) - now : Number(count) * (units[unit] ?? 0)
+}
+
+const monthsAfter = (now: number, months: number): number => {
+  const date = new Date(now)
+  const last = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months + 1, 0)).getUTCDate()
+  date.setUTCMonth(date.getUTCMonth() + months, Math.min(date.getUTCDate(), last))
+  return date.getTime()
+}

@@ -1,7 +1,7 @@
 // The currency at the rim: plain objects in, plain objects out, and the route table as data. No `Request`, no `Response`: touching those
 // globals loads undici, which costs every cold start 10 to 20 ms.
 import type { Grant } from '../core/configuration.ts'
-import type { actions } from '../core/configuration/latchkey-section.ts'
+import type { actions } from '../core/configuration/access.ts'
 import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
 import type { KeyLifecycle } from '../core/key-lifecycle.ts'
 import type { Reader } from '../core/stores/reading.ts'

@@ -70,7 +70,7 @@ const ready = async (exchange: Exchange): Promise<Answer> => {
 
 const whoami = async (exchange: Exchange): Promise<Answer> => {
   const { name, master, grants } = exchange.caller
-  const shown = master ? [{ action: '*' }] : grants.map(({ action, names, team }) => ({ action, names, team }))
+  const shown = master ? [{ action: '*' }] : grants.map(({ action, names, team, fields }) => ({ action, names, team, fields }))
   return answer(await exchange.record({ decision: 'allowed' }), 200, { name, master, grants: shown })
 }
 

@@ -4,7 +4,7 @@
 import { refuse, type Issue } from '../errors.ts'
 import type { Env } from '../runtime.ts'
 import { readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
-import { isMapping } from './latchkey-section.ts'
+import { isMapping } from './access.ts'
 
 interface AliasSettings {
   readonly enable_key_alias_format_validation: boolean

@@ -2,7 +2,7 @@
 import { LatchkeyError, nearest, type Issue } from '../errors.ts'
 import { hostedName, parsePrefix, slugHashCodec } from '../names.ts'
 import { defaultsOf } from '../settings.ts'
-import { isMapping } from './latchkey-section.ts'
+import { isMapping } from './access.ts'
 import { policySettings, systems, type AccessMode, type PolicySettings } from './litellm-settings.ts'
 
 /** What chose the system of the store `default`. `none`: a file without a system, which is LiteLLM's environment only. `built-in`: there is no file. */

@@ -2,11 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseConfiguration, type Configuration } from '../../../shared/core/configuration.ts'
+import { checkFields } from '../../../shared/core/configuration/gateway-fields.ts'
 import { collectReferences, parseRef, referenceSource, storesFor } from '../../../shared/core/configuration/references.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { envOf } from '../../support/runtime.ts'
 
-const parse = (input: unknown, env: Record<string, string> = {}): Configuration => parseConfiguration(input, { env: envOf(env), loopback: true }).configuration
+const parse = (input: unknown, env: Record<string, string> = {}): Configuration => parseConfiguration(input, { env: envOf(env), loopback: true, checkFields }).configuration
 
 const refused = (input: unknown, env: Record<string, string> = {}): Record<string, string> => {
   try {
@@ -83,13 +84,13 @@ describe('the rest of latchkey:', () => {
       latchkey: {
         cache: { ttl_seconds: 0, max_stale_seconds: 60, negative_ttl_seconds: 1, max_entries: 10 },
         key_name: '{prefix}{team}/{alias}',
-        access: [entry({ grants: [{ action: 'secrets:read', names: ['OPENAI_*', 'teams/**'] }, { action: 'keys:*', team: '*' }] }), { name: 'ops', token_sha256: 'os.environ/OPS_HASH', grants: [{ action: 'ops:read' }] }],
+        access: [entry({ grants: [{ action: 'secrets:read', names: ['OPENAI_*', 'teams/**'] }, { action: 'keys:*', team: '*', fields: ['max_budget', '*'] }] }), { name: 'ops', token_sha256: 'os.environ/OPS_HASH', grants: [{ action: 'ops:read' }] }],
       },
     }, { OPS_HASH: 'cd'.repeat(32) })
 
     expect({ cache, keyName }).toEqual({ cache: { ttlSeconds: 0, maxStaleSeconds: 60, negativeTtlSeconds: 1, maxEntries: 10 }, keyName: '{prefix}{team}/{alias}' })
     expect(access).toEqual([
-      { name: 'gateway', tokenSha256: hash.toLowerCase(), grants: [{ action: 'secrets:read', names: ['OPENAI_*', 'teams/**'] }, { action: 'keys:*', team: '*' }] },
+      { name: 'gateway', tokenSha256: hash.toLowerCase(), grants: [{ action: 'secrets:read', names: ['OPENAI_*', 'teams/**'] }, { action: 'keys:*', team: '*', fields: ['max_budget', '*'] }] },
       { name: 'ops', tokenSha256: 'cd'.repeat(32), grants: [{ action: 'ops:read' }] },
     ])
   })
@@ -126,6 +127,11 @@ describe('the rest of latchkey:', () => {
     ['names that are no list', { access: [entry({ grants: [{ action: 'secrets:read', names: 'A' }] })] }, 'latchkey.access[0].grants[0].names', /must be a list/],
     ['a pattern of three stars', { access: [entry({ grants: [{ action: 'secrets:read', names: ['***'] }] })] }, 'latchkey.access[0].grants[0].names', /must be a list/],
     ['a team that is a number', { access: [entry({ grants: [{ action: 'keys:read', team: 7 }] })] }, 'latchkey.access[0].grants[0].team', /put it in quotes/],
+    ['fields that are text', { access: [entry({ grants: [{ action: 'keys:create', fields: 'max_budget' }] })] }, 'latchkey.access[0].grants[0].fields', /must be a list of field names/],
+    ['no fields at all', { access: [entry({ grants: [{ action: 'keys:create', fields: [] }] })] }, 'latchkey.access[0].grants[0].fields', /must be a list of field names/],
+    ['a field that is no field', { access: [entry({ grants: [{ action: 'keys:create', fields: ['models', 'max_budgets'] }] })] }, 'latchkey.access[0].grants[0].fields[1]', /did you mean max_budget\?/],
+    ['a field that everybody may send', { access: [entry({ grants: [{ action: 'keys:update', fields: ['metadata'] }] })] }, 'latchkey.access[0].grants[0].fields[0]', /must be a field that the gateway enforces/],
+    ['fields of an action that has none', { access: [entry({ grants: [{ action: 'keys:rotate', fields: ['models'] }] })] }, 'latchkey.access[0].grants[0].fields', /has no meaning for keys:rotate; the actions with fields are keys:create, keys:update/],
     ['an unknown key of a grant', { access: [entry({ grants: [{ action: 'keys:read', teams: 'a' }] })] }, 'latchkey.access[0].grants[0].teams', /did you mean team\?/],
   ])('refuses %s', (_, latchkey, path, message) => {
     const found = refused({ latchkey })
