@@ -58,7 +58,7 @@ export const createAuthenticator = (options: AuthenticatorOptions): Authenticato
 }
 
 /** The token of `Authorization: Bearer` or `x-litellm-api-key`; another scheme in `Authorization` belongs to whoever stands in front of us. */
-const tokenOf = (headers: Readonly<Record<string, string>>): string | undefined => {
+export const tokenOf = (headers: Readonly<Record<string, string>>): string | undefined => {
   const bearer = /^bearer +(\S+) *$/i.exec(headers['authorization'] ?? '')?.[1]
   const own = /^(?:bearer +)?(\S+) *$/i.exec(headers['x-litellm-api-key'] ?? '')?.[1]
   if (bearer !== undefined && own !== undefined && bearer !== own) throw refuse('Two different credentials were sent; send one.')
@@ -66,7 +66,8 @@ const tokenOf = (headers: Readonly<Record<string, string>>): string | undefined 
   return token?.isWellFormed() === true ? token : undefined
 }
 
-const covers = (grant: Grant, action: Action): boolean =>
+/** Whether a grant is about an action at all. */
+export const covers = (grant: Grant, action: Action): boolean =>
   grant.action === action || (action !== 'keys:reveal' && (grant.action === '*' || grant.action === `${action.slice(0, action.indexOf(':'))}:*`))
 
 const patterns = new WeakMap<Grant, readonly RegExp[]>()
