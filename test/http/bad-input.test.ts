@@ -30,7 +30,7 @@ describe('paths', () => {
     ['an encoded route', 'GET /%73ecrets/x', {}, 404, 'not_found', ['route']],
     ['an unknown verb', 'POST /secrets/x:frobnicate', {}, 404, 'not_found', ['route']],
     ['an unknown key route', 'POST /key/frobnicate', {}, 404, 'not_found', ['route']],
-    ['a route of LiteLLM that is not built', 'POST /key/block', { body: { key: 'x' } }, 404, 'not_found', ['route']],
+    ['a route of LiteLLM that is not built', 'POST /key/bulk_update', { body: { keys: [] } }, 404, 'not_found', ['route']],
     ['an empty name', 'GET /secrets/', {}, 400, 'invalid_request', ['name', 'empty']],
     ['a trailing slash', 'GET /secrets/a/', {}, 400, 'invalid_request', ['name', 'empty segment', 'single slashes']],
     ['an encoded trailing slash', 'GET /secrets/a%2F', {}, 400, 'invalid_request', ['name', 'empty segment']],

@@ -149,6 +149,7 @@ describe('grants', () => {
       Promise.all([
         as(`GET /secrets/${name}`, 'app'), as(`GET /secrets/${name}?version=1`, 'app'), as('POST /secrets:read', 'app', { names: [name] }), as(`PUT /secrets/${name}`, 'app', { value: 'v' }), as(`DELETE /secrets/${name}`, 'app'),
         as(`GET /key/info?key_alias=${name}`, 'keys'), as('POST /key/regenerate', 'keys', { key_alias: name }), as('POST /key/delete', 'keys', { key_aliases: [name] }),
+        as('POST /key/update', 'keys', { key_alias: name, tags: ['a'] }), as('POST /key/update', 'keys', { key_alias: name, blocked: true }), as('POST /key/block', 'keys', { key_alias: name }), as('POST /key/unblock', 'keys', { key_alias: name }), as('POST /keys:adopt', 'keys', { key_alias: name }),
       ])
 
     const [present, absent] = [await lines('PRESENT'), await lines('ABSENT_')]

@@ -53,6 +53,9 @@ describe('what is told', () => {
       [`GET /key/info?key=${token}`], [`GET /key/info?key=${supplied}`], ['GET /key/list'], ['POST /key/verify', { body: { key: token } }], ['POST /key/verify', { body: { key: `${supplied}x` } }], ['GET /secrets/litellm/a'],
       ['GET /secrets/litellm/a', { as: 'app' }], ['POST /key/generate', { body: { key_alias: 'b', key: supplied } }], ['POST /key/generate', { body: { key: supplied, models: 'x', duration: '?' } }],
       ['POST /key/regenerate', { body: { key: supplied, new_master_key: supplied } }], [`POST /key/${token}/regenerate`, { body: { key: supplied } }], ['POST /key/regenerate', { body: { key: `${token}y`, grace_period: supplied } }],
+      ['POST /key/update', { body: { key: token, tags: ['a'] } }], ['POST /key/update', { body: { key: supplied } }], ['POST /key/update', { body: { key: `${token}y`, key_alias: supplied } }], ['POST /key/block', { body: { key: token } }], ['POST /key/unblock', { body: { key: token } }],
+      ['POST /key/health', { as: '', headers: { authorization: `Bearer ${token}` } }], ['POST /key/health', { as: '', headers: { authorization: `Bearer ${supplied}x` } }], ['POST /key/health', { body: { key: supplied } }], ['POST /key/regenerate', { body: { key: token, new_key: `p${supplied}` } }],
+      ['POST /keys:adopt', { body: { key: supplied, [supplied]: 1 } }], ['POST /keys:adopt', { body: { all: true, cursor: supplied } }], ['POST /keys:adopt', { body: { all: true, dry_run: false } }], ['POST /keys:reconcile', { body: { repair: true } }], ['POST /keys:reconcile', { body: { cursor: supplied } }],
       ['POST /key/delete', { body: { keys: [`${supplied}z`, `${token}z`] } }], ['POST /key/delete', { body: { keys: [supplied, token] } }], [`GET /key/info?key=${token}`], [`GET /secrets/x?store=${supplied}`],
     ]
     const answers: string[] = []
@@ -71,7 +74,7 @@ describe('what is told', () => {
     const { send } = await printing()
     const text = canary('refused')
 
-    for (const line of ['PUT /secrets/A', 'POST /secrets:read', 'POST /key/generate', 'POST /key/delete', 'POST /key/verify', 'POST /key/regenerate']) {
+    for (const line of ['PUT /secrets/A', 'POST /secrets:read', 'POST /key/generate', 'POST /key/update', 'POST /key/block', 'POST /key/delete', 'POST /key/verify', 'POST /key/health', 'POST /key/regenerate', 'POST /keys:adopt', 'POST /keys:reconcile']) {
       for (const body of [`{"${text}":1}`, `{"names":["${text}`, `"${text}"`, `{"keys":"${text}","names":"${text}","key":["${text}"]}`, `{"metadata":{"${text}":{"${text}":{"constructor":1}}}}`]) {
         const got = await send(line, { body })
 

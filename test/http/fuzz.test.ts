@@ -8,11 +8,11 @@ import { furnished } from './refusals.ts'
 /** Every status the API documents: success, LiteLLM's 422, and the errors' own, without the bug. */
 const documented = new Set([200, 201, 204, 422, ...Object.values(errorCodes).map(({ status }) => status)].filter((status) => status !== 500))
 
-const paths = ['/secrets', '/secrets/', '/secrets:read', '/key/generate', '/key/regenerate', '/key/delete', '/key/info', '/key/list', '/key/verify', '/key/', '/whoami', '/ready', '/health', '/capabilities', '']
+const paths = ['/secrets', '/secrets/', '/secrets:read', '/key/generate', '/key/update', '/key/block', '/key/unblock', '/key/regenerate', '/key/delete', '/key/health', '/keys:adopt', '/keys:reconcile', '/key/info', '/key/list', '/key/verify', '/key/', '/whoami', '/ready', '/health', '/capabilities', '']
 const path = fc.tuple(fc.constantFrom(...paths), fc.oneof(fc.constant(''), fc.string({ unit: 'binary', maxLength: 40 }), fc.webPath(), fc.constantFrom('OPENAI_API_KEY', 'x:recover', '%2e%2e', 'litellm/taken', '__x', 'a/regenerate'))).map((parts) => parts.join(''))
 const method = fc.oneof(fc.constantFrom('GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'), fc.string({ maxLength: 8 }))
 const query = fc.oneof(fc.constant(''), fc.webQueryParameters(), fc.string({ unit: 'binary', maxLength: 40 }), fc.constantFrom('version=1', 'stage=previous', 'refresh=true', 'key_alias=taken', 'limit=2&prefix=', 'key=sk-x'))
-const fieldNames = fc.constantFrom('value', 'names', 'key', 'keys', 'key_alias', 'key_aliases', 'team_id', 'duration', 'metadata', 'models', 'tags', 'adopt', 'encoding', 'description', 'grace_period', 'new_key', 'user_id', 'x')
+const fieldNames = fc.constantFrom('value', 'names', 'key', 'keys', 'key_alias', 'key_aliases', 'team_id', 'duration', 'metadata', 'models', 'tags', 'adopt', 'encoding', 'description', 'grace_period', 'new_key', 'user_id', 'blocked', 'all', 'dry_run', 'repair', 'cursor', 'limit', 'auto_rotate', 'rotation_interval', 'x')
 const likely = fc.dictionary(fieldNames, fc.oneof(fc.jsonValue(), fc.constantFrom('30d', 'taken', 'sk-x', ['a'], null)), { maxKeys: 6 }).map((body) => Buffer.from(JSON.stringify(body)))
 const body = fc.oneof(fc.constant(Buffer.alloc(0)), likely, fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)), fc.json().map((text) => Buffer.from(text)))
 const text = fc.string({ unit: 'binary', maxLength: 24 })
