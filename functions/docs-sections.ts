@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { defaultLimits } from '../shared/core/cache.ts'
+import { accessSettings, actions } from '../shared/core/configuration/access.ts'
 import { gatewaySectionSettings } from '../shared/core/configuration/gateway-section.ts'
 import { aliasSettings } from '../shared/core/configuration/alias-policy.ts'
-import { accessSettings } from '../shared/core/configuration/access.ts'
 import { cacheSettings, namingSettings } from '../shared/core/configuration/latchkey-section.ts'
 import { gatewaySettings, policySettings, systemChoice } from '../shared/core/configuration/litellm-settings.ts'
 import { storeEntrySettings } from '../shared/core/configuration/stores.ts'
@@ -18,6 +18,7 @@ import { readSettings, refuseIssues, type Setting } from '../shared/core/setting
 import type { Route } from '../shared/http/api.ts'
 import { bodyLimits } from '../shared/http/body.ts'
 import { commonRoutes } from '../shared/http/health.ts'
+import { fieldRows, type Heed } from '../shared/http/keys/fields.ts'
 import { keyRoutes } from '../shared/http/keys.ts'
 import { readRoutes } from '../shared/http/secrets.ts'
 import { loadProvider, registry, type AnyProvider } from '../shared/providers/registry.ts'
@@ -130,10 +131,27 @@ const gaps = (opened: readonly Opened[]): string =>
     .filter((line) => line !== '')
     .join('\n')
 
+/** A public route with an audit action of its own judges the credential itself. */
+const asksFor = ({ action, audit }: Route): string => {
+  if (typeof action !== 'string') return action.map(code).join(' or ')
+  return action === 'anyone' ? 'any valid credential' : audit === undefined ? 'nobody asks' : `the key itself, or ${code(audit)}`
+}
+
+const heeds: Readonly<Record<Heed, string>> = { honoured: 'honoured', kept: 'kept and echoed', grant: 'needs a grant that names it', ignored: 'ignored with a warning', refused: 'refused' }
+
+/** Fields of which the same is said stand in one row. */
+const fieldTable = (): string => {
+  const groups = Map.groupBy(fieldRows, ({ field, generate, update, regenerate, note }) => [generate, update, regenerate, note ?? (generate === 'grant' ? '' : field)].join('|'))
+  return table(
+    ['field', 'generate', 'update', 'regenerate', 'note'],
+    [...groups.values()].flatMap((rows) => rows.slice(0, 1).map(({ generate, update, regenerate, note }) => [rows.map(({ field }) => code(field)).join(', '), heeds[generate], heeds[update], heeds[regenerate], note ?? ''])),
+  )
+}
+
 const routeRow = (route: Route): readonly string[] => [
   `\`${route.method} ${route.path}\``,
   (route.query ?? []).map(code).join(', '),
-  typeof route.action === 'string' ? (route.action === 'public' ? 'nobody asks' : 'any valid credential') : route.action.map(code).join(' or '),
+  asksFor(route),
   route.shape === 'problem' ? 'problem+json' : "LiteLLM's",
   readRoutes.includes(route) ? '`read`' : commonRoutes.includes(route) ? '`read`, `keys`' : '`keys`',
 ]
@@ -194,6 +212,8 @@ export const sections = (): Promise<Readonly<Record<string, string>>> =>
       .map(({ system, definition }) => `**\`${system}\`**, ${definition.title}\n\n${settingTable(definition.settings)}`)
       .join('\n\n'),
     routes: table(['route', 'query', 'asks for', 'errors', 'function'], [...readRoutes, ...keyRoutes, ...commonRoutes].map(routeRow)),
+    'key-fields': fieldTable(),
+    actions: actions.map(code).join(', '),
     errors: errors(),
     'litellm-differences': differences(),
     limits: limits(),
