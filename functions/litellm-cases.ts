@@ -16,7 +16,6 @@ const oneRule = 'One rule for all managers: a confirmed absence moves on, nothin
 const threeAnswers = 'Absent, refused and failed are three answers.'
 const text = 'Values are text until somebody asks for something else.'
 const settings = 'settings of teams'
-const renaming = 'regenerating under a new alias'
 
 /** Every case in the order of the chapters: reading (G), identity tokens (O), AWS (A), both KMS (K), Azure (Z), Google (S), Vault (V), Conjur (C), virtual keys (L). */
 export const litellmCases: readonly LitellmCase[] = [
@@ -79,10 +78,10 @@ export const litellmCases: readonly LitellmCase[] = [
   differs('A16', 'A name that is scheduled for deletion is restored and written over.', 'If it was ours; somebody else\'s is left alone (`already_exists`).', 'What is not marked as ours is never overwritten.'),
   differs('A17', 'Where writing after such a restore fails, the secret is deleted again and the error raised.', 'The error is raised; the secret stays, and holds a tombstone, which is no token.', 'A late delete could hit a key that was made meanwhile.'),
   same('A18', 'A live secret is never written over by a new key.'),
-  differs('A19', 'A deleted key\'s secret goes with a window of seven days.', 'It gets a tombstone and stays; `DELETE /secrets/{name}` has the seven days.', 'The memory of a delete must outlive every late call.'),
+  differs('A19', 'A deleted key\'s secret goes with a window of seven days.', 'It gets a tombstone; the sweep sends the service\'s delete a day later, with those seven days.', 'The memory of a delete must outlive every late call.'),
   differs('A20', 'A rotation is one `PutSecretValue`.', 'One new version under a label of its own, made current by a label move that names the one before.', 'Of two rotations at once only one may win.'),
-  pending('A21', 'A rotation under a new alias reads, writes, reads and deletes.', renaming),
-  pending('A22', 'Renamed there and back, the first name is restored.', renaming),
+  differs('A21', 'A rotation under a new alias reads, writes, reads and deletes.', 'The key moves, then its token changes; the old name gets a tombstone, and description and tags stay.', 'Until the old name has ended there is one key, whatever stops.'),
+  same('A22', 'Renamed there and back, the first name has the newest token.'),
   same('A23', 'A key that is not there cannot be rotated.'),
   same('A24', 'A role is assumed with its external id, and its session signs.'),
   differs('A25', 'A web identity token without a session name is ignored.', 'It is used, under a generated session name.', 'LiteLLM\'s own sample sets none.'),
@@ -138,11 +137,11 @@ export const litellmCases: readonly LitellmCase[] = [
   differs('V19', 'A refused write returns a status `error`.', 'An error that names path and capability.', 'A status that nobody looks at is a key that nobody holds.'),
   differs('V20', 'A delete hides the newest version.', 'Every version; a virtual key gets a tombstone instead.', 'An older version would stay readable.'),
   same('V21', 'After a delete no cached field answers.'),
-  pending('V22', 'A rotation under a new name reads, writes, compares and deletes.', renaming),
+  differs('V22', 'A rotation under a new name reads, writes, compares and deletes.', 'The key moves, then its token changes; the old path gets a tombstone.', 'Until the old name has ended there is one key, whatever stops.'),
   differs('V23', 'A rotation under the same name reads, writes and reads.', 'It claims the next version and makes it current, each on the version that was looked at (`cas`).', 'Of two rotations at once only one may win.'),
   differs('V24', 'A rotation of a path that is not there returns a status `error`.', '`not_found`.', threeAnswers),
   differs('V25', 'Another value than was written is an error that shows both.', 'A conflict, without any value.', 'No secret is ever printed.'),
-  pending('V26', 'A rotation succeeds although the old path cannot be deleted.', renaming),
+  same('V26', 'A rotation succeeds although the old path cannot be deleted.'),
   same('V27', 'Names that climb, or hold control characters, are refused.'),
   differs('V28', '`?` and `#` in an alias reach another path.', '400; in a name that is hosted they stand for themselves.', 'One name is one secret.'),
   differs('V29', 'A revoked token gives null until its lease ends.', 'One more login, and the read is sent again.', 'A login can be repeated; a lost key cannot.'),
@@ -153,7 +152,7 @@ export const litellmCases: readonly LitellmCase[] = [
   same('C05', 'Parallel writes all succeed.'),
   differs('C06', 'An absent variable is null.', '`not_found`.', threeAnswers),
   differs('C07', 'A delete is not supported.', 'It is, where `cyberark_delete: true` says that the rights are there.', 'A deleted key must not stay readable.'),
-  pending('C08', 'A rotation under a new name leaves the old variable as it is.', renaming),
+  differs('C08', 'A rotation under a new name leaves the old variable as it is.', 'It gets a text that cannot be a token.', 'A token that was replaced must not stay readable.'),
   same('C09', 'Without key and certificate the start fails.'),
   differs('C10', 'A value in quotes loses them on the second read.', 'The same value every time.', text),
   same('L01', 'A key is stored under prefix and alias.'),
@@ -179,7 +178,7 @@ export const litellmCases: readonly LitellmCase[] = [
   same('L21', 'An alias that `key_alias_pattern` does not match is 400.'),
   pending('L22', 'Deleting a team leaves its secrets.', '`POST /team/delete`'),
   differs('L23', 'A grace keeps the old key valid; the manager holds the new one only.', 'The manager retains the old version until then, and `enforced_by` says who accepts it.', 'Whoever verifies must be able to.'),
-  pending('L24', 'Keys with `auto_rotate` are rotated when they are due.', 'rotation by event'),
+  same('L24', 'Keys with `auto_rotate` are rotated when they are due.'),
   differs('L25', 'Regenerating needs an enterprise licence.', 'It needs none.', 'Nothing here does.'),
   same('L26', 'A delete that names no key is 422.'),
   pending('L27', 'Empty settings of a team clear them, without a licence.', settings),

@@ -288,6 +288,37 @@ describe('a virtual key', () => {
   })
 })
 
+describe('regenerating under a new alias', () => {
+  it('A21: reads the old secret, writes the new one with description and tags kept, and ends the old one by a tombstone', async () => {
+    const fake = await start()
+    const { send } = await open(fake, keeping({ description: 'for payments', tags: { Team: 'payments' } }))
+    const made = await send('POST /key/generate', { key_alias: 'a', metadata: { owner: 'ada' } })
+    fake.requests.length = 0
+
+    const { status, json } = await send('POST /key/regenerate', { key: made.json['key_id'], key_alias: 'b' })
+
+    const written = inputOf(fake, 'CreateSecret')
+    expect([status, json['key_id'], json['key_alias'], json['metadata']]).toEqual([200, made.json['key_id'], 'b', { owner: 'ada' }])
+    expect([written['Name'], written['Description'], written['Tags']]).toEqual(['litellm/b', 'for payments', expect.arrayContaining([{ Key: 'Team', Value: 'payments' }])])
+    expect(operations(fake)).not.toContain('DeleteSecret')
+    expect(await send('GET /key/info?key_alias=a')).toMatchObject({ status: 404 })
+  })
+
+  it('A22: there and back ends under the first name with the newest token', async () => {
+    const fake = await start()
+    const { send } = await open(fake, keeping())
+    const made = await send('POST /key/generate', { key_alias: 'a' })
+    await send('POST /key/regenerate', { key: made.json['key_id'], key_alias: 'b' })
+
+    const back = await send('POST /key/regenerate', { key: made.json['key_id'], key_alias: 'a' })
+    const verdicts = await Promise.all([made, back].map(({ json }) => send('POST /key/verify', { key: json['key'] })))
+
+    expect([back.status, back.json['stored'], back.json['key_id']]).toMatchObject([200, { name: 'litellm/a' }, made.json['key_id']])
+    expect(verdicts.map(({ json }) => json['valid'])).toEqual([false, true])
+    expect(await send('GET /key/info?key_alias=b')).toMatchObject({ status: 404 })
+  })
+})
+
 describe('a web identity token', () => {
   it('A26: goes into the role under the session name that is set, without a session policy', async () => {
     const world = await loginWorld()

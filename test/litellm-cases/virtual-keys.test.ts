@@ -186,6 +186,22 @@ describe('rotating a key', () => {
   })
 })
 
+describe('a key with auto_rotate', () => {
+  it('L24: is rotated by the sweep once it is due, and is due again an interval later', async () => {
+    const { send, runtime } = await opened()
+    const made = await send('POST /key/generate', { key_alias: 'a', auto_rotate: true, rotation_interval: '30d' })
+    const early = await send('POST /keys:reconcile', { repair: true })
+    runtime.clock.advance(30 * 86_400_000)
+
+    const swept = await send('POST /keys:reconcile', { repair: true })
+    const after = await send('GET /key/info?key_alias=a')
+
+    expect(early.json['items']).toEqual([])
+    expect(swept.json['items']).toMatchObject([{ finding: 'rotation_due', action: 'repaired', key_id: made.json['key_id'] }])
+    expect([after.json['epoch'], Date.parse(String(after.json['rotation_due']))]).toEqual([2, runtime.clock.now() + 30 * 86_400_000])
+  })
+})
+
 describe('deleting keys', () => {
   it('L16: deletes the one without an alias as well', async () => {
     const { send } = await opened()

@@ -1,5 +1,6 @@
 // The rows of LiteLLM's behaviour for CyberArk, one by one.
 import { describe, expect, it } from 'vitest'
+import { KeyLifecycle } from '../../../shared/core/key-lifecycle.ts'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
 import { encodePart } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
@@ -146,6 +147,23 @@ describe('writing, as LiteLLM writes', () => {
     expect(gone.code).toBe('not_found')
     expect(fake.service.state.resources.has('acct:variable:litellm/a')).toBe(false)
     expect(fake.service.state.resources.has('acct:variable:litellm/__latchkey/chain/a')).toBe(false)
+  })
+})
+
+describe('rotating under a new alias', () => {
+  it('C08: leaves the old variable with a text that cannot be a token', async () => {
+    const { fake, provider, runtime, call } = await openedConjur()
+    const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
+    const keys = new KeyLifecycle(store, runtime)
+    const context = { call, caller: 'tester', route: '/key/regenerate', body: '{}' }
+    const made = await keys.create({ alias: 'a' }, context)
+
+    await keys.update({ alias: 'a' }, { alias: 'b' }, context)
+    const rotated = await keys.rotate({ alias: 'b' }, {}, context)
+
+    expect(rotated.keyId).toBe(made.keyId)
+    expect(fake.service.values('litellm/a').at(-1)).toMatch(/^revoked /)
+    expect(fake.service.values('litellm/b').at(-1)).toBe(rotated.key?.reveal())
   })
 })
 

@@ -281,6 +281,32 @@ describe('rotating', () => {
     expect(sent('/data/litellm/n', 'DELETE')).toEqual([])
   })
 
+  it('V22: under a new alias writes the new path once, keeps what is said of the key, and ends the old path by a tombstone', async () => {
+    const provider = await open()
+    const keys = keysOf(storeOf(provider))
+    const made = await keys.create({ alias: 'n', data: { models: ['m'] } }, context('/key/generate'))
+
+    const renamed = await keys.update({ alias: 'n' }, { alias: 'o' }, context('/key/regenerate'))
+    const rotated = await keys.rotate({ alias: 'o' }, {}, context('/key/regenerate'))
+
+    expect([renamed.keyId, rotated.keyId, rotated.data, rotated.stored.name]).toEqual([made.keyId, made.keyId, { models: ['m'] }, 'litellm/o'])
+    expect(await text(provider, 'litellm/o')).toBe(rotated.key?.reveal())
+    expect(sent('/data/litellm/n', 'DELETE')).toEqual([])
+    expect((await provider.describe?.(createdName('litellm/n'), call()))?.current?.operation).toContain('-delete-')
+  })
+
+  it('V26: under a new alias succeeds where the policy forbids to destroy versions of the old path', async () => {
+    fake.state.policy('keeper', ...['data', 'metadata', 'subkeys'].map((kind) => ({ path: `secret/${kind}/*`, capabilities: ['create', 'read', 'update', 'patch', 'list'] })))
+    const keys = keysOf(storeOf(await open({ vault_token: fake.state.token({ policies: ['keeper'] }) })))
+    const made = await keys.create({ alias: 'n' }, context('/key/generate'))
+
+    const renamed = await keys.update({ alias: 'n' }, { alias: 'o' }, context('/key/regenerate'))
+
+    expect([renamed.keyId, renamed.alias]).toEqual([made.keyId, 'o'])
+    expect((await keys.verify(made.key as SecretValue, call())).valid).toBe(true)
+    await expect(keys.info({ alias: 'n' }, call())).rejects.toMatchObject({ code: 'not_found' })
+  })
+
   it('V24: is not_found when there is no such key', async () => {
     const keys = keysOf(storeOf(await open()))
 
