@@ -92,8 +92,9 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
         if (!(await claim(progress, current.id, record.epoch + 1))) return 'again'
       }
       if (stamp === undefined) {
-        // The claim's own time gives every instance of this operation the same end; one that is resumed much later gives the whole grace from now.
-        const from = own.created !== undefined && now - own.created.getTime() < leaseMs ? own.created.getTime() : now
+        // The claim's own time gives every instance of this operation the same end; one that is resumed much later gives the whole grace from now. A service whose clock goes
+        // before ours lengthens no grace: a rotation without one ends the old token now.
+        const from = own.created !== undefined && now - own.created.getTime() < leaseMs ? Math.min(own.created.getTime(), now) : now
         const kept = steps.displaced(record, operation, record.epoch + 1)[0]
         const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call)
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })

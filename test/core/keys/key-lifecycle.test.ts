@@ -5,7 +5,7 @@ import { SecretValue } from '../../../shared/core/secret.ts'
 import { mintedKeyId } from '../../../shared/core/virtual-key.ts'
 import { shapes } from '../../sim/shapes.ts'
 import { callOf } from '../../support/runtime.ts'
-import { house } from './key-house.ts'
+import { house, type Required } from './key-house.ts'
 
 describe.each(shapes)('a key on $name', (shape) => {
   it('is created under its alias, found by key id, and accepted', async () => {
@@ -51,6 +51,22 @@ describe.each(shapes)('a key on $name', (shape) => {
 
   it('ends the old token at once without a grace', async () => {
     const { keys, context, accepts } = await house(shape)
+    const first = await keys.create({ alias: 'a' }, context())
+
+    const second = await keys.rotate({ alias: 'a' }, {}, context())
+
+    expect([await accepts(first.key), await accepts(second.key)]).toEqual([false, true])
+    expect(second.previousUntil).toBeUndefined()
+  })
+
+  it('ends the old token at once without a grace, where the clock of the service goes before ours as well', async () => {
+    const ahead = ({ describe }: Required): Partial<Required> => ({
+      describe: async (name, call) => {
+        const { versions = [], ...facts } = await describe(name, call)
+        return { ...facts, versions: versions.map((version) => (version.created === undefined ? version : { ...version, created: new Date(version.created.getTime() + 5_000) })) }
+      },
+    })
+    const { keys, context, accepts } = await house(shape, { wrap: ahead })
     const first = await keys.create({ alias: 'a' }, context())
 
     const second = await keys.rotate({ alias: 'a' }, {}, context())
