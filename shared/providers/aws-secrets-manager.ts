@@ -242,7 +242,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     const AddReplicaRegions = (settings.replica_regions ?? []).map((Region) => ({ Region }))
     // Best effort: the secret is stored whether or not its replicas are.
     if (AddReplicaRegions.length > 0) await ask('ReplicateSecretToRegions', name, call, (patience) => api.replicateSecretToRegions({ SecretId: input.Name, AddReplicaRegions }, patience)).catch(() => undefined)
-    return versionOf(VersionId, ['AWSCURRENT'])
+    return { ...versionOf(operation, ['AWSCURRENT']), id: VersionId }
   }
 
   /** The value under a label of its own, then one label more, from whoever left it there; if another has it meanwhile, nothing stays. */

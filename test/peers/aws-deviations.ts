@@ -51,7 +51,6 @@ export const awsDeviations: Readonly<Record<AwsPeer, readonly PeerDeviation[]>> 
     },
   ],
   ministack: [
-    { case: 'write.create', reason: 'create: VersionId is not the ClientRequestToken', reproduction: ownVersionIds },
     { case: 'write.same-operation', reason: 'create: VersionId is not the ClientRequestToken', reproduction: ownVersionIds },
     { case: 'write.same-operation-other-value', reason: 'create: VersionId is not the ClientRequestToken', reproduction: ownVersionIds },
     { case: 'write.same-operation-late', reason: 'create: VersionId is not the ClientRequestToken', reproduction: ownVersionIds },

@@ -1,33 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { SecretValue } from '../../shared/core/secret.ts'
 import type { KeyAnswer } from '../../shared/core/virtual-key.ts'
 import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
-import { fakeKeys, startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
-import { keyStory } from '../peers/key-story.ts'
+import { startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { callOf, testRuntime } from '../support/runtime.ts'
 
 describe('a virtual key in AWS Secrets Manager', () => {
-  it('lives from creation to tombstone and again, as the official SDK sees it', async () => {
-    const runtime = testRuntime()
-    const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
-    const provider = await openAws(runtime, { aws_secretsmanager_endpoint: fake.url })
-    const api = new SecretsManager({ region: 'us-east-1', endpoint: fake.url, credentials: fakeKeys })
-
-    await keyStory(provider, runtime, 'alias', async (SecretId) => {
-      const { SecretString: value = '' } = await api.getSecretValue({ SecretId, VersionStage: 'AWSCURRENT' })
-      const previous = await api.getSecretValue({ SecretId, VersionStage: 'AWSPREVIOUS' }).then((answer) => answer.SecretString ?? null, () => null)
-      const { Tags = [] } = await api.describeSecret({ SecretId })
-      return { value, previous, tags: Object.fromEntries(Tags.map(({ Key = '', Value = '' }) => [Key, Value])) }
-    })
-
-    api.destroy()
-    await provider.close?.()
-    await fake.close()
-  })
-
   const verbs = ['create', 'rotate', 'remove'] as const
   const faults = ['reset', 'unavailable_after'] as const
   it.each(verbs.flatMap((verb) => faults.map((kind) => [verb, kind] as const)))('is the same after a %s that breaks at any call (%s) and is sent again', async (verb, kind) => {
@@ -43,6 +23,22 @@ describe('a virtual key in AWS Secrets Manager', () => {
 
     expect([...outcomes]).toEqual([{ create: 'epoch 1, accepts the answered token', rotate: 'epoch 2, accepts the answered token, not the old one', remove: 'gone, accepts nothing' }[verb]])
     expect(breaks).toBeGreaterThanOrEqual(2)
+  })
+})
+
+describe('a virtual key on a server that gives created versions ids of its own', () => {
+  it('is answered with its token all the same', async () => {
+    const runtime = testRuntime()
+    const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
+    const provider = await openAws(runtime, { aws_secretsmanager_endpoint: fake.url })
+    const keys = new KeyLifecycle({ name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' }, invalidate: () => undefined }, { clock: runtime.clock, random: runtime.random })
+    fake.fault({ kind: 'says', operations: ['CreateSecret'], answer: { Name: 'litellm/a', VersionId: '5a1c0b1e-0000-4000-8000-000000000001' } })
+
+    const made = await keys.create({ alias: 'a' }, { call: callOf(runtime.clock), caller: 'tester', route: '/key', body: '{}' })
+
+    expect([made.epoch, made.superseded, made.key?.isText]).toEqual([1, undefined, true])
+    await provider.close?.()
+    await fake.close()
   })
 })
 
