@@ -8,12 +8,10 @@ import { providerConformance } from '../../conformance/provider-conformance.ts'
 import { canary, watch } from '../../support/canary.ts'
 import { authority } from '../../support/certificates.ts'
 import { callOf, testRuntime, type TestRuntime } from '../../support/runtime.ts'
-import { keyStory, type SeenSecret } from '../key-story.ts'
-import { clientEnv, run, type Peer } from '../python-peers.ts'
+import type { Peer } from '../python-peers.ts'
 
 const peers = inject('peers')
 const peer: Peer = peers.openbao
-const hvac: Peer = peers.python_clients
 
 interface Answer {
   readonly status: number
@@ -251,23 +249,6 @@ const examine = (url: string, facts: Readonly<Record<string, string>>): void => 
 
       expect(failure).toMatchObject({ code: 'provider_unavailable', message: expect.stringContaining('sealed') as unknown })
       expect(await roundTrip(session, `litellm/${label('unsealed')}`)).toBe('the same')
-    })
-  })
-
-  const seeing = `
-import hvac, json, sys
-client = hvac.Client(url=sys.argv[2], token=sys.argv[3])
-answer = client.secrets.kv.v2.read_secret_version(path=sys.argv[1], raise_on_deleted_version=True)['data']
-data = answer['data']
-previous = [value for name, value in data.items() if '-previous-' in name]
-print(json.dumps({'value': data.get('key', ''), 'previous': previous[0] if previous else None, 'tags': answer['metadata']['custom_metadata'] or {}}))`
-
-  describe('virtual keys in OpenBao', () => {
-    it('live from creation to tombstone and again, as hvac sees them', async () => {
-      const python = 'url' in hvac ? hvac.url : 'python3'
-      const { provider, runtime } = await open({ vault_token: rootToken }, testRuntime({ now: Date.now(), hurries: true, seed: randomBytes(8).toString('hex') }))
-
-      await keyStory(provider, runtime, label('alias'), async (secret) => JSON.parse(await run(python, ['-c', seeing, secret, url, rootToken], clientEnv(url))) as SeenSecret)
     })
   })
 }

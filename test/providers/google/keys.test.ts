@@ -1,34 +1,11 @@
-// A virtual key in Google Secret Manager, as the vendor's client sees it; and on a service that shows changes late.
-import { SecretManagerServiceClient } from '@google-cloud/secret-manager'
+// A virtual key in Google Secret Manager where the service shows changes late. Its whole life, as Google's own client sees it, is led in test/lives.
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { KeyLifecycle } from '../../../shared/core/key-lifecycle.ts'
-import { createdName } from '../../../shared/core/names.ts'
-import { hexEscapeCodec } from '../../../shared/credentials/google/names.ts'
-import { googleOperator } from '../../conformance/operators/google.ts'
-import { knownAccount } from '../../fakes/google-bearer.ts'
-import { keyStory } from '../../peers/key-story.ts'
 import { callOf } from '../../support/runtime.ts'
-import { open, parent } from './opened.ts'
+import { open } from './opened.ts'
 
 describe('a virtual key in Google Secret Manager', () => {
-  it("lives from creation to tombstone and again, as the vendor's client sees it", async () => {
-    const { fake, provider, runtime } = await open()
-    runtime.clock.set(Date.now())
-    const client = new SecretManagerServiceClient(googleOperator({ url: fake.url, settings: { google_service_account: knownAccount().file } }))
-    const text = async (name: string): Promise<string> => Buffer.from((await client.accessSecretVersion({ name }))[0].payload?.data ?? '').toString('utf8')
-
-    await keyStory(provider, runtime, 'alias', async (id) => {
-      const name = `${parent}/${hexEscapeCodec.encode(createdName(id))}`
-      const [{ labels, annotations }] = await client.getSecret({ name })
-      const previous = await provider.read(createdName(id), { stage: 'previous' }, callOf(runtime.clock)).then(({ value }) => value.reveal(), () => null)
-      expect(await text(`${name}/versions/latest`)).toBe(await text(`${name}/versions/current`))
-      return { value: await text(`${name}/versions/current`), previous, tags: { ...labels, ...annotations } as Record<string, string> }
-    })
-
-    await client.close()
-  })
-
   it('waits where the service shows changes late, and never answers what does not hold', async () => {
     const { provider, runtime } = await open({}, { lagMs: 4_000 })
     const keys = new KeyLifecycle({ name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' }, invalidate: () => undefined }, { clock: runtime.clock, random: runtime.random })

@@ -1,0 +1,37 @@
+// A key's life in AWS Secrets Manager, as AWS's own client for JavaScript sees it: the value as LiteLLM asks for it, tags, and every version by its id.
+import { SecretsManager } from '@aws-sdk/client-secrets-manager'
+import { onTestFinished } from 'vitest'
+import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
+import { fakeKeys, startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
+import { testRuntime } from '../support/runtime.ts'
+import type { LifeReader, LifeScene } from './whole-life.ts'
+
+const readerOf = (api: SecretsManager): LifeReader => ({
+  see: async (SecretId) => {
+    const { Name = '', Tags = [], Description } = await api.describeSecret({ SecretId })
+    const { SecretString = '' } = await api.getSecretValue({ SecretId })
+    const { Versions = [] } = await api.listSecretVersionIds({ SecretId, IncludeDeprecated: true })
+    const versions = await Promise.all(
+      Versions.toSorted((a, b) => Number(a.VersionStages?.includes('AWSCURRENT')) - Number(b.VersionStages?.includes('AWSCURRENT'))).map(async ({ VersionId, VersionStages = [] }) => {
+        const { SecretString: value } = await api.getSecretValue({ SecretId, VersionId })
+        return { says: VersionStages.join(', '), ...(value !== undefined && { value }) }
+      }),
+    )
+    return { native: Name, value: SecretString, marks: Object.fromEntries(Tags.map(({ Key = '', Value = '' }) => [Key, Value])), description: Description, versions }
+  },
+  foreignWrite: async (Name, SecretString) => void (await api.createSecret({ Name, SecretString })),
+})
+
+/** On the fake, until the test ends. */
+export const awsLife = async (): Promise<LifeScene> => {
+  const runtime = testRuntime()
+  const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
+  const provider = await openAws(runtime, { aws_secretsmanager_endpoint: fake.url })
+  const api = new SecretsManager({ region: 'us-east-1', endpoint: fake.url, credentials: fakeKeys })
+  onTestFinished(async () => {
+    api.destroy()
+    await provider.close?.()
+    await fake.close()
+  })
+  return { provider, runtime, reader: readerOf(api) }
+}
