@@ -260,7 +260,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
       })
     }
     await moveLabel(name, label, from, operation, call).catch(async (error: unknown) => {
-      if (isCode(error, 'conflict')) await endOwn()
+      if (isCode(error, 'conflict', 'provider_quota')) await endOwn()
       throw error
     })
     return endOwn
