@@ -2,7 +2,7 @@
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { onTestFinished } from 'vitest'
 import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
-import { fakeKeys, startSecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
+import { fakeKeys, startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { testRuntime } from '../support/runtime.ts'
 import type { LifeReader, LifeScene } from './whole-life.ts'
 
@@ -23,7 +23,7 @@ const readerOf = (api: SecretsManager): LifeReader => ({
 })
 
 /** On the fake, until the test ends. */
-export const awsLife = async (): Promise<LifeScene> => {
+export const awsLife = async (): Promise<LifeScene & { readonly fake: SecretsManagerFake }> => {
   const runtime = testRuntime()
   const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
   const provider = await openAws(runtime, { aws_secretsmanager_endpoint: fake.url })
@@ -33,5 +33,5 @@ export const awsLife = async (): Promise<LifeScene> => {
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(api) }
+  return { provider, runtime, reader: readerOf(api), fake }
 }

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest'
 import { openGoogleSecrets } from '../conformance/harnesses/google-secret-manager.ts'
 import { clientAt, signedToken } from '../conformance/operators/google.ts'
 import { knownAccount } from '../fakes/google-bearer.ts'
-import { fakeProject, startGoogleFake } from '../fakes/google/secret-manager.ts'
+import { fakeProject, startGoogleFake, type RunningGoogleFake } from '../fakes/google/secret-manager.ts'
 import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'
 import { testRuntime } from '../support/runtime.ts'
 import type { LifeReader, LifeScene } from './whole-life.ts'
@@ -46,7 +46,7 @@ const readerOf = (clientFor: () => SecretManagerServiceClient): LifeReader => {
 }
 
 /** On the fake, until the test ends. */
-export const googleLife = async (): Promise<LifeScene> => {
+export const googleLife = async (): Promise<LifeScene & { readonly fake: RunningGoogleFake }> => {
   const runtime = testRuntime({ hurries: true })
   const fake = await startGoogleFake({ now: () => runtime.clock.now() })
   const provider = await openGoogleSecrets(runtime, { google_endpoint: fake.url })
@@ -54,5 +54,5 @@ export const googleLife = async (): Promise<LifeScene> => {
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(() => new SecretManagerServiceClient(clientAt(fake.url, signedToken(knownAccount().file, runtime.clock.now())))) }
+  return { provider, runtime, reader: readerOf(() => new SecretManagerServiceClient(clientAt(fake.url, signedToken(knownAccount().file, runtime.clock.now())))), fake }
 }

@@ -65,6 +65,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
       return outcome.outcome === 'written' ? outcome.version : undefined
     } catch (error) {
       if (operation.digest === undefined) Object.assign(progress, { epoch, token: value })
+      if (isCode(error, 'provider_quota')) progress.applied = 'no'
       if (!isCode(error, 'already_exists', 'soft_deleted', 'conflict', 'not_found')) throw error
       return undefined
     }

@@ -102,7 +102,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     if (own?.live === true) {
       if (arrived === undefined) {
         if (await refuseTaken(there).catch((error: LatchkeyError) => giveUp(source, undefined, error))) return 'again'
-        await arrive(source, there, progress)
+        // No room under the new name: the claim on the old one would only hold the key up.
+        await arrive(source, there, progress).catch((error: LatchkeyError) => (isCode(error, 'provider_quota') ? giveUp(source, undefined, error.with({ applied: 'no' })) : Promise.reject(error)))
         return 'again'
       }
       const token = readable ? undefined : progress.token

@@ -6,6 +6,7 @@ import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type 
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
+import { isUnanswered } from './records.ts'
 import { isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
 import type { KeyHouse, Progress } from '../key-steps/steps.ts'
 import { hashLabels, requireFreeToken } from '../key-steps/supplied-token.ts'
@@ -115,7 +116,12 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     if (ends !== undefined) throw new LatchkeyError('conflict', `This store has no room to remember one more grace before ${ends.toISOString()}. Wait, or rotate without a grace period, which ends an earlier one now.`, { retryAfter: Math.ceil((ends.getTime() - now) / 1000) })
     progress.applied = 'unknown'
     progress.epoch = epoch
-    if (!(await claim(progress, current.id, epoch))) {
+    const claimed = await claim(progress, current.id, epoch).catch((error: unknown) => {
+      // A claim that is refused was not made, and nothing follows from it.
+      if (!isUnanswered(error)) progress.applied = 'no'
+      throw error
+    })
+    if (!claimed) {
       progress.applied = 'no'
       throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000 })
     }
