@@ -17,8 +17,8 @@ export interface Lookup {
 
 const maxRemembered = 1_000
 
-/** What a write of this secret invalidates. */
-export const secretKey = (store: string, name: SecretName): string => `${store}\u0000${name.place}\u0000${name.text}`
+/** What a write of this secret invalidates, under whatever place it was read: a list may give a key's name as the service's own. */
+export const secretKey = (store: string, name: SecretName): string => `${store}\u0000${name.text}`
 
 /**
  * Makes the lookup of a store. Plain names are worked out once, because a cache hit has no time for the grammar; a name outside it is never remembered.
@@ -33,7 +33,7 @@ export const createLookup = (store: string, policy: AccessPolicy, ttlMs?: number
     checkRead(policy, store, ref.name)
     const native = among ? (primary.startsWith('arn:') ? nativeName(primary) : hostedName(primary, 'primary_secret_name')) : name
     const at: ReadAt = { ...(ref.version === undefined ? {} : { version: ref.version }), ...(ref.stage === undefined || ref.stage === 'current' ? {} : { stage: ref.stage }), ...(among ? { whole: true } : {}) }
-    const key = cacheKey(secretKey(store, native), `${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`, ttlMs)
+    const key = cacheKey(secretKey(store, native), `${native.place}\u0000${at.version ?? ''}\u0000${at.stage ?? ''}\u0000${among}`, ttlMs)
     return { key, native, at, ...(among ? { primary: ref.name } : {}) }
   }
   return (ref) => {
