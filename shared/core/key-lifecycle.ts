@@ -15,7 +15,7 @@ import { missingKey } from './keys/refusals.ts'
 import { unlessArriving } from './key-steps/arrival.ts'
 import { reconcileKeys } from './keys/reconcile.ts'
 import { removeKey } from './keys/remove.ts'
-import { nameAfter, renameKey } from './keys/rename.ts'
+import { movedBy, nameAfter, renameKey } from './keys/rename.ts'
 import { rotateKey } from './keys/rotate.ts'
 import { KeySettling } from './key-steps/settling.ts'
 import { KeySteps, type KeyHouse } from './key-steps/steps.ts'
@@ -70,7 +70,8 @@ export class KeyLifecycle {
     const update = async (): Promise<KeyAnswer> => {
       const record = await this.#house.steps.found(target, context.call)
       const moves = record.revoked ? change.alias !== undefined : nameAfter(this.#house, record, change).text !== record.name.text
-      return moves ? renameKey(this.#house, target, change, context, record) : changeKey(this.#house, target, updating(this.#house.records, rest, this.#house.options.clock.now()), context, record)
+      const source = moves ? record : await movedBy(this.#house, record, context)
+      return source !== undefined ? renameKey(this.#house, target, change, context, source) : changeKey(this.#house, target, updating(this.#house.records, rest, this.#house.options.clock.now()), context, record)
     }
     return saying(context, update())
   }

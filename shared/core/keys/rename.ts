@@ -2,11 +2,12 @@
 // step, so one of them decides: under a claim on the old name the key is written under the new one, and it has moved when that claim, a tombstone, becomes current.
 import { isCode, LatchkeyError } from '../errors.ts'
 import { mayReadValues } from '../policy.ts'
+import type { Random } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { mintToken, tokenHash, type KeyAnswer, type KeyTarget, type KeyUpdate, type OperationContext } from '../virtual-key.ts'
-import { finishArrival, movedLabel } from '../key-steps/arrival.ts'
+import { finishArrival, movedLabel, otherName } from '../key-steps/arrival.ts'
 import { updating } from './change.ts'
-import { beginOperation, leaseMs, refuseOtherBody, type Stamp } from './operation.ts'
+import { beginOperation, leaseMs, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
@@ -20,6 +21,16 @@ export const nameAfter = ({ records }: KeyHouse, record: KeyRecord, { alias, tea
   return records.nameOf({ keyId: record.keyId ?? '', ...(kept === undefined ? {} : { alias: kept }), ...(team === undefined ? {} : { teamId: team }) })
 }
 
+const operationOf = (context: OperationContext, from: KeyRecord['name'], random: Random): Operation => beginOperation('rename', { ...context, route: `${context.route} rename` }, from.text, random)
+
+/** The old name's record of a key that this very request has moved and not brought to its end; a key is found under its new name as soon as the old one ended. */
+export const movedBy = async ({ records, options }: KeyHouse, record: KeyRecord, context: OperationContext): Promise<KeyRecord | undefined> => {
+  const from = otherName(record, 'from')
+  if (from === undefined || context.idempotencyKey === undefined) return undefined
+  const { id } = operationOf(context, from, options.random)
+  return record.operation?.id === arrivalId(id, record.keyId ?? '') ? records.describe(from, context.call) : undefined
+}
+
 /** @throws not_found, already_exists (param key_alias), conflict, soft_deleted, too_large, throttled, forbidden, unsupported */
 export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyUpdate, context: OperationContext, known?: KeyRecord): Promise<KeyAnswer> => {
   const { store, records, steps, settling, rows, answers, options } = house
@@ -29,7 +40,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
   if (update.alias !== undefined && update.alias !== records.aliasOf(found)) house.checkAlias?.(update.alias)
   const { name: from, keyId = '' } = found
   const to = nameAfter(house, found, update)
-  const operation = beginOperation('rename', { ...context, route: `${context.route} rename` }, from.text, options.random)
+  const operation = operationOf(context, from, options.random)
   const readable = mayReadValues(store.policy)
   const ownId = arrivalId(operation.id, keyId)
 
@@ -55,6 +66,17 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
       await records.send('write', to, call, { name: to, value, operation: text, epoch, stage: 'current', ...said, ...(before === undefined ? { expect: 'absent', labels: labelsAt(source, epoch, value) } : { expect: { version: before }, before }) })
     } catch (error) {
       if (!isCode(error, 'already_exists', 'conflict', 'not_found', 'soft_deleted')) throw error
+    }
+  }
+
+  const claim = async (before: string, epoch: number, progress: Progress): Promise<void> => {
+    progress.epoch = epoch
+    try {
+      await records.send('write', from, call, { name: from, value: steps.tombstone(), expect: { version: before }, before, operation: operationText(epoch, { id: operation.id, verb: 'delete' }), epoch, stage: 'pending' })
+    } catch (error) {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      delete progress.epoch
+      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000, applied: 'no' })
     }
   }
 
@@ -100,6 +122,11 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     if (source.keyId !== keyId || source.revoked || source.current === undefined || !source.complete) return giveUp(source, arrived, missingKey(store.name))
     const own = source.claims.find((claim) => claim.operation?.id === operation.id)
     if (own?.live === true) {
+      // An attempt that ended half-way may have left a claim without its value, which cannot become current: sent again, it is made whole.
+      if (progress.epoch === undefined) {
+        await claim(source.current.id, source.epoch + 1, progress)
+        return 'again'
+      }
       if (arrived === undefined) {
         if (await refuseTaken(there).catch((error: LatchkeyError) => giveUp(source, undefined, error))) return 'again'
         // No room under the new name: the claim on the old one would only hold the key up.
@@ -131,18 +158,10 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     if (grace !== undefined) throw new LatchkeyError('conflict', `A token before the current one is accepted until ${grace.toISOString()}, and would not move along. Wait, or rotate without a grace period.`, { retryAfter: Math.ceil((grace.getTime() - options.clock.now()) / 1000), applied: 'no' })
     if (await refuseTaken(there)) return 'again'
     if (await settling.settleOthers(source, source.current.id, call)) return 'again'
-    const epoch = source.epoch + 1
-    labelsAt(source, epoch, steps.tombstone())
-    steps.evicted(source, operation, epoch, false)
+    labelsAt(source, source.epoch + 1, steps.tombstone())
+    steps.evicted(source, operation, source.epoch + 1, false)
     await records.writeIndex(keyId, [to, from], call)
-    progress.epoch = epoch
-    try {
-      await records.send('write', from, call, { name: from, value: steps.tombstone(), expect: { version: source.current.id }, before: source.current.id, operation: operationText(epoch, { id: operation.id, verb: 'delete' }), epoch, stage: 'pending' })
-    } catch (error) {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      delete progress.epoch
-      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000, applied: 'no' })
-    }
+    await claim(source.current.id, source.epoch + 1, progress)
     return 'again'
   })
 }
