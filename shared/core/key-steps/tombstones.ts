@@ -4,6 +4,7 @@ import { findKey } from '../keys/finding.ts'
 import type { Operation, Stamp } from '../keys/operation.ts'
 import { operationText } from '../keys/operation-text.ts'
 import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords } from '../keys/records.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyHouse } from './steps.ts'
 
@@ -30,11 +31,16 @@ export const settleTombstone = async ({ records, settling, rows }: House, record
   return true
 }
 
+/** The key of that id under another name, where it lives: it has the token of a renaming that was begun or taken back. */
+export const livingElsewhere = async (records: KeyRecords, record: KeyRecord, keyId: string, call: Call): Promise<KeyRecord | undefined> => {
+  const there = await findKey(records, { keyId }, call)
+  return there !== undefined && there.complete && !there.revoked && there.name.text !== record.name.text ? there : undefined
+}
+
 /** Ends a tombstone: nothing of the key stays, unless it lives on under another name. */
 export const endTombstone = async ({ records, settling }: Pick<House, 'records' | 'settling'>, record: KeyRecord, stamp: Pick<Stamp, 'id' | 'verb' | 'digest' | 'keyId'>, call: Call): Promise<void> => {
   const keyId = stamp.keyId ?? record.keyId ?? ''
-  const there = stamp.verb === 'rename' ? await findKey(records, { keyId }, call) : undefined
-  const lives = there?.revoked === false ? there : undefined
+  const lives = await livingElsewhere(records, record, keyId, call)
   const arriving = lives === undefined ? undefined : arrivalOf(lives)
   if (lives !== undefined && arriving?.id === stamp.id) await settling.finish(lives, arriving, call)
   else await settling.bury(record, stamp, keyId, call, lives)

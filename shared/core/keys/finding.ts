@@ -26,10 +26,16 @@ export const findKey = async (records: KeyRecords, target: KeyTarget, call: Call
 const byKeyId = async (records: KeyRecords, keyId: string, call: Call): Promise<KeyRecord | undefined> => {
   if (!/^[a-z0-9]{1,52}$/.test(keyId)) return undefined
   let deleted: KeyRecord | undefined
+  let unfinished: KeyRecord | undefined
   const look = async (name: SecretName): Promise<KeyRecord | undefined> => {
     const record = await records.describe(name, call)
     if (record?.ours !== true || record.keyId !== keyId) return undefined
-    if (!record.revoked) return unlessArriving(records, record, call)
+    if (!record.revoked && record.complete) return unlessArriving(records, record, call)
+    // A renaming may have written the value under the new name and not yet what says whose it is: until then the old name has the key.
+    if (!record.revoked) {
+      unfinished ??= record
+      return undefined
+    }
     deleted ??= record
     const to = otherName(record, 'to')
     const moved = to === undefined ? undefined : await records.describe(to, call)
@@ -39,7 +45,7 @@ const byKeyId = async (records: KeyRecords, keyId: string, call: Call): Promise<
     const found = await look(name)
     if (found !== undefined) return found
   }
-  return (await look(createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`)))) ?? deleted
+  return (await look(createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`)))) ?? unfinished ?? deleted
 }
 
 /** A supplied token may be that of a deleted key and, since then, of a live one: the live one is meant. */

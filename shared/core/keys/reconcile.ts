@@ -8,7 +8,7 @@ import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-k
 import { hasArrived, otherName } from '../key-steps/arrival.ts'
 import { purgeTombstone } from '../key-steps/purge.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
-import { endTombstone, undo } from '../key-steps/tombstones.ts'
+import { endTombstone, livingElsewhere, undo } from '../key-steps/tombstones.ts'
 import { driftInStore } from './drift.ts'
 import { findKey } from './finding.ts'
 import { leaseMs, rememberedMs } from './operation.ts'
@@ -134,7 +134,7 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
   }
   if (!record.complete) {
     if (current.created !== undefined && now - current.created.getTime() < leaseMs) return undefined
-    return record.operation === undefined ? undefined : { finding: 'unfinished', message: 'A creation stopped before it was a key.', mend: () => undo(house, record, record.operation ?? { id: '' }, call) }
+    return record.operation === undefined ? undefined : { finding: 'unfinished', message: 'A creation stopped before it was a key.', mend: async () => undo(house, record, record.operation ?? { id: '' }, call, await livingElsewhere(records, record, keyId, call)) }
   }
   const unfinished = seen('unfinished')
   if (unfinished !== undefined) {
