@@ -3,7 +3,7 @@
 // first one, although another version may be current by then.
 import type { DescribeSecretResponse, GetSecretValueResponse, SecretListEntry, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
 import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
-import { awsCall, awsClient, awsClientSettings, awsFailure, awsTags, checkAwsTags, nonsense, withoutQuotaRetries, type AwsClientSettings, type AwsService, type Patience } from '../credentials/aws-calls.ts'
+import { awsCall, awsClient, awsClientSettings, awsFailure, awsLabels, awsTagChange, awsTags, checkAwsTags, nonsense, withoutQuotaRetries, type AwsClientSettings, type AwsService, type Patience } from '../credentials/aws-calls.ts'
 import { asLatchkeyError, isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { createdName, hostedName, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Finding, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
@@ -69,7 +69,7 @@ interface Seen {
 
 const seenOf = (answer: DescribeSecretResponse | SecretListEntry, stages: Record<string, string[]> | undefined, action: string): Seen => {
   if (typeof answer.Name !== 'string') throw nonsense(service, action)
-  const labels = Object.fromEntries((answer.Tags ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? '']))
+  const labels = awsLabels(answer.Tags)
   return { native: answer.Name, versions: new Map(Object.entries(stages ?? {})), labels, answer, deleted: answer.DeletedDate }
 }
 
@@ -227,8 +227,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
 
   const tag = async (name: SecretName, seen: Seen | undefined, labels: Readonly<Record<string, string | null>>, description: string | undefined, call: Call): Promise<void> => {
     const SecretId = codec.encode(name)
-    const Tags = awsTags(labels).filter(({ Key, Value }) => seen?.labels[Key] !== Value)
-    const TagKeys = Object.keys(labels).filter((key) => labels[key] === null)
+    const { Tags, TagKeys } = awsTagChange(labels, seen?.labels)
     if (Tags.length > 0) await ask('TagResource', name, call, (patience) => api.tagResource({ SecretId, Tags }, patience))
     if (TagKeys.length > 0) await ask('UntagResource', name, call, (patience) => api.untagResource({ SecretId, TagKeys }, patience))
     if (description !== undefined && description !== seen?.answer.Description) await ask('UpdateSecret', name, call, (patience) => api.updateSecret({ SecretId, Description: description }, patience))
