@@ -9,7 +9,7 @@ import { createKey } from './keys/create.ts'
 import { driftOf } from './keys/drift.ts'
 import { findKey } from './keys/finding.ts'
 import { GatewayRows } from './key-steps/gateway-rows.ts'
-import { keyLabels } from './keys/record.ts'
+import { keyLabels, type KeyRecord } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
 import { unlessArriving } from './key-steps/arrival.ts'
@@ -111,7 +111,8 @@ export class KeyLifecycle {
     const { alias, ...page } = query
     if (alias === undefined) {
       const { items: listed, cursor } = await this.#house.records.list(page, call)
-      const items = (await Promise.all(listed.map((record) => unlessArriving(this.#house.records, record, call)))).filter((record) => record !== undefined)
+      const { records } = this.#house
+      const items = (await Promise.all(listed.map(async (record) => unlessArriving(records, await wholly(records, record, call), call)))).filter((record) => record !== undefined)
       return { items: items.map((record) => this.#house.answers.info(record)), ...(cursor === undefined ? {} : { cursor }) }
     }
     const record = await findKey(this.#house.records, { alias, ...(query.teamId === undefined ? {} : { teamId: query.teamId }) }, call)
@@ -147,6 +148,13 @@ export class KeyLifecycle {
     }
     return { valid: false }
   }
+}
+
+/** Some lists tell labels alone; where those say that an operation is under way, only the record itself says which key lives. */
+const wholly = async (records: KeyRecords, record: KeyRecord, call: Call): Promise<KeyRecord | undefined> => {
+  if (record.current !== undefined || record.stamps.every(({ step }) => step === 'done')) return record
+  const found = await records.describe(record.name, call)
+  return found?.complete === true && !found.revoked ? found : undefined
 }
 
 const unknownToken = SecretValue.of('revoked')

@@ -74,10 +74,10 @@ export interface Adoptable {
 export interface Drift {
   /**
    * `value_changed`: somebody else's value is current; `newer_value`: somebody wrote a value that Latchkey does not count; `deleted_in_service`: the secret was
-   * deleted there while its key lives; `unknown_to_gateway`, `gateway_differs`: the gateway has no row of the current token, or one that says otherwise; `unfinished`: an operation stopped half-way;
+   * deleted there while its key lives; `unknown_to_gateway`, `gateway_differs`, `blocked_at_gateway`: the gateway has no row of the current token, one that says otherwise, or one that somebody blocked there; `unfinished`: an operation stopped half-way;
    * `not_ours`: the gateway has a row with our mark that no key knows.
    */
-  readonly kind: 'value_changed' | 'newer_value' | 'deleted_in_service' | 'unknown_to_gateway' | 'gateway_differs' | 'unfinished' | 'not_ours'
+  readonly kind: 'value_changed' | 'newer_value' | 'deleted_in_service' | 'unknown_to_gateway' | 'gateway_differs' | 'blocked_at_gateway' | 'unfinished' | 'not_ours'
   readonly message: string
 }
 
@@ -85,7 +85,7 @@ export interface Drift {
 export interface Reconciled {
   readonly name: string
   readonly keyId?: string
-  readonly finding: Drift['kind'] | 'expired' | 'rotation_due' | 'purge_due'
+  readonly finding: Drift['kind'] | 'expired' | 'rotation_due' | 'grace_over' | 'purge_due'
   /** `would_repair`: only reported; `left`: not Latchkey's to repair, or too young. */
   readonly action: 'repaired' | 'would_repair' | 'left' | 'failed'
   readonly message: string

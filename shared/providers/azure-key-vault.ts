@@ -21,7 +21,7 @@ const etagOf = ({ tags, expires, ...current }: VaultVersion): string => createHa
 const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const { clock } = io
   const vault = await openVault(settings, io)
-  const { end, chainOf, decided, live, claims, claimOn, decidedClaimOn, deletion, whereabouts, awaited, unanswered, settle, put, link } = azureSecrets(vault, clock)
+  const { end, chainOf, decided, live, claims, shownClaim, decidedClaimOn, deletion, whereabouts, awaited, unanswered, settle, put, link } = azureSecrets(vault, clock)
 
   const softDeleted = async (name: SecretName, call: Call): Promise<LatchkeyError> => {
     const until = (await deletion(name, call))?.until
@@ -39,9 +39,9 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
       if (!isMeant(name, held)) throw failure('not_found', name)
       if (markOf(held) === undefined) return recordOf(name, held, versionOf(held, ['current']))
     }
-    const { valid, current } = await live(name, call)
+    const { valid } = await live(name, call)
     const named = (each: VaultVersion): boolean => at.version !== undefined && [idOf(each), each.id].includes(at.version)
-    const claim = at.stage === 'pending' || (at.version !== undefined && !valid.some(named)) ? await claimOn(name, current, call) : undefined
+    const claim = at.stage === 'pending' || (at.version !== undefined && !valid.some(named)) ? await shownClaim(name, valid, call) : undefined
     const held = [...valid, ...(claim === undefined ? [] : [claim])]
     const index = versionsOf(valid, claim).findIndex(({ stages }, place) => (at.version === undefined ? stages.includes(at.stage ?? 'current') : held[place] !== undefined && named(held[place])))
     const [found, version] = [held[index], versionsOf(valid, claim)[index]]
@@ -61,7 +61,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
       if (gone?.until === undefined || !isMeant(name, gone)) throw failure('not_found', name)
       return { ...factsOf(name, gone), recoverableUntil: gone.until }
     }
-    const versions = versionsOf(valid, await claimOn(name, current, call))
+    const versions = versionsOf(valid, await shownClaim(name, valid, call))
     return { ...factsOf(name, current), etag: etagOf(current), created: new Date(valid[0]?.created ?? current.created), current: versionOf(current, ['current']), versions }
   }
 

@@ -163,10 +163,10 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
   }
 
   /** Loads, changes and commits until it holds; a change that gives nothing ends it. */
-  const change = async (name: SecretName, call: Call, shows: boolean, next: (held: Held) => State | undefined): Promise<void> => {
+  const change = async (name: SecretName, call: Call, shows: boolean, next: (held: Held) => State | undefined | Promise<State | undefined>): Promise<void> => {
     for (let attempt = 0; attempt < tries; attempt += 1) {
       const held = await need(name, false, call)
-      const state = next(held)
+      const state = await next(held)
       if (state === undefined) return shows && !held.synced ? void (await chain.show(name, held.main, held.state, call)) : undefined
       if (shows ? await chain.change(name, held, state, call) : (await chain.commit(name, held, state, false, call)) !== undefined) return
     }
@@ -197,11 +197,15 @@ const connect = async (settings: InfisicalSettings, io: ProviderIo): Promise<Ope
     check: infisicalCheck(api, login, root, io),
     describe: (name, call) => need(name, false, call).then((held) => factsOf(name, held)),
     promote: (name, { to, from }, call) =>
-      change(name, call, true, ({ state }) => {
-        if (entryAt(state, 'current')?.id === to) return undefined
-        const pending = entryAt(state, 'pending')
-        if (pending?.id !== to || entryAt(state, 'current')?.id !== from) throw failed('conflict', name)
-        return moved(state, pending)
+      change(name, call, true, async (held) => {
+        const { state } = held
+        const [current, pending] = [entryAt(state, 'current'), entryAt(state, 'pending')]
+        if (current?.id === to) return undefined
+        if (pending?.id !== to || current?.id !== from) throw failed('conflict', name)
+        // The service forgets its old versions one day: a value that only it has is copied before it steps down.
+        const value = current.value === undefined ? await valueAt(name, held, current, call).catch(() => undefined) : undefined
+        const entries = value === undefined ? state.entries : state.entries.map((entry) => (entry === current ? { ...entry, value: value.bytes().toString('base64') } : entry))
+        return moved({ ...state, entries }, pending)
       }),
     discard: (name, version, call) =>
       change(name, call, false, ({ state }) => {

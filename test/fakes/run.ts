@@ -23,51 +23,50 @@ export interface RunningSystem {
   close(): Promise<void>
 }
 
-const now = (): number => Date.now()
 const aws = { AWS_REGION_NAME: 'us-east-1', AWS_ACCESS_KEY_ID: fakeKeys.accessKeyId, AWS_SECRET_ACCESS_KEY: fakeKeys.secretAccessKey }
 const value = 'sk-from-the-fake'
 
-/** Every system that has a fake: how it is started. `masterKey` is what a KMS encrypts. */
-export const fakeSystems: Readonly<Record<string, (masterKey: string) => Promise<RunningSystem>>> = {
-  aws_secret_manager: async () => {
+/** Every system that has a fake: how it is started. `masterKey` is what a KMS encrypts; `now` is the service's clock. */
+export const fakeSystems: Readonly<Record<string, (masterKey: string, now?: () => number) => Promise<RunningSystem>>> = {
+  aws_secret_manager: async (_, now = Date.now) => {
     const fake = await startSecretsManagerFake({ now })
     fake.seed('OPENAI_API_KEY', value)
     return { ...fake, example: 'examples/aws.yaml', env: { ...aws, AWS_ENDPOINT_URL_SECRETS_MANAGER: fake.url } }
   },
-  aws_kms: async (masterKey) => {
+  aws_kms: async (masterKey, now = Date.now) => {
     const fake = await startKmsFake({ now })
     const key = fake.createKey()
     return { ...fake, example: 'examples/aws-kms.yaml', env: { ...aws, AWS_ENDPOINT_URL_KMS: fake.url, LITELLM_MASTER_KEY: fake.encrypt(key, masterKey), OPENAI_API_KEY: fake.encrypt(key, value) } }
   },
-  azure_key_vault: async () => {
+  azure_key_vault: async (_, now = Date.now) => {
     const vault = fakeVault({ now })
     const fake = await startFake(vault)
     vault.seed('OPENAI-API-KEY', value)
     return { ...fake, example: 'examples/azure-key-vault.yaml', env: { AZURE_KEY_VAULT_URI: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_TENANT_ID: fakeApplication.tenantId, AZURE_CLIENT_ID: fakeApplication.clientId, AZURE_CLIENT_SECRET: fakeApplication.secret } }
   },
-  google_secret_manager: async () => {
+  google_secret_manager: async (_, now = Date.now) => {
     const fake = await startGoogleFake({ now })
     fake.seed('OPENAI_API_KEY', value)
     return { ...fake, example: 'examples/google-secret-manager.yaml', env: { GOOGLE_SECRET_MANAGER_PROJECT_ID: fakeProject, GOOGLE_APPLICATION_CREDENTIALS: knownAccount().file, CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: fake.url } }
   },
-  google_kms: async (masterKey) => {
+  google_kms: async (masterKey, now = Date.now) => {
     const fake = await startGoogleKmsFake({ now })
     const key = fake.createKey()
     const encrypt = (text: string): string => fake.encrypt(key, text).toString('base64')
     return { ...fake, example: 'examples/google-kms.yaml', env: { GOOGLE_KMS_RESOURCE_NAME: key, GOOGLE_APPLICATION_CREDENTIALS: knownAccount().file, CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS: fake.url, LITELLM_MASTER_KEY: encrypt(masterKey), OPENAI_API_KEY: encrypt(value) } }
   },
-  hashicorp_vault: async () => {
+  hashicorp_vault: async (_, now = Date.now) => {
     const fake = await startVaultFake({ now })
     const written = await fetch(`${fake.url}/v1/secret/data/OPENAI_API_KEY`, { method: 'POST', headers: { 'x-vault-token': fake.rootToken, 'content-type': 'application/json' }, body: JSON.stringify({ data: { key: value } }) })
     if (!written.ok) throw new Error(`the fake answered ${written.status}`)
     return { ...fake, example: 'examples/hashicorp-vault.yaml', env: { HCP_VAULT_ADDR: fake.url, HCP_VAULT_TOKEN: fake.rootToken } }
   },
-  cyberark: async () => {
+  cyberark: async (_, now = Date.now) => {
     const fake = await startConjurFake({ now })
     fake.service.seed('OPENAI_API_KEY', value)
     return { ...fake, example: 'examples/cyberark.yaml', env: { CYBERARK_API_BASE: fake.url, CYBERARK_ACCOUNT: 'acct', CYBERARK_USERNAME: 'admin', CYBERARK_API_KEY: fake.service.keyOf('admin') } }
   },
-  infisical: async () => {
+  infisical: async (_, now = Date.now) => {
     const fake = await startInfisicalFake({ now })
     fake.service.project.create('dev', '/', 'OPENAI_API_KEY', { secretValue: value })
     return { ...fake, example: 'examples/infisical.yaml', env: { INFISICAL_SITE_URL: fake.url, INFISICAL_PROJECT_ID: infisicalProject.id, INFISICAL_CLIENT_ID: fakeIdentity.clientId, INFISICAL_CLIENT_SECRET: fakeIdentity.clientSecret } }

@@ -58,6 +58,11 @@ export class CompareAndSetService {
     return this.hook({ call: 'list', name: '', changes: false }, () => [...this.#paths.keys()])
   }
 
+  /** All that it holds, as text: the same text, the same state. */
+  content(): string {
+    return JSON.stringify([...this.#paths])
+  }
+
   #path(name: string): Path {
     const path = this.#paths.get(name)
     if (path === undefined) throw new Refusal('no such path')
@@ -115,7 +120,7 @@ export const compareAndSet = (service: CompareAndSetService) =>
           names: async (call) => (await line(call, () => service.list())).map((text) => ({ text, place: 'created' as const })),
           remove: (name, _token, call) => line(call, () => service.deleteMetadata(name.text)),
         },
-        io.clock,
+        service.clock,
       )
     },
   })

@@ -84,6 +84,11 @@ export class EtagService {
     return this.hook({ call: 'listSecrets', name: '', changes: false }, () => [...this.#space.secrets.keys()])
   }
 
+  /** All that it holds, as text: the same text, the same state. */
+  content(): string {
+    return JSON.stringify([...this.#space.secrets].map(([name, { versions, ...secret }]) => [name, secret, versions.map((value) => (value === undefined ? null : Buffer.from(value).toString('latin1')))]))
+  }
+
   #etag(): string {
     return `e${(this.#space.etags += 1)}`
   }
@@ -171,7 +176,7 @@ export const etag = (service: EtagService) =>
             await quietly(call, () => service.deleteSecret(native(name), token), 'NOT_FOUND')
           },
         },
-        io.clock,
+        service.clock,
       )
     },
   })

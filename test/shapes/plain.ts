@@ -44,6 +44,11 @@ export class PlainService {
     })
   }
 
+  /** All that it holds, as text: the same text, the same state. */
+  content(): string {
+    return JSON.stringify([...this.#variables])
+  }
+
   list(): Promise<readonly string[]> {
     return this.hook({ call: 'list', name: '', changes: false }, () => [...this.#variables.keys()])
   }
@@ -86,9 +91,9 @@ export const plain = (service: PlainService) =>
             if (won && moved && current !== undefined) await line(call, () => service.set(name.text, current))
             return won
           },
-          names: async (call) => (await line(call, () => service.list())).filter((text) => !text.startsWith('companion of ')).map((text) => ({ text, place: 'created' as const })),
+          names: async (call) => (await line(call, () => service.list())).filter((text) => text.startsWith(companionOf(''))).map((text) => ({ text: text.slice(companionOf('').length), place: 'created' as const })),
         },
-        io.clock,
+        service.clock,
       )
     },
   })

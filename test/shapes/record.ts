@@ -61,7 +61,7 @@ const byStage = (state: SecretState | undefined, stage: string): Entry | undefin
 
 const versionOf = (entry: Entry): Version => {
   const epoch = epochOf(entry.operation)
-  return { id: entry.id, stages: stagesOf(entry.stage), enabled: true, created: new Date(entry.at), operation: entry.operation, ...(epoch === undefined ? {} : { epoch }), ...(entry.before === undefined ? {} : { before: entry.before }) }
+  return { id: entry.id, stages: stagesOf(entry.stage), enabled: entry.stage !== 'gone', created: new Date(entry.at), operation: entry.operation, ...(epoch === undefined ? {} : { epoch }), ...(entry.before === undefined ? {} : { before: entry.before }) }
 }
 
 const changed = (state: SecretState, change: Annotation): SecretState => {

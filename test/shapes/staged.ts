@@ -127,6 +127,11 @@ export class StagedService {
       [...this.#secrets].filter(([, { deletedUntil }]) => deletedUntil === undefined).map(([name, { tags }]) => ({ name, tags })))
   }
 
+  /** All that it holds, as text: the same text, the same state. */
+  content(): string {
+    return JSON.stringify([...this.#secrets].map(([name, { versions, labels, ...rest }]) => [name, rest, [...labels], [...versions].map(([id, { value, at }]) => [id, at, Buffer.from(value).toString('latin1')])]))
+  }
+
   #move(secret: Secret, label: string, id: string): void {
     const holder = secret.labels.get(label)
     if (label === currentLabel && holder !== undefined && holder !== id) secret.labels.set(previousLabel, holder)
@@ -221,7 +226,7 @@ export const staged = (service: StagedService) =>
       const create = async ({ name, operation, labels = {}, description, ...write }: WriteRequest, call: Call): Promise<WriteOutcome> => {
         try {
           await line(call, () => service.createSecret(name.text, operation, write.value.bytes(), labels, description))
-          return { outcome: 'written', version: versionOf(operation, ['current'], io.clock.now()) }
+          return { outcome: 'written', version: versionOf(operation, ['current'], service.clock.now()) }
         } catch (error) {
           if (!isRefusal(error, 'ResourceExists', 'scheduled for deletion')) throw error
           const facts = await describe(name, call)
@@ -258,7 +263,7 @@ export const staged = (service: StagedService) =>
           }
           await takeOff(name, ownLabel(operation), operation, call)
           if (write.labels !== undefined || write.description !== undefined) await annotate(name, { labels: write.labels ?? {}, ...(write.description === undefined ? {} : { description: write.description }) }, call)
-          return { outcome: ours ? 'written' : 'same_operation', version: versionOf(operation, ['current'], io.clock.now()) }
+          return { outcome: ours ? 'written' : 'same_operation', version: versionOf(operation, ['current'], service.clock.now()) }
         }
         throw conflict('Others keep changing this secret.')
       }
@@ -278,7 +283,7 @@ export const staged = (service: StagedService) =>
           if (error instanceof LatchkeyError && error.code === 'conflict') await takeOff(name, ownLabel(operation), operation, call)
           throw error
         }
-        return { outcome: ours ? 'written' : 'same_operation', version: versionOf(operation, ['pending'], io.clock.now()) }
+        return { outcome: ours ? 'written' : 'same_operation', version: versionOf(operation, ['pending'], service.clock.now()) }
       }
 
       return {
@@ -287,7 +292,7 @@ export const staged = (service: StagedService) =>
         read: async (name, at, call) => {
           const label = at.stage === 'pending' ? nextLabel : at.stage === 'previous' ? previousLabel : currentLabel
           const held = await answered(call, () => service.getValue(name.text, at.version === undefined ? { label } : { id: at.version }))
-          return { name, value: SecretValue.ofBytes(held.value), version: versionOf(held.id, at.version === undefined ? [at.stage ?? 'current'] : [], io.clock.now()) }
+          return { name, value: SecretValue.ofBytes(held.value), version: versionOf(held.id, at.version === undefined ? [at.stage ?? 'current'] : [], service.clock.now()) }
         },
         describe: async (name, call) => factsOf(name, await describe(name, call)),
         list: async (query, call) => {

@@ -98,6 +98,11 @@ export class UpsertService {
       [...this.#space.secrets].filter(([, secret]) => !this.#isDeleted(secret)).map(([name, { versions }]) => ({ name, tags: versions.at(-1)?.tags ?? {} })))
   }
 
+  /** All that it holds, as text: the same text, the same state. */
+  content(): string {
+    return JSON.stringify([...this.#space.secrets].map(([name, { versions, deletedUntil }]) => [name, deletedUntil, versions.map(({ value, ...version }) => [version, Buffer.from(value).toString('latin1')])]))
+  }
+
   #isDeleted(secret: Secret): boolean {
     return secret.deletedUntil !== undefined
   }
@@ -125,7 +130,7 @@ const versionOf = (put: Put, stages: readonly Stage[]): Version => {
   const operation = put.tags[mark.operation]
   const before = put.tags[mark.before]
   const epoch = epochOf(operation)
-  return { id: idOf(put), stages, enabled: true, created: new Date(put.at), ...(operation === undefined ? {} : { operation }), ...(epoch === undefined ? {} : { epoch }), ...(before === undefined || before === '' ? {} : { before }) }
+  return { id: idOf(put), stages, enabled: !isGone(put), created: new Date(put.at), ...(operation === undefined ? {} : { operation }), ...(epoch === undefined ? {} : { epoch }), ...(before === undefined || before === '' ? {} : { before }) }
 }
 
 /** The provider over one such service; `fold` is a parameter so that a test can put a wrong one in. */
@@ -151,11 +156,18 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
         if (valid.length === 0) throw notFound()
         return valid
       }
-      /** The claim that stands: the first version that builds on the current one and whose operation was not discarded. */
-      const claimOn = async (name: SecretName, current: Put, call: Call): Promise<Put | undefined> => {
-        const puts = await line(call, () => service.listVersions(pendingName(name)))
+      const claims = (name: SecretName, call: Call): Promise<readonly Put[]> => line(call, () => service.listVersions(pendingName(name)))
+      const standing = (puts: readonly Put[], on: Put | undefined): Put | undefined => {
         const discarded = new Set(puts.filter(isGone).map(idOf))
-        return puts.find((put) => put.tags[mark.before] === idOf(current) && !discarded.has(idOf(put)))
+        return puts.find((put) => on !== undefined && put.tags[mark.before] === idOf(on) && !discarded.has(idOf(put)))
+      }
+      /** The claim that stands: the first version that builds on the current one and whose operation was not discarded. */
+      const claimOn = async (name: SecretName, current: Put, call: Call): Promise<Put | undefined> => standing(await claims(name, call), current)
+      /** The claim to be seen: the one that stands, or else the last that was overtaken and not discarded, so that who overtook it can end it. */
+      const shownClaim = async (name: SecretName, valid: readonly Put[], call: Call): Promise<Put | undefined> => {
+        const puts = await claims(name, call)
+        const open = valid.toReversed().map((each) => standing(puts, each))
+        return open.find((claim) => claim !== undefined && !valid.some((each) => idOf(each) === idOf(claim)))
       }
       const versionsOf = (valid: readonly Put[], claim: Put | undefined): Version[] => [
         ...valid.map((put, index) => versionOf(put, index === valid.length - 1 ? ['current'] : index === valid.length - 2 && !isGone(put) ? ['previous'] : [])),
@@ -211,8 +223,7 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
         check: async () => [{ ok: true, subject: 'reach', message: 'The service answers.' }],
         read: async (name, at, call) => {
           const valid = await need(name, call)
-          const current = valid.at(-1) as Put
-          const claim = at.stage === 'pending' || (at.version !== undefined && !valid.some((each) => idOf(each) === at.version)) ? await claimOn(name, current, call) : undefined
+          const claim = at.stage === 'pending' || (at.version !== undefined && !valid.some((each) => idOf(each) === at.version)) ? await shownClaim(name, valid, call) : undefined
           const versions = versionsOf(valid, claim)
           const version = versions.find(({ id, stages }) => (at.version === undefined ? stages.includes(at.stage ?? 'current') : id === at.version))
           const held = [...valid, ...(claim === undefined ? [] : [claim])].find((each) => idOf(each) === version?.id)
@@ -229,7 +240,7 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
             return { ...factsOf(name, gone.newest.tags), recoverableUntil: new Date(gone.until) }
           }
           const created = new Date(valid[0]?.at ?? 0)
-          return { ...factsOf(name, current.tags), etag: etagOf(current), created, current: versionOf(current, ['current']), versions: versionsOf(valid, await claimOn(name, current, call)) }
+          return { ...factsOf(name, current.tags), etag: etagOf(current), created, current: versionOf(current, ['current']), versions: versionsOf(valid, await shownClaim(name, valid, call)) }
         },
         list: async (query, call) => {
           const listed = await line(call, () => service.listSecrets())

@@ -1,74 +1,55 @@
-// What a run of the simulator says of itself: one line a shape, and how often each step boundary met each fault.
-import type { Verb } from '../../shared/core/keys/operation-text.ts'
-import { smallSchedule, type Outcome } from './schedule.ts'
+// What a run of the simulator says of itself: one line a shape and one a class of guarantee, and how often each step boundary met each fault.
+import type { Invariant } from './judges/oracle.ts'
+import type { Outcome } from './schedule.ts'
 import type { Shape } from './shapes.ts'
-import { faults } from './world.ts'
 
+/** Plain data, so that a worker can hand it over. */
 export interface Tally {
   schedules: number
   operations: number
   ended: number
-  lost: number
-  duplicated: number
-  resurrected: number
-  other: number
   mostCalls: number
-  readonly hits: Map<string, number>
-  add(outcome: Outcome): void
+  seconds: number
+  readonly violations: Partial<Record<Invariant, number>>
+  readonly hits: Record<string, number>
 }
 
-export const tally = (): Tally => {
-  const seen: Tally = {
-    schedules: 0,
-    operations: 0,
-    ended: 0,
-    lost: 0,
-    duplicated: 0,
-    resurrected: 0,
-    other: 0,
-    mostCalls: 0,
-    hits: new Map(),
-    add: ({ violation, operations, ended, hits, mostCalls }) => {
-      seen.schedules += 1
-      seen.operations += operations
-      seen.ended += ended
-      seen.mostCalls = Math.max(seen.mostCalls, mostCalls)
-      for (const [boundary, count] of hits) seen.hits.set(boundary, (seen.hits.get(boundary) ?? 0) + count)
-      if (violation === undefined) return
-      if (violation.invariant === 'I1 key lost') seen.lost += 1
-      else if (violation.invariant === 'I3 key duplicated') seen.duplicated += 1
-      else if (violation.invariant === 'I6 key resurrected') seen.resurrected += 1
-      else seen.other += 1
-    },
+export const tally = (): Tally => ({ schedules: 0, operations: 0, ended: 0, mostCalls: 0, seconds: 0, violations: {}, hits: {} })
+
+export const count = (seen: Tally, { violation, operations, ended, hits, mostCalls }: Outcome): void => {
+  seen.schedules += 1
+  seen.operations += operations
+  seen.ended += ended
+  seen.mostCalls = Math.max(seen.mostCalls, mostCalls)
+  for (const [boundary, times] of hits) seen.hits[boundary] = (seen.hits[boundary] ?? 0) + times
+  if (violation !== undefined) seen.violations[violation.invariant] = (seen.violations[violation.invariant] ?? 0) + 1
+}
+
+/** Several tallies as one; the seconds are those of all of them. */
+export const together = (tallies: readonly Tally[]): Tally => {
+  const sum = tally()
+  for (const each of tallies) {
+    sum.schedules += each.schedules
+    sum.operations += each.operations
+    sum.ended += each.ended
+    sum.mostCalls = Math.max(sum.mostCalls, each.mostCalls)
+    sum.seconds += each.seconds
+    for (const [boundary, times] of Object.entries(each.hits)) sum.hits[boundary] = (sum.hits[boundary] ?? 0) + times
+    for (const [invariant, times] of Object.entries(each.violations) as [Invariant, number][]) sum.violations[invariant] = (sum.violations[invariant] ?? 0) + times
   }
-  return seen
+  return sum
+}
+
+const details = (seen: Tally): string => {
+  const { 'I1 key lost': lost = 0, 'I3 key duplicated': duplicated = 0, 'I6 key resurrected': resurrected = 0, ...others } = seen.violations
+  const rest = Object.entries(others).map(([invariant, times]) => `${invariant} ${times}`)
+  const boundaries = Object.keys(seen.hits)
+  const kinds = new Set(boundaries.map((boundary) => boundary.split(' × ')[1]))
+  return `${seen.seconds.toFixed(1)} s, keys lost/duplicated/resurrected ${lost}/${duplicated}/${resurrected}, other violations ${rest.length === 0 ? 'none' : rest.join(', ')}, operations ended ${((100 * seen.ended) / Math.max(1, seen.operations)).toFixed(1)} %, step boundaries × faults ${boundaries.length} (${kinds.size} kinds, each hit ${Math.min(...Object.values(seen.hits))} times or more), most calls ${seen.mostCalls}`
 }
 
 /** `sim  staged  atomic  schedules 4000, seeds 1 2, 12.3 s, keys lost/duplicated/resurrected 0/0/0, …` */
-export const totals = (shape: Shape, seeds: readonly string[], seen: Tally, seconds: number): string => {
-  const fewest = Math.min(...seen.hits.values())
-  return `sim  ${shape.name.padEnd(15)} ${shape.guarantee.padEnd(11)} schedules ${seen.schedules}, seeds ${seeds.join(' ')}, ${seconds.toFixed(1)} s, keys lost/duplicated/resurrected ${seen.lost}/${seen.duplicated}/${seen.resurrected}, other ${seen.other}, operations ended ${((100 * seen.ended) / seen.operations).toFixed(1)} %, step boundaries × faults ${seen.hits.size} (each hit ${fewest} times or more), most calls ${seen.mostCalls}`
-}
+export const totals = (shape: Pick<Shape, 'name' | 'guarantee'>, seeds: readonly string[], seen: Tally): string => `sim  ${shape.name.padEnd(15)} ${shape.guarantee.padEnd(11)} schedules ${seen.schedules}, seeds ${seeds.join(' ')}, ${details(seen)}`
 
-const verbs: readonly Verb[] = ['create', 'rotate', 'delete']
-
-/** Two operations and one fault, all of them: every pair, every start, every fault (or pause) at every call of the first. `every`: only each n-th. */
-export const smallScope = async (shape: Shape, every = 1): Promise<readonly Outcome[]> => {
-  const outcomes: Outcome[] = []
-  let number = 0
-  for (const start of ['absent', 'live', 'deleted'] as const) {
-    for (const first of verbs) {
-      for (const second of verbs) {
-        for (const fault of [...faults, 'paused'] as const) {
-          for (let at = 0; ; at += 1) {
-            number += 1
-            const outcome = number % every === 0 || at === 0 ? await smallSchedule({ shape, start, first, second, at, fault, graceMs: 600_000 }) : undefined
-            if (outcome !== undefined) outcomes.push(outcome)
-            else if (number % every === 0 || at === 0 || at > 60) break
-          }
-        }
-      }
-    }
-  }
-  return outcomes
-}
+/** `sim  class atomic  …`: the shapes of one guarantee together. */
+export const classTotals = (guarantee: Shape['guarantee'], seen: Tally): string => `sim  class ${guarantee.padEnd(21)} schedules ${seen.schedules}, ${details(seen)}`

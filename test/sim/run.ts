@@ -1,32 +1,47 @@
-// The simulator from the command line: `npm run sim -- --seed S --schedules N [--shape NAME] [--bug B-01] [--small]`. The seed of a failing schedule is
-// printed; given back with `--schedules 1` it runs again, and the smallest trace that still fails is shown.
+// The simulator from the command line: `npm run sim -- --seed S --schedules N [--shape NAME] [--bug B-01] [--script FILE]`. The seed of a failing schedule is
+// printed; given back with `--schedules 1` it runs again, and the smallest trace that still fails is shown, with the script to keep.
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { bugs } from './bugs.ts'
-import { randomSchedule, shrink } from './schedule.ts'
+import { bugs } from './planted/bugs.ts'
+import { count, tally, totals } from './report.ts'
+import { play, randomSchedule, shrink, type Outcome, type Script } from './schedule.ts'
 import { shapes } from './shapes.ts'
-import { smallScope, tally, totals } from './report.ts'
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, schedules: { type: 'string', default: '1000' }, shape: { type: 'string' }, bug: { type: 'string' }, small: { type: 'boolean', default: false } } })
-const chosen = shapes.filter(({ name }) => values.shape === undefined || name === values.shape)
+const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, schedules: { type: 'string', default: '1000' }, shape: { type: 'string' }, bug: { type: 'string' }, script: { type: 'string' }, keep: { type: 'string', default: '1' }, memory: { type: 'boolean', default: false } } })
+const chosen = shapes.filter(({ name, inMemory }) => (values.shape === undefined || name === values.shape) && (!values.memory || inMemory))
 const bug = bugs.find(({ id }) => id === values.bug)
-const count = Number(values.schedules)
+const schedules = Number(values.schedules)
+Error.stackTraceLimit = 4
 let failed = false
 
-for (const shape of chosen) {
-  const began = performance.now()
-  const seen = tally()
-  for (let index = 0; index < count; index += 1) {
-    const seed = count === 1 ? values.seed : `${values.seed}.${index}`
-    const schedule = { shape, seed, ...(bug === undefined ? {} : { bug }) }
-    const outcome = await randomSchedule(schedule)
-    seen.add(outcome)
-    if (outcome.violation === undefined) continue
-    failed = true
-    const smallest = await shrink(schedule, outcome)
-    console.log([`${shape.name}: ${smallest.violation?.message ?? ''}`, ...smallest.trace, `again: npm run sim -- --seed ${seed} --schedules 1 --shape ${shape.name}${bug === undefined ? '' : ` --bug ${bug.id}`}`].join('\n'))
-    break
+const show = async (outcome: Outcome): Promise<void> => {
+  failed = true
+  const smallest = await shrink(outcome, bug)
+  const { shape, seed } = outcome.script
+  console.log([`${shape}: ${smallest.violation?.message ?? ''}`, ...smallest.trace, JSON.stringify(smallest.script), `again: npm run sim -- --seed ${seed} --schedules 1 --shape ${shape}${bug === undefined ? '' : ` --bug ${bug.id}`}`].join('\n'))
+}
+
+if (values.script !== undefined) {
+  const outcome = await play(JSON.parse(readFileSync(values.script, 'utf8')) as Script, bug)
+  if (outcome.violation !== undefined) await show(outcome)
+} else {
+  for (const shape of chosen) {
+    const began = performance.now()
+    const seen = tally()
+    const shown = new Map<string, number>()
+    for (let index = 0; index < schedules; index += 1) {
+      const seed = schedules === 1 ? values.seed : `${values.seed}.${index}`
+      const outcome = await randomSchedule({ shape, seed, ...(bug === undefined ? {} : { bug }) })
+      count(seen, outcome)
+      const { violation } = outcome
+      if (violation === undefined) continue
+      failed = true
+      const times = (shown.get(violation.invariant) ?? 0) + 1
+      shown.set(violation.invariant, times)
+      if (times <= Number(values.keep)) await show(outcome)
+    }
+    seen.seconds = (performance.now() - began) / 1000
+    console.log(totals(shape, [values.seed], seen))
   }
-  if (values.small) for (const outcome of await smallScope(shape)) seen.add(outcome)
-  console.log(totals(shape, [values.seed], seen, (performance.now() - began) / 1000))
 }
 process.exitCode = failed ? 1 : 0

@@ -1,8 +1,11 @@
-// The five shapes as the simulator drives them, and which of their calls may land however late: conditional steps and new objects. Label writes have no
-// condition; they land within the deadline of their request, which every sender checks before each send.
+// The five shapes as the simulator drives them, and which of their calls may land however late: conditional steps, new objects, and the gateway's adds. Label
+// writes and changes of the gateway's rows have no condition; they land within the deadline of their request, which every sender checks before each send.
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { HttpPort } from '../../shared/core/http-client.ts'
+import { slugHashCodec } from '../../shared/core/names.ts'
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
+import type { SecretName } from '../../shared/core/secret.ts'
+import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'
 import { readSettings } from '../../shared/core/settings.ts'
 import { googleSecretManager } from '../../shared/providers/google-secret-manager.ts'
 import { hashicorpVault } from '../../shared/providers/hashicorp-vault.ts'
@@ -19,6 +22,7 @@ import { CompareAndSetService, openCompareAndSet } from '../shapes/compare-and-s
 import { EtagService, openEtag } from '../shapes/etag.ts'
 import { openPlain, PlainService } from '../shapes/plain.ts'
 import type { Hook } from '../shapes/service.ts'
+import type { Outsider } from './world/faults.ts'
 import { openStaged, StagedService } from '../shapes/staged.ts'
 import { openUpsert, UpsertService } from '../shapes/upsert.ts'
 
@@ -30,11 +34,18 @@ export interface Shape<S = unknown> {
   readonly effort: number
   /** How long one of its operations may pause by itself, on the clock of the test. */
   readonly pausesMs: number
-  make(clock: Clock): { through(hook: Hook): S }
+  /** Made of memory alone: a process comes from one call to the next without leaving the microtasks, and the service can tell all that it holds. */
+  readonly inMemory: boolean
+  make(clock: Clock): { through(hook: Hook): S; content?(): string }
   open(service: S, runtime: Runtime): Promise<SecretProvider>
+  /** What somebody else can do in the service. */
+  readonly outsiders: Readonly<Partial<Record<Outsider, (service: S, name: SecretName) => Promise<unknown>>>>
 }
 
-const shape = <S>(name: string, guarantee: Shape['guarantee'], make: (clock: Clock) => { through(hook: Hook): S }, open: Shape<S>['open'], effort = 1, pausesMs = 0): Shape => ({ name, guarantee, effort, pausesMs, make, open: open as Shape['open'] })
+const shape = <S>(name: string, guarantee: Shape['guarantee'], make: Shape<S>['make'], open: Shape<S>['open'], effort = 1, pausesMs = 0, outsiders: Shape<S>['outsiders'] = {}): Shape => ({ name, guarantee, effort, pausesMs, inMemory: effort === 1, make, open: open as Shape['open'], outsiders: outsiders as Shape['outsiders'] })
+
+const foreign = Buffer.from('written by somebody else')
+const shortly = { force: false }
 
 /** A fake with a wire protocol of its own, without a socket. */
 const inProcess = <S>(service: S): { through(hook: Hook): { readonly service: S; readonly hook: Hook } } => ({ through: (hook) => ({ service, hook }) })
@@ -59,11 +70,17 @@ const openGoogle = async ({ service, hook }: { readonly service: GoogleSecretFak
 }
 
 export const shapes: readonly Shape[] = [
-  shape('staged', 'atomic', (clock) => new StagedService(clock), openStaged),
+  shape('staged', 'atomic', (clock) => new StagedService(clock), openStaged, 1, 0, {
+    'soft delete': (service, { text }) => service.deleteSecret(text, shortly),
+    'foreign write': (service, { text }) => service.putValue(text, '00000000-0000-4000-8000-000000000001', foreign, ['AWSCURRENT']),
+  }),
   shape('compare_and_set', 'atomic', (clock) => new CompareAndSetService(clock), openCompareAndSet),
-  shape('etag', 'cooperating', (clock) => new EtagService(clock), openEtag),
-  shape('upsert', 'detected', (clock) => new UpsertService(clock), openUpsert),
-  shape('plain', 'detected', (clock) => new PlainService(clock), openPlain),
+  shape('etag', 'cooperating', (clock) => new EtagService(clock), openEtag, 1, 0, { 'foreign write': (service, name) => service.addVersion(hexEscapeCodec.encode(name), foreign) }),
+  shape('upsert', 'detected', (clock) => new UpsertService(clock), openUpsert, 1, 0, {
+    'soft delete': (service, name) => service.deleteSecret(slugHashCodec.encode(name)),
+    'foreign write': (service, name) => service.setSecret(slugHashCodec.encode(name), foreign, {}),
+  }),
+  shape('plain', 'detected', (clock) => new PlainService(clock), openPlain, 1, 0, { 'foreign write': (service, { text }) => service.set(text, foreign.toString()) }),
   shape('vault', 'atomic', makeVault, openVault, 5),
   shape('google', 'cooperating', (clock) => inProcess(new GoogleSecretFake({ now: () => clock.now() })), openGoogle, 5),
   shape('azure', 'detected', (clock) => inProcess(fakeVault({ now: () => clock.now(), quota: { sets: 1_000_000, others: 1_000_000 } })), openAzureWireless, 5, 30_000),
@@ -71,7 +88,7 @@ export const shapes: readonly Shape[] = [
   shape('infisical', 'detected', (clock) => inProcess(infisicalService({ now: () => clock.now() })), openInfisicalWireless, 5),
 ]
 
-const bounded: ReadonlySet<string> = new Set(['tag', 'untag', 'updateDescription', 'patchMetadata', 'patchTags', 'restoreSecret', 'recoverDeleted'])
+const bounded: ReadonlySet<string> = new Set(['tag', 'untag', 'updateDescription', 'patchMetadata', 'patchTags', 'restoreSecret', 'recoverDeleted', 'gateway.change', 'gateway.block', 'gateway.unblock'])
 
 /** Whether a call may land after any time. */
 export const landsAnyTime = (call: string): boolean => !bounded.has(call)

@@ -1,41 +1,48 @@
-// One schedule: requests of several instances over one service, with faults, then calm, then recovery by a later request. Everything follows from the
-// seed; the answers are held against what the oracle saw.
-import { asLatchkeyError, isCode, LatchkeyError } from '../../shared/core/errors.ts'
-import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
+// One schedule: requests of several instances over one service and one gateway, with faults, then calm, then recovery by later requests and sweeps. What
+// happens next is said from outside, one decision at a time; the answers are held against what the oracle saw.
+import { createHash } from 'node:crypto'
+import { asLatchkeyError, LatchkeyError } from '../../shared/core/errors.ts'
+import type { Gateway } from '../../shared/core/gateway.ts'
+import { KeyLifecycle, type KeyLifecycleOptions } from '../../shared/core/key-lifecycle.ts'
 import { beginOperation } from '../../shared/core/keys/operation.ts'
-import type { Verb } from '../../shared/core/keys/operation-text.ts'
+import { parseOperation } from '../../shared/core/keys/operation-text.ts'
 import { createdName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
-import type { Call, Runtime } from '../../shared/core/runtime.ts'
-import type { SecretName } from '../../shared/core/secret.ts'
-import type { KeyAnswer, OperationContext } from '../../shared/core/virtual-key.ts'
+import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
+import type { SecretName, SecretValue } from '../../shared/core/secret.ts'
+import { keyIdOf, type KeyAnswer, type KeyTarget, type OperationContext, type ReconcileReport } from '../../shared/core/virtual-key.ts'
 import { calmHook, type Hook } from '../shapes/service.ts'
 import { SeededRandom, testRuntime } from '../support/runtime.ts'
-import { Oracle, Violation, type Invariant } from './oracle.ts'
+import type { Fault, Outsider } from './world/faults.ts'
+import { GatewayModel } from './world/gateway.ts'
+import { GatewayJudge } from './judges/gateway-judge.ts'
+import { Oracle, Violation, type Invariant } from './judges/oracle.ts'
 import type { Shape } from './shapes.ts'
-import { World, type Fault, type Process } from './world.ts'
-
-/** One operation as a client means it: it may be sent several times with one key. */
-export interface Wish {
-  readonly verb: Verb
-  readonly alias: string
-  readonly keyed: boolean
-  readonly graceMs: number
-  readonly attempts: number
-}
+import { withShortPages } from './world/short-pages.ts'
+import { operationVerb, send, type Said, type Wish, type WishVerb } from './world/verbs.ts'
+import { mix } from './world/mix.ts'
+import { World, type Process } from './world/world.ts'
 
 export interface Attempt extends Process {
   readonly wish: Wish
+  readonly wishNumber: number
   readonly number: number
   readonly operationId: string
+  /** Its id under every name that the key may have by then: an operation is told from others by the name that it starts from. */
+  readonly operationIds: readonly string[]
   started: boolean
+  startStep: number
+  startedAt: number
+  /** How long it took. */
+  tookMs: number
   /** When its first look at the secret was answered, in steps of the world: it may take several calls, a login among them. */
   firstLook?: number
   answer?: KeyAnswer
+  report?: ReconcileReport
   error?: LatchkeyError
 }
 
-/** How a wrong engine or a wrong store is put in: around an instance's service, its provider, its deletion, or its answers. */
+/** How a wrong engine, store or gateway is put in: around an instance's service, its provider, its gateway, its deletion, or its answers. */
 export interface Bug {
   readonly id: string
   readonly says: string
@@ -44,93 +51,174 @@ export interface Bug {
   readonly expected: readonly Invariant[]
   /** What it breaks beside, all the time: not looked at. */
   readonly ignored?: readonly Invariant[]
+  /** Only these verbs are wished for, and only these faults happen, where the bug shows in them alone. */
+  readonly verbs?: readonly WishVerb[]
+  readonly faults?: readonly Fault[]
   service?(service: unknown): unknown
   open?(service: unknown, runtime: Runtime): Promise<SecretProvider>
-  provider?(provider: SecretProvider): SecretProvider
+  provider?(provider: SecretProvider, of: BugContext): SecretProvider
+  gateway?(gateway: Gateway, of: BugContext): Gateway
   /** In place of the engine's deletion. */
-  remove?(provider: SecretProvider, name: SecretName, call: Call): Promise<void>
+  remove?(provider: SecretProvider, name: SecretName, call: Call, of: BugContext): Promise<void>
   answer?(attempt: Attempt): void
 }
 
+/** What a bug may know of the instance that it is put into: its wish, both of its ports without the bug, and a memory that its world shares. */
+export interface BugContext {
+  readonly wish: Wish
+  /** Of this sending, for what one instance holds in its own memory. */
+  readonly label: string
+  readonly provider: SecretProvider
+  readonly gateway: Gateway
+  readonly clock: Clock
+  readonly memory: Map<string, unknown>
+}
+
+/** What makes one schedule different from another before anything happens. */
+export interface Setting {
+  readonly shape: Shape
+  /** Of the tokens and keys. */
+  readonly seed: string
+  /** Whether the instances have a gateway. */
+  readonly gateway: boolean
+  /** Whether each process has a clock of its own, up to 5 s off. */
+  readonly skewed?: boolean
+  readonly shortPages?: boolean
+  /** Whether the sweep runs at the end. Default: true, where there is one. */
+  readonly sweeps?: boolean
+  readonly bug?: Bug
+}
+
+/** What happens next. Calls are named by their process. */
+export type Decision =
+  | readonly ['start', wish: number, number: number]
+  | readonly ['meet', label: string, fault?: Fault]
+  | readonly ['run', label: string]
+  | readonly ['land', index: number]
+  | readonly ['release', label: string]
+  | readonly ['pass', ms: number]
+  | readonly ['outsider', what: Outsider, alias: string]
+
+const isAnswer = (said: Said): said is KeyAnswer => 'keyId' in said
+
 export class Simulation {
   readonly world = new World()
-  readonly shape: Shape
+  readonly setting: Setting
   readonly oracle: Oracle
+  readonly gateway: GatewayModel
+  readonly judge: GatewayJudge
   readonly attempts: Attempt[] = []
-  readonly #service: { through(hook: Hook): unknown }
-  readonly #seed: string
-  readonly #bug: Bug | undefined
-  readonly #names = new Set<string>()
+  readonly #service: ReturnType<Shape['make']>
+  /** The aliases that anybody asked for. */
+  readonly names = new Set<string>()
+  readonly #memory = new Map<string, unknown>()
   readonly #claims: { name: string; before: string | undefined; operation: string; id: string }[] = []
   /** Versions that somebody began to discard: from then on nobody can say whether their claim stands. */
   readonly #discarded = new Set<string>()
+  /** The token of the first key, by which some clients name theirs. */
+  #firstToken: SecretValue | undefined
+  /** Where states are counted: every one that was reached. */
+  counted: Set<number> | undefined
   /** A violation seen inside a process. */
   failure: Violation | undefined
 
-  private constructor(shape: Shape, service: { through(hook: Hook): unknown }, oracle: Oracle, world: World, seed: string, bug: Bug | undefined) {
-    this.shape = shape
+  private constructor(setting: Setting, service: ReturnType<Shape['make']>, provider: SecretProvider, world: World) {
+    this.setting = setting
     this.#service = service
-    this.oracle = oracle
     this.world = world
-    this.#seed = seed
-    this.#bug = bug
-    world.busy = () => this.attempts.some((attempt) => attempt.started && !attempt.dead && !attempt.done && !world.waiting.some(({ process }) => process === attempt))
-    world.changed = async () => {
-      oracle.step = world.steps
-      for (const alias of this.#names) await oracle.judge(createdName(`litellm/${alias}`))
-    }
+    world.inMemory = setting.shape.inMemory
+    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? String(world.changes))
+    this.oracle.ignored = new Set(setting.bug?.ignored)
+    this.gateway = new GatewayModel(world.clock)
+    this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)
+    world.forget = () => void (this.gateway.forgets = true)
+    world.busy = () => this.attempts.some((attempt) => attempt.started && !attempt.dead && !attempt.done && !world.waiting.some(({ process }) => process === attempt) && !world.held.some(({ process }) => process === attempt))
+    world.changed = () => this.look()
   }
 
-  static async open(shape: Shape, seed: string, bug?: Bug): Promise<Simulation> {
+  static async open(setting: Setting): Promise<Simulation> {
     const world = new World()
-    const service = shape.make(world.clock)
-    const provider = await shape.open(service.through(calmHook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
-    const oracle = new Oracle(provider, world.clock)
-    oracle.ignored = new Set(bug?.ignored)
-    return new Simulation(shape, service, oracle, world, seed, bug)
+    const service = setting.shape.make(world.clock)
+    const provider = await setting.shape.open(service.through(calmHook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
+    return new Simulation(setting, service, provider, world)
+  }
+
+  /** Who knows the truth looks at everything. */
+  async look(): Promise<void> {
+    const { oracle, world } = this
+    oracle.step = world.steps
+    oracle.skewMs = world.skewMs
+    if (oracle.refresh()) for (const alias of this.names) await oracle.judge(createdName(`litellm/${alias}`))
+    if (this.setting.gateway) this.judge.judge()
   }
 
   #context(wish: Wish, wishNumber: number): Omit<OperationContext, 'call'> {
-    return { caller: 'client', route: `/key/${wish.verb}`, body: JSON.stringify(wish), ...(wish.keyed ? { idempotencyKey: `key of wish ${wishNumber} ${this.#seed}` } : {}) }
+    const caller = wish.verb === 'event' ? 'events' : 'client'
+    return { caller, route: `/key/${wish.verb}`, body: JSON.stringify(wish), ...(wish.keyed ? { idempotencyKey: `key of wish ${wishNumber} ${this.setting.seed}` } : {}) }
   }
 
   /** Adds one sending of a wish; it runs once it is started. */
   add(wish: Wish, wishNumber: number, number: number): Attempt {
-    this.#names.add(wish.alias)
-    const random = this.#random(wish, wishNumber, number)
+    this.names.add(wish.alias)
+    if (wish.to !== undefined) this.names.add(wish.to)
     const context = { ...this.#context(wish, wishNumber), call: { signal: new AbortController().signal, deadline: 0 } }
-    const operationId = beginOperation(wish.verb, context, `litellm/${wish.alias}`, random).id
+    const verb = operationVerb(wish.verb)
+    const routed = verb === 'rename' ? { ...context, route: `${context.route} rename` } : context
+    const idAt = (alias: string): string => beginOperation(verb, routed, `litellm/${alias}`, this.#random(wish, wishNumber, number)).id
+    const operationId = idAt(wish.alias)
+    const operationIds = wish.by === undefined ? [operationId] : [operationId, idAt(wish.alias === 'a' ? 'b' : 'a')]
     const label = `${wish.verb} ${wish.alias} #${wishNumber}.${number}`
-    const attempt: Attempt = { wish, number, operationId, label, dead: false, done: false, started: false, calls: 0, faulted: false }
+    const { skewed = false, seed } = this.setting
+    const skewMs = skewed && wishNumber < 90 ? (mix(`${label} ${seed}`) % 10_001) - 5_000 : 0
+    const attempt: Attempt = { wish, wishNumber, number, operationId, operationIds, label, dead: false, done: false, started: false, startStep: 0, startedAt: 0, tookMs: 0, calls: 0, faulted: false, skewMs, seen: 0 }
     this.attempts.push(attempt)
-    if (wish.verb === 'rotate' && !this.oracle.promised.has(operationId)) this.oracle.promised.set(operationId, { graceMs: wish.graceMs })
-    this.oracle.sendings.push({ id: operationId, verb: wish.verb, firstStep: () => attempt.firstLook ?? attempt.firstStep })
+    for (const id of operationIds) if (verb === 'rotate' && wish.verb !== 'reconcile' && !this.oracle.promised.has(id)) this.oracle.promised.set(id, { graceMs: wish.graceMs })
+    const firstStep = (): number | undefined => attempt.firstLook ?? attempt.firstStep
+    for (const id of operationIds) this.oracle.sendings.push({ id, verb, firstStep })
+    // A creation that the gateway refuses ends its own key, by an operation that anybody can name.
+    if (verb === 'create') this.oracle.sendings.push({ id: createHash('sha256').update(`undo ${operationId}`).digest('hex').slice(0, 32), verb: 'delete', firstStep: () => Infinity })
     return attempt
   }
 
   #random(wish: Wish, wishNumber: number, number: number): SeededRandom {
-    return new SeededRandom(`${this.#seed} ${wish.alias} ${wishNumber}.${number}`)
+    return new SeededRandom(`${this.setting.seed} ${wish.alias} ${wishNumber}.${number}`)
   }
 
-  async start(attempt: Attempt, wishNumber: number): Promise<void> {
+  #target({ alias, by }: Wish): KeyTarget {
+    const token = this.#firstToken
+    const first = this.attempts.find(({ wish, answer }) => wish.verb === 'create' && wish.alias === alias && answer !== undefined)
+    if (alias !== 'a' || by === undefined || token === undefined || first === undefined) return { alias }
+    return by === 'token' ? { token } : { keyId: keyIdOf(first.operationId) }
+  }
+
+  async start(attempt: Attempt): Promise<void> {
     attempt.started = true
+    attempt.startStep = this.world.steps
+    attempt.startedAt = this.world.clock.now()
     const { world } = this
-    const service = this.#service.through(world.hookFor(attempt))
-    const runtime = { ...testRuntime(), clock: world.clock, random: new SeededRandom(`${this.#seed} provider ${attempt.label}`) }
-    const bug = this.#bug
-    const opened = await (bug?.open ?? this.shape.open)(bug?.service?.(service) ?? service, runtime)
-    const provider = this.#watched(bug?.provider?.(opened) ?? opened, attempt)
+    const { bug, shape, seed, gateway: hasGateway, shortPages = false } = this.setting
+    const { wish, wishNumber, number } = attempt
+    world.skewMs = Math.max(world.skewMs, Math.abs(attempt.skewMs))
+    if (wish.verb === 'unblock') this.judge.blocked.clear()
+    const clock = world.clockOf(attempt)
+    const hook: Hook = world.hookFor(attempt)
+    const service = this.#service.through(hook)
+    const runtime = { ...testRuntime(), clock, random: new SeededRandom(`${seed} provider ${attempt.label}`) }
+    const opened = await (bug?.open ?? shape.open)(bug?.service?.(service) ?? service, runtime)
+    const plainGateway = this.gateway.through(hook, clock)
+    const of: BugContext = { wish, label: attempt.label, provider: opened, gateway: plainGateway, clock, memory: this.#memory }
+    const pages = shortPages && mix(`pages ${attempt.label} ${seed}`) % 2 === 0
+    const provider = this.#watched(withShortPages(bug?.provider?.(opened, of) ?? opened, pages), attempt)
+    const gateway = withShortPages(bug?.gateway?.(plainGateway, of) ?? plainGateway, pages)
     const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
-    const { wish } = attempt
-    const lifecycle = new KeyLifecycle(store, { clock: world.clock, random: this.#random(wish, wishNumber, attempt.number) })
-    const call = { signal: new AbortController().signal, deadline: world.clock.now() + 25_000 }
+    const options: KeyLifecycleOptions = { clock, random: this.#random(wish, wishNumber, number), ...(hasGateway ? { gateway } : {}) }
+    const lifecycle = new KeyLifecycle(store, options)
+    const call = { signal: new AbortController().signal, deadline: clock.now() + (wish.verb === 'reconcile' ? 60_000 : 25_000) }
     const context: OperationContext = { ...this.#context(wish, wishNumber), call }
-    const { alias } = wish
-    const removed = wish.verb !== 'delete' ? undefined : bug?.remove?.(provider, createdName(`litellm/${alias}`), call).then((): KeyAnswer => ({ keyId: '', epoch: 0, state: 'revoked', stored: { store: '', name: '' }, data: {}, operations: [], guarantee: 'detected', operationId: attempt.operationId, enforcedBy: [] }))
-    const answered = removed ?? (wish.verb === 'create' ? lifecycle.create({ alias }, context) : wish.verb === 'rotate' ? lifecycle.rotate({ alias }, { graceMs: wish.graceMs }, context) : lifecycle.remove({ alias }, context))
-    void answered.then(
-      (answer) => {
-        if (!attempt.dead) this.#finish(attempt, { answer })
+    const removed = wish.verb !== 'delete' ? undefined : bug?.remove?.(provider, createdName(`litellm/${wish.alias}`), call, of).then((): KeyAnswer => ({ keyId: '', epoch: 0, state: 'revoked', stored: { store: '', name: '' }, data: {}, operations: [], guarantee: 'detected', operationId: attempt.operationId, enforcedBy: [] }))
+    void (removed ?? send(lifecycle, wish, wishNumber, this.#target(wish), context)).then(
+      (said) => {
+        if (!attempt.dead) this.#finish(attempt, isAnswer(said) ? { answer: said } : { report: said })
       },
       (error: unknown) => {
         if (!attempt.dead) this.#finish(attempt, { error: error instanceof LatchkeyError ? error : Object.assign(asLatchkeyError(error), { cause: error }) })
@@ -151,11 +239,15 @@ export class Simulation {
         }
       },
       write: async (request, call) => {
+        const proposer = parseOperation(request.operation)
+        if (proposer !== undefined && request.value.isText) this.judge.proposed(request.value.reveal(), proposer.id)
         const outcome = await (provider.write as NonNullable<SecretProvider['write']>)(request, call)
         if (request.stage !== 'pending' || attempt.dead) return outcome
         const current = this.oracle.at(request.name).now?.id
         const id = outcome.version?.id ?? ''
-        const other = this.#claims.find((claim) => claim.name === request.name.text && claim.before === request.before && claim.before === current && claim.operation !== request.operation && !this.#discarded.has(`${claim.name} ${claim.id}`))
+        // A claim that was ruled out before its answer came is nobody's any more.
+        const over = this.#discarded.has(`${request.name.text} ${id}`)
+        const other = over ? undefined : this.#claims.find((claim) => claim.name === request.name.text && claim.before === request.before && claim.before === current && claim.operation !== request.operation && !this.#discarded.has(`${claim.name} ${claim.id}`))
         if (other !== undefined) this.failure ??= new Violation('claim', `${request.operation} was given the claim that ${other.operation} holds`)
         this.#claims.push({ name: request.name.text, before: request.before, operation: request.operation, id })
         return outcome
@@ -167,114 +259,115 @@ export class Simulation {
     }
   }
 
-  #finish(attempt: Attempt, outcome: { answer: KeyAnswer } | { error: LatchkeyError }): void {
-    Object.assign(attempt, outcome, { done: true })
-    this.#bug?.answer?.(attempt)
-    const { answer, error } = attempt
-    const text = error === undefined ? `answers ${answer?.state ?? ''} epoch ${answer?.epoch ?? ''}${answer?.key === undefined ? '' : ' with its token'}${answer?.superseded === undefined ? '' : `, superseded: ${answer.superseded}`}` : `answers ${error.code}, applied ${error.details.applied ?? '?'}`
-    this.world.trace.push(`     ${attempt.label.padEnd(22)} ${text}`)
-    const until = answer?.operations.find(({ id }) => id === attempt.operationId)?.until
-    const promised = this.oracle.promised.get(attempt.operationId)
-    if (until !== undefined && promised !== undefined && answer?.superseded === undefined) promised.until = Math.max(promised.until ?? 0, until.getTime())
+  #finish(attempt: Attempt, outcome: { answer: KeyAnswer } | { report: ReconcileReport } | { error: LatchkeyError }): void {
+    Object.assign(attempt, outcome, { done: true, tookMs: this.world.clock.now() - attempt.startedAt })
+    this.setting.bug?.answer?.(attempt)
+    const { answer, error, report, wish } = attempt
+    const said = answer === undefined ? `has looked at ${report?.checked ?? 0}: ${(report?.items ?? []).map(({ finding, action }) => `${finding} ${action}`).join(', ') || 'all well'}` : `answers ${answer.state} epoch ${answer.epoch}${answer.key === undefined ? '' : ' with its token'}${answer.superseded === undefined ? '' : `, superseded: ${answer.superseded}`}`
+    this.world.trace.push(`     ${attempt.label.padEnd(22)} ${error === undefined ? said : `answers ${error.code}, applied ${error.details.applied ?? '?'}`}`)
+    if (answer === undefined) return
+    const { verb } = wish
+    if (verb === 'delete') this.oracle.ended.add(answer.keyId)
+    if (answer.superseded !== undefined) return
+    if (verb === 'create') {
+      if (wish.alias === 'a') this.#firstToken ??= answer.key
+      this.judge.born.add(answer.keyId)
+    }
+    if (verb === 'unblock' && answer.state !== 'blocked') this.judge.born.add(answer.keyId)
+    if (verb === 'rotate' || verb === 'event') this.judge.rotated.add(answer.operationId)
+    const freed = this.attempts.some((other) => other.wish.verb === 'unblock' && other.started && (!other.done || other.faulted || other.startStep >= attempt.startStep))
+    if (verb === 'block' && answer.state === 'blocked' && !freed) this.judge.blocked.add(answer.keyId)
+    const until = answer.operations.find(({ id }) => id === answer.operationId)?.until
+    const promised = this.oracle.promised.get(answer.operationId)
+    if (until !== undefined && promised !== undefined) promised.until = Math.max(promised.until ?? 0, until.getTime())
+  }
+
+  /** Carries out one decision; `false` where there is nothing to do it to. */
+  async decide(decision: Decision): Promise<boolean> {
+    const { world } = this
+    const [kind] = decision
+    if (kind === 'start') {
+      const attempt = this.attempts.find((each) => each.wishNumber === decision[1] && each.number === decision[2] && !each.started)
+      if (attempt !== undefined) await this.start(attempt)
+      return attempt !== undefined
+    }
+    if (kind === 'run') {
+      await this.only(this.attempts.find(({ label }) => label === decision[1]))
+      return true
+    }
+    const index = kind === 'meet' || kind === 'release' ? (kind === 'meet' ? world.waiting : world.held).findIndex(({ process }) => process.label === decision[1]) : kind === 'land' && decision[1] < world.late.length ? decision[1] : -1
+    if (kind === 'pass') await this.pass(decision[1])
+    else if (kind === 'outsider') await this.outsider(decision[1], decision[2])
+    else if (index < 0) return false
+    else if (kind === 'meet') await world.meet(index, decision[2])
+    else if (kind === 'land') await world.land(index)
+    else await world.release(index)
+    await world.settle()
+    this.counted?.add(this.state())
+    if (this.failure !== undefined) throw this.failure
+    return true
+  }
+
+  /** @throws Violation, unless a planted bug is known to break that one beside */
+  refuse(invariant: Invariant, message: string): void {
+    if (!this.oracle.ignored.has(invariant)) throw new Violation(invariant, message)
+  }
+
+  /** Somebody else does something to a live secret in the service. */
+  async outsider(what: Outsider, alias: string): Promise<void> {
+    const name = createdName(`litellm/${alias}`)
+    const known = this.oracle.at(name)
+    const act = this.setting.shape.outsiders[what]
+    if (act === undefined || known.outsider !== undefined || known.now === undefined || known.now.revoked || !known.now.complete) return
+    Object.assign(known, { outsider: what, tainted: true })
+    this.world.trace.push(`     ${'(somebody else)'.padEnd(22)} ${what} of ${alias}`)
+    await act(this.#service.through(calmHook), name)
+    await this.look()
   }
 
   /** I11 where nothing but time has passed. */
   async pass(ms: number): Promise<void> {
     await this.world.pass(ms)
-    for (const alias of this.#names) await this.oracle.judgeFormer(createdName(`litellm/${alias}`))
+    if (ms < 1000) return
+    for (const alias of this.names) await this.oracle.judgeFormer(createdName(`litellm/${alias}`))
   }
 
-  /** I12: every answer says what is true. */
-  async judgeAnswers(): Promise<void> {
-    if (this.failure !== undefined) throw this.failure
-    for (const attempt of this.attempts) {
-      const { answer, error, operationId, label, wish } = attempt
-      const applied = this.oracle.applied(operationId)
-      const refuse = (says: string): void => {
-        if (!this.oracle.ignored.has('I12 outcome')) throw new Violation('I12 outcome', `${label} answers ${says}, and that is not so`)
-      }
-      if (error !== undefined && error.code === 'internal') refuse(`internal (${String((error.cause as Error | undefined)?.stack)})`)
-      if (answer !== undefined && !applied) refuse('success')
-      const stored = this.oracle.tokenOf(operationId)
-      const changed = this.oracle.keyOf(operationId)
-      if (answer !== undefined && this.#bug?.remove === undefined && changed !== undefined && answer.keyId !== changed) refuse(`for key ${answer.keyId}, having changed ${changed}`)
-      if (answer?.key !== undefined && (stored === undefined || stored !== answer.key.reveal())) refuse('with another token than the stored one')
-      if (answer !== undefined && wish.verb !== 'delete' && answer.key === undefined && answer.keyWithheld === undefined) refuse('without a token and without a reason')
-      const siblings = this.attempts.filter((other) => other.operationId === operationId)
-      if (error?.details.applied === 'yes' && !applied) refuse('applied: yes')
-      if (siblings.every((other) => other.error?.details.applied === 'no') && applied) refuse('applied: no')
-      if (error !== undefined && error.details.applied === undefined && !['invalid_request', 'forbidden'].includes(error.code)) refuse(`${error.code} without saying whether it was applied`)
-      const faulted = this.attempts.some((other) => other.faulted || isCode(other.error, 'deadline_exceeded'))
-      if (error?.details.applied === 'unknown' && !faulted && !this.#mayNotKnow(attempt)) refuse('unknown without any fault')
-    }
-  }
-
-  /** R-5 of the operations page: where tags are mirrors, what a deletion of the same name left behind may not tell whether an operation that was sent twice took effect. */
-  #mayNotKnow({ wish, operationId }: Attempt): boolean {
-    const sent = this.attempts.filter((other) => other.operationId === operationId)
-    const deleted = this.attempts.some((other) => other.operationId !== operationId && other.wish.verb === 'delete' && other.wish.alias === wish.alias && this.oracle.applied(other.operationId))
-    return this.shape.name === 'staged' && sent.length > 1 && deleted
+  /** The state of this world as one number: what the store and the gateway hold, what is on the way, and what every living process has seen. */
+  state(): number {
+    const { world } = this
+    const processes = this.attempts.filter(({ started, dead, done }) => started && !dead && !done).map(({ label, seen, calls }) => `${label} ${calls} ${seen}`)
+    const onTheWay = [...world.late.map(({ step }) => `${step.call} ${step.name}`), ...world.held.map(({ process }) => process.label)]
+    return mix(`${this.oracle.hash} ${mix(this.gateway.content())} ${processes.join()}|${onTheWay.join()}`)
   }
 
   /** Runs what is waiting, in order, without faults, until nothing waits. */
   async calm(): Promise<void> {
-    for (let turns = 0; this.world.waiting.length > 0; turns += 1) {
-      if (turns > 400) throw new Violation('liveness', 'an operation does not come to an end')
-      await this.world.meet(0)
-      await this.world.settle()
+    const { world } = this
+    for (let turns = 0; world.waiting.length + world.held.length > 0; turns += 1) {
+      if (turns > 600) throw new Violation('I13 liveness', 'an operation does not come to an end')
+      if (world.waiting.length > 0) await world.meet(0)
+      else await world.release(0)
+      await world.settle()
+      this.counted?.add(this.state())
     }
   }
 
   /** Lets one sending run to its end while the others wait. */
-  async only(attempt: Attempt): Promise<void> {
-    for (let turns = 0; turns < 300; turns += 1) {
+  async only(attempt: Attempt | undefined): Promise<void> {
+    for (let turns = 0; turns < 400; turns += 1) {
       const next = this.world.waiting.findIndex(({ process }) => process === attempt)
       if (next < 0) return
       await this.world.meet(next)
       await this.world.settle()
+      this.counted?.add(this.state())
     }
   }
 
   /** One wish, alone, to its end. */
   async alone(wish: Wish, wishNumber: number, number = 1): Promise<Attempt> {
     const attempt = this.add(wish, wishNumber, number)
-    await this.start(attempt, wishNumber)
+    await this.start(attempt)
     await this.calm()
     return attempt
   }
-
-  /**
-   * After the faults: what is on the way lands, leases run out, every keyed wish is sent once more, and each name must be usable: a live key rotates, a
-   * deleted one is created anew. Only a staged store may still have to say `unknown` (R-5).
-   */
-  async recover(wishes: readonly Wish[]): Promise<void> {
-    const { world } = this
-    await this.calm()
-    while (world.late.length > 0) await world.land(0)
-    await this.pass(120_000)
-    for (const [index, wish] of wishes.entries()) {
-      const mine = this.attempts.filter((attempt) => attempt.wish === wish)
-      if (!wish.keyed || mine.some(({ answer }) => answer !== undefined)) continue
-      const again = await this.alone(wish, index, 90)
-      if (again.error?.details.applied === 'unknown' && this.shape.name !== 'staged') throw new Violation('liveness', `${again.label} still answers unknown`)
-      await this.pass(61_000)
-    }
-    for (const alias of this.#names) await this.#usable(alias, wishes.length + 1)
-    await this.judgeAnswers()
-  }
-
-  async #usable(alias: string, wishNumber: number): Promise<void> {
-    const name = createdName(`litellm/${alias}`)
-    await this.oracle.judge(name)
-    const { now } = this.oracle.at(name)
-    const verb = now !== undefined && now.complete && !now.revoked ? 'rotate' : 'create'
-    const wish: Wish = { verb, alias, keyed: false, graceMs: 0, attempts: 1 }
-    const attempt = await this.alone(wish, wishNumber)
-    if (attempt.answer?.key === undefined) throw new Violation('liveness', `a new ${verb} of ${alias} answers ${attempt.error?.code ?? 'no key'}: ${attempt.error?.message ?? ''}`)
-    if (!(await this.oracle.accepts(attempt.answer.key.reveal()))) throw new Violation('I1 key lost', `the new token of ${alias} is not accepted`)
-    await this.oracle.judgeFormer(name)
-  }
 }
-
-/** What happens to one step of a schedule. */
-export type FaultAt = (step: number, call: string, changes: boolean) => Fault | undefined

@@ -26,6 +26,8 @@ export const otherName = (record: KeyRecord, which: 'from' | 'to'): SecretName |
 
 /** Whether a record that arrives is the key by now: the secret that it comes from has ended by the same renaming, or is gone for good. */
 export const hasArrived = async (records: KeyRecords, record: KeyRecord, stamp: Stamp, call: Call): Promise<boolean> => {
+  // Over a tombstone that led elsewhere its own labels have not come yet.
+  if (otherName(record, 'to') !== undefined) return false
   const from = otherName(record, 'from')
   const source = from === undefined ? undefined : await records.describe(from, call)
   return source === undefined || ['current', 'past'].includes(standingOf(source, stamp.id))

@@ -91,9 +91,9 @@ export class GatewayRows {
     const now = this.#clock.now()
     if (old !== undefined) {
       const over = until === undefined || until.getTime() <= now
-      // A gateway that does not give the old token its end has it blocked now: no token outlives its grace.
-      const ended = !over && (await this.#change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call).then(() => true, refusedAs(false)))
-      if (!ended) await this.#block(old, call, record)
+      // A gateway that does not give the old token its end keeps it until the sweep finds that its grace is over.
+      if (over) await this.#block(old, call, record)
+      else await this.#change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call).catch(refusedAs(false))
     }
     const current = await refOf(this.#records, record, record.current?.id, call)
     if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call).catch(refusedAs(false))
@@ -111,12 +111,13 @@ export class GatewayRows {
   }
 
   /**
-   * Blocks a token, ahead of any add that is still on its way where the token itself is known: an add leaves a row alone that is there. Then the row gives the key's alias free.
+   * Ends a token for good, ahead of any add that is still on its way where the token itself is known: an add leaves a row alone that is there. It is blocked, and over as well:
+   * neither an unblock nor an update that comes late brings it back alone. The row gives the key's alias free.
    */
   async #block(ref: TokenRef, call: Call, record: KeyRecord): Promise<void> {
     const alias = this.#aliasOf(record, ref) ?? null
     if (await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))) {
-      await this.#change(ref, { alias }, call).catch(refusedAs(false))
+      await this.#change(ref, { alias, expires: new Date(this.#clock.now()) }, call).catch(refusedAs(false))
       return
     }
     if (!('token' in ref)) return
@@ -136,28 +137,32 @@ export class GatewayRows {
     for (const ref of refs) await this.#block(ref, call, record)
   }
 
-  /** Makes the rows say what the key's labels say: team, end, fields, and whether it is blocked. `graces`: tokens that are still accepted beside the current one. */
-  async follow(record: KeyRecord, graces: readonly Grace[], call: Call): Promise<void> {
+  /**
+   * Makes the rows say what the key's labels say: team, end, fields, and that it is blocked. `unblocks`: only for who holds the claim of an unblock is a block taken off; whoever
+   * read before somebody else's block would take that off. `graces`: tokens that are still accepted beside the current one.
+   */
+  async follow(record: KeyRecord, graces: readonly Grace[], unblocks: boolean, call: Call): Promise<void> {
     const current = await refOf(this.#records, record, record.current?.id, call)
     const row = this.rowOf(record)
     if (current !== undefined) {
       const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, expires: row.expires ?? null, fields: row.fields }
       if (!(await this.#change(current, change, call)) && 'token' in current) await this.#twice(call, () => this.#gateway.add(current.token, row, call))
-      await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
+      if (row.blocked || unblocks) await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
     }
-    for (const { before } of graces) {
+    for (const { before } of row.blocked || unblocks ? graces : []) {
       const old = await refOf(this.#records, record, before, call)
       if (old !== undefined) await this.#twice(call, () => this.#gateway.setBlocked(old, row.blocked, call))
     }
   }
 
   /** What is otherwise at the gateway than the store says of a live key; nothing where all is well, or where nobody may know. */
-  async difference(record: KeyRecord, call: Call): Promise<{ readonly kind: 'unknown_to_gateway' | 'gateway_differs'; readonly message: string } | undefined> {
+  async difference(record: KeyRecord, call: Call): Promise<{ readonly kind: 'unknown_to_gateway' | 'gateway_differs' | 'blocked_at_gateway'; readonly message: string } | undefined> {
     const ref = await refOf(this.#records, record, record.current?.id, call)
     if (ref === undefined) return undefined
     const found = await this.#twice(call, () => this.#gateway.find(ref, call))
     if (found === undefined) return { kind: 'unknown_to_gateway', message: 'The gateway does not know the current token.' }
     const wanted = this.rowOf(record)
+    if (found.blocked && !wanted.blocked) return { kind: 'blocked_at_gateway', message: 'The gateway has the current token blocked, and the key is not. Unblock it here, or block the key.' }
     const differing = [
       ...(found.blocked === wanted.blocked ? [] : ['blocked']),
       ...(found.alias === wanted.alias ? [] : ['key_alias']),
@@ -176,9 +181,10 @@ export class GatewayRows {
     return this.#twice(call, () => this.#gateway.list(query, call))
   }
 
-  /** Blocks a token that carries our mark and that no record knows. */
-  async blockUnknown(sha256: string, call: Call): Promise<void> {
+  /** Ends a token that carries our mark and that no record knows; its alias is free afterwards. */
+  async endUnknown(sha256: string, call: Call): Promise<void> {
     await this.#twice(call, () => this.#gateway.setBlocked({ sha256 }, true, call))
+    await this.#change({ sha256 }, { alias: null, expires: new Date(this.#clock.now()) }, call)
   }
 }
 

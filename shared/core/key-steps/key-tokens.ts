@@ -3,7 +3,7 @@ import { isCode } from '../errors.ts'
 import type { TokenRef } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
-import { isSuppliedToken, tokenHash } from '../virtual-key.ts'
+import { isSuppliedToken, mintedKeyId, tokenHash } from '../virtual-key.ts'
 import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 
@@ -23,16 +23,16 @@ export const refOf = async (records: KeyRecords, record: KeyRecord, version: str
   return hash === undefined ? undefined : { sha256: hash }
 }
 
-/** The tokens of every version that a key has or had, as far as they are still to be known: what a deletion must end. */
-export const tokensOf = async (records: KeyRecords, record: KeyRecord, more: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> => {
+/** The tokens of every version that the key of that id has or had here, as far as they are still to be known: what its deletion must end. A key that had the name before may live elsewhere. */
+export const tokensOf = async (records: KeyRecords, record: KeyRecord, keyId: string, more: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> => {
   const { labels, versions = [] } = record.facts
-  const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...record.stamps.flatMap(({ before, kept }) => [before, kept?.before])])
+  const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...record.stamps.filter((stamp) => stamp.keyId === undefined || stamp.keyId === keyId).flatMap(({ before, kept }) => [before, kept?.before])])
   if (!mayReadValues(records.store.policy)) return [labels[keyLabels.token], labels[keyLabels.previousToken]].flatMap((sha256) => (sha256 === undefined ? [] : [{ sha256 }]))
   const seen = new Set<string>()
   const refs: TokenRef[] = []
   for (const id of ids) {
     const ref = id === undefined || id === record.current?.id ? undefined : await refOf(records, record, id, call)
-    if (ref === undefined || !('token' in ref) || !isSuppliedToken(ref.token) || seen.has(tokenHash(ref.token))) continue
+    if (ref === undefined || !('token' in ref) || !isSuppliedToken(ref.token) || (mintedKeyId(ref.token) ?? keyId) !== keyId || seen.has(tokenHash(ref.token))) continue
     seen.add(tokenHash(ref.token))
     refs.push(ref)
   }

@@ -7,6 +7,7 @@ import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import { refOf, sameToken, tokensOf } from './key-tokens.ts'
+import { overVersions } from './over-versions.ts'
 import { parseStamp, stampLabel, stampText, type Operation, type Stamp } from '../keys/operation.ts'
 import { finishArrival, movedLabel, otherName } from './arrival.ts'
 import { keyLabels, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
@@ -51,16 +52,19 @@ export class KeySettling {
       if (live && !over && !(force && rotation)) this.#steps.refuseYoung(version.created)
       const begun = live && rotation && stamp !== undefined && !force
       if (begun && (await this.#registered(record, version.id, stamp, call))) await this.#steps.promote(record.name, { to: version.id, from }, call)
-      else await this.ruleOut(record, version.id, call)
+      else await this.ruleOut(record, version.id, call, force)
       return true
     }
     const stamp = unfinishedOf(record)
     if (stamp === undefined) return false
     if (!(force && stamp.step === 'rotating')) this.#steps.refuseYoung(stamp.at)
-    await this.finish(record, stamp, call).catch((error: unknown) => {
-      if (stamp.step !== 'changing' || !isRefusedByGateway(error)) throw error
-    })
-    return true
+    return this.finish(record, stamp, call).then(
+      () => true,
+      (error: unknown) => {
+        if (stamp.step !== 'changing' || !isRefusedByGateway(error)) throw error
+        return stamp.verb === 'update'
+      },
+    )
   }
 
   /** Drives an operation forward from the step at which it stands. Every call of it may have been made before. */
@@ -72,17 +76,18 @@ export class KeySettling {
       return
     }
     if (stamp.step === 'arriving') return finishArrival(this, this.#records, record, stamp, call)
-    const followed = stamp.step === 'changing' ? this.follow(record, call) : Promise.resolve()
+    const holds = record.claims.some(({ live, operation }) => live && operation?.id === stamp.id)
+    const followed = stamp.step === 'changing' ? this.follow(record, call, holds && stamp.verb === 'unblock') : Promise.resolve()
     const refusal = await followed.then(() => undefined, (error: unknown) => (isRefusedByGateway(error) ? error : Promise.reject(error)))
-    await this.done(record, stamp, call)
-    // The change stands in the store, and nothing waits for a gateway that will not have it; whoever asked for it is told.
+    // A block is not done before the gateway has it; of an update nothing waits for a gateway that will not have it. Whoever asked is told.
+    if (refusal === undefined || stamp.verb === 'update') await this.done(record, stamp, call)
     if (refusal !== undefined) throw refusal.with({ applied: 'yes' }, `${refusal.message} The change is stored; the gateway does not follow.`)
   }
 
   /** The gateway's rows say what the labels say. A deletion may have come meanwhile: then what was added or unblocked ends again. */
-  async follow(record: KeyRecord, call: Call): Promise<void> {
+  async follow(record: KeyRecord, call: Call, unblocks = false): Promise<void> {
     if (this.rows === undefined) return
-    await this.rows.follow(record, this.#answers.graces(record), call)
+    await this.rows.follow(record, this.#answers.graces(record), unblocks, call)
     const after = await this.#records.describe(record.name, call)
     const ref = after === undefined || (after.revoked && otherName(after, 'to') === undefined) ? await this.#ref(record, record.current?.id, call) : undefined
     if (ref !== undefined) await this.rows.blockAll(record, [ref], call)
@@ -138,7 +143,7 @@ export class KeySettling {
   }
 
   /** Ends a claim that shall not become current: first the step that rules it out, only then its token at the gateway. */
-  async ruleOut(record: KeyRecord, version: string, call: Call): Promise<void> {
+  async ruleOut(record: KeyRecord, version: string, call: Call, blocks = false): Promise<void> {
     const claim = record.claims.find((each) => each.version.id === version)
     const readable = mayReadValues(this.#store.policy)
     const drew = this.rows !== undefined && claim?.operation?.verb === 'rotate'
@@ -146,8 +151,8 @@ export class KeySettling {
     const hash = labels[keyLabels.token]
     const stamped = claim?.operation !== undefined && stampOf(record, claim.operation.id) !== undefined
     const ref = !drew ? undefined : readable ? await this.#ref(record, version, call) : stamped && hash !== undefined ? { sha256: hash } : undefined
-    // What another step has ruled out already ends at the gateway first: then nothing is left behind if the process ends in between.
-    const dead = claim?.live === false
+    // What another step has ruled out already, and what belongs to a key that is being blocked, ends at the gateway first: nothing is left behind if the process ends in between.
+    const dead = claim?.live === false || blocks
     if (ref !== undefined && dead) await this.rows?.blockAll(record, [ref], call)
     await this.#records.send('discard', record.name, call, record.name, version)
     if (ref === undefined) return
@@ -160,9 +165,9 @@ export class KeySettling {
   async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
     const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
     await this.rows?.retire(record, stamp.before, stamp.until, call)
-    const discarded = stamp.before !== undefined && over
-    if (discarded) await this.#records.send('discard', record.name, call, record.name, stamp.before)
-    const now = discarded ? await this.#fresh(record, call) : record
+    const ended = new Set([...(stamp.before !== undefined && over ? [stamp.before] : []), ...overVersions(record, this.#answers.graces(record)).map(({ id }) => id)])
+    for (const id of ended) await this.#records.send('discard', record.name, call, record.name, id)
+    const now = ended.size > 0 ? await this.#fresh(record, call) : record
     if (now === undefined) return
     const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
     await this.#steps.annotate(now, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
@@ -172,13 +177,13 @@ export class KeySettling {
   async bury(record: KeyRecord, operation: Pick<Operation, 'id' | 'verb' | 'digest'>, keyId: string, call: Call, moved?: KeyRecord): Promise<void> {
     const beside = (record.facts.versions ?? []).filter(({ stages }) => stages.length > 0 && !stages.includes('current'))
     if (this.rows !== undefined) {
-      const kept = await this.#ref(moved ?? record, moved?.current?.id, call)
-      const ended = (await tokensOf(this.#records, record, [record.current?.before, stampOf(record, operation.id)?.before], call)).filter((ref) => kept === undefined || !sameToken(ref, kept))
+      const living = moved === undefined ? [] : await Promise.all([moved.current?.id, ...this.#answers.graces(moved).map(({ before }) => before)].map((id) => this.#ref(moved, id, call)))
+      const ended = (await tokensOf(this.#records, record, keyId, [record.current?.before, stampOf(record, operation.id)?.before], call)).filter((ref) => !living.some((kept) => kept !== undefined && sameToken(ref, kept)))
       await this.rows.blockAll(record, ended, call)
     }
     // A change may be on its way where labels have no condition: its claim stays, so that no key is made here before that has landed.
     const held = new Set(this.#steps.changesOnTheWay(record).map(({ id }) => id))
-    const ended = beside.filter(({ id }) => !held.has(id))
+    const ended = [...beside.filter(({ id }) => !held.has(id)), ...overVersions(record, []).filter((version) => !beside.includes(version))]
     for (const { id } of ended) await this.#records.send('discard', record.name, call, record.name, id)
     const now = ended.length === 0 ? record : await this.#fresh(record, call)
     if (now === undefined) return

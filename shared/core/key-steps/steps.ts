@@ -1,7 +1,7 @@
 // The steps that create, rotate and delete share: how an operation is driven over lost answers, and how what others left is settled.
 import { isCode, LatchkeyError } from '../errors.ts'
 import { findKey } from '../keys/finding.ts'
-import { keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
+import { keyLabels, stampOf, wasCurrent, type KeyRecord } from '../keys/record.ts'
 import { missingKey } from '../keys/refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
 import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
@@ -10,27 +10,11 @@ import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
 import type { Grace, KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 import type { GatewayRows } from './gateway-rows.ts'
+import type { Progress } from './progress.ts'
 import type { KeySettling } from './settling.ts'
 import { SecretValue, type Version } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
-
-/** What this instance knows of its own operation, beyond what the store says. */
-export interface Progress {
-  /** What was found before the first round; later rounds read again. */
-  found?: KeyRecord | undefined
-  applied: 'no' | 'yes' | 'unknown'
-  /** The tombstone that this instance wrote over. */
-  before?: string
-  /** The epoch that this instance last tried to win. */
-  epoch?: number
-  /** Why this instance took its own operation back. */
-  refusal?: LatchkeyError
-  /** The claim was answered to this instance, so its token is stored. */
-  claimed?: boolean
-  /** The token that this instance proposed; gone where another instance may have stored another one for the same operation. */
-  token?: SecretValue | undefined
-}
 
 /** What every operation is given. */
 export interface KeyHouse {
@@ -138,7 +122,7 @@ export class KeySteps {
     const epoch = slot === 'change' ? record.epoch : slot
     const stamp = parseStamp(record.facts.labels[this.labelOf(slot)])
     if (stamp?.id === operation.id) return {}
-    const seen = rememberEvicted(record.facts.labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force })
+    const seen = rememberEvicted(record.facts.labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force, overtaken: stamp?.step === 'rotating' && slot !== 'change' && !wasCurrent(record, stamp.id) })
     return seen === undefined ? {} : { [seenLabel]: seen }
   }
 

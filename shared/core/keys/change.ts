@@ -10,7 +10,8 @@ import { operationText, type Verb } from './operation-text.ts'
 import { dataOf, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
 import { missingKey, notApplied, pastKey } from './refusals.ts'
-import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import type { Progress } from '../key-steps/progress.ts'
+import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** How long a label write may be on its way where the service takes no condition for it. */
 export const onTheWayMs = 50_000
@@ -81,6 +82,9 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
     }
     if (progress.applied === 'yes' && stamp === undefined) return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, keyId)
     if (stamp !== undefined && (!same || stamp.keyId !== keyId)) return answers.superseded(record, operation, stamp.keyId ?? keyId)
+    // Without its stamp a change has not been made; an earlier attempt's may be on its way while its claim stands, where a label takes no condition.
+    const conditional = record.facts.etag !== undefined
+    if (stamp === undefined && (conditional ? !same || progress.sent !== true : progress.sent !== true && (!same || own === undefined))) progress.applied = 'no'
     if (!same || record.current === undefined || !record.complete) throw missingKey(store.name)
     if (stamp?.step === 'changing') {
       progress.applied = 'yes'
@@ -105,6 +109,7 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
       const kept = steps.displaced(record, operation, 'change')[0]
       const stamped = steps.stamp(operation, 'change', { step: rows === undefined ? 'done' : 'changing', keyId, ...(kept === undefined ? {} : { kept }) })
       progress.applied = 'unknown'
+      progress.sent = true
       await steps.annotate(record, { ...labels, ...steps.evicted(record, operation, 'change', true), ...stamped }, call, more)
       progress.applied = 'yes'
       return 'again'

@@ -97,9 +97,12 @@ export const refuseOtherBody = (stamp: Stamp | undefined, operation: Operation):
 export const seenLabel = 'latchkey-seen'
 const seenCharacters = 12
 
-/** Whether the list of operations that lost their slot names this one; `former`: as an operation on a key that had the name before. */
-export const wasSeen = (seen: string | undefined, id: string, which?: 'former'): boolean =>
-  (seen ?? '').split(' ').some((entry) => entry.startsWith(`${id.slice(0, seenCharacters)}.`) && (which === undefined || entry.endsWith('.x')))
+/** Whether the list of operations that lost their slot names this one as one that took effect; `former`: on a key that had the name before; `overtaken`: as one that did not take effect and never will. */
+export const wasSeen = (seen: string | undefined, id: string, which?: 'former' | 'overtaken'): boolean =>
+  (seen ?? '').split(' ').some((entry) => {
+    const [named, , , ...flags] = entry.split('.')
+    return named === id.slice(0, seenCharacters) && flags.includes('n') === (which === 'overtaken') && (which !== 'former' || flags.includes('x'))
+  })
 
 /** The list once another key has the name. */
 export const seenByFormer = (seen: string): string => seen.split(' ').map((entry) => (entry.endsWith('.x') ? entry : `${entry}.x`)).join(' ')
@@ -109,12 +112,12 @@ export const seenByFormer = (seen: string): string => seen.split(' ').map((entry
  * day go, operations without an `Idempotency-Key` never enter.
  * @throws throttled when there is no room: the caller must not have done anything yet. A delete is never refused: with `force` the oldest entry goes.
  */
-export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undefined, epoch: number, how: { now: number; maxBytes: number; force: boolean }): string | undefined => {
-  if (evicted?.digest === undefined || evicted.step === 'rotating' || how.now - evicted.at.getTime() >= rememberedMs) return undefined
+export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undefined, epoch: number, how: { now: number; maxBytes: number; force: boolean; overtaken: boolean }): string | undefined => {
+  if (evicted?.digest === undefined || (evicted.step === 'rotating' && !how.overtaken) || how.now - evicted.at.getTime() >= rememberedMs) return undefined
   const bornAt = (entry: string): number => Number.parseInt(entry.split('.')[2] ?? '', 36) * 60_000
   const entries = (seen ?? '').split(' ').filter((entry) => entry !== '' && how.now - bornAt(entry) < rememberedMs)
-  if (wasSeen(entries.join(' '), evicted.id)) return undefined
-  entries.push(`${evicted.id.slice(0, seenCharacters)}.${epoch}.${Math.floor(evicted.at.getTime() / 60_000).toString(36)}`)
+  if (entries.some((entry) => entry.startsWith(`${evicted.id.slice(0, seenCharacters)}.`))) return undefined
+  entries.push(`${evicted.id.slice(0, seenCharacters)}.${epoch}.${Math.floor(evicted.at.getTime() / 60_000).toString(36)}${how.overtaken ? '.n' : ''}`)
   while (entries.join(' ').length > how.maxBytes) {
     const oldest = Math.min(...entries.map(bornAt))
     if (!how.force) {

@@ -6,11 +6,13 @@ import { isInternal, joinPrefix } from '../names.ts'
 import type { Call } from '../runtime.ts'
 import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-key.ts'
 import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { GatewayPage } from '../key-steps/gateway-page.ts'
+import { overVersions } from '../key-steps/over-versions.ts'
 import { purgeTombstone } from '../key-steps/purge.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { endTombstone, livingElsewhere, undo } from '../key-steps/tombstones.ts'
+import { blocking, changeKey } from './change.ts'
 import { driftInStore } from './drift.ts'
-import { findKey } from './finding.ts'
 import { leaseMs, rememberedMs } from './operation.ts'
 import { arrivalOf, readKeyRecord, stampOf, unfinishedOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway } from './refusals.ts'
@@ -87,15 +89,15 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
   if (rows === undefined) return { checked, items }
   const position = query.cursor.slice(atGateway.length)
   const page = await rows.list({ limit: query.limit, ...(position === '' ? {} : { cursor: position }) }, call)
+  const pageOfRows = new GatewayPage(house, call)
   for (const row of page.items) {
     if (row.keyId === undefined) continue
     if (!enough()) return { checked, items, cursor: query.cursor }
     checked += 1
-    const record = await findKey(records, { keyId: row.keyId }, call)
-    const gone = record === undefined || record.revoked
-    if (!gone || (row.blocked && record !== undefined)) continue
-    const message = record === undefined ? 'The gateway has a token of a key that the manager does not hold.' : 'The gateway accepts a token of a deleted key.'
-    await settle({ name: record?.name.text ?? '', keyId: row.keyId }, { finding: 'not_ours', message, mend: () => (row.blocked ? rows.forget([{ sha256: row.sha256 }], call) : rows.blockUnknown(row.sha256, call)) })
+    const wrong = await pageOfRows.look(row)
+    if (wrong === undefined) continue
+    const mend = (): Promise<void> => (wrong.how === 'forget' ? rows.forget([{ sha256: row.sha256 }], call) : rows.endUnknown(row.sha256, call))
+    await settle({ name: wrong.record?.name.text ?? '', keyId: row.keyId }, { finding: 'not_ours', message: wrong.message, mend })
   }
   return { checked, items, ...(page.cursor === undefined ? {} : { cursor: `${atGateway}${page.cursor}` }) }
 }
@@ -139,6 +141,8 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
   const unfinished = seen('unfinished')
   if (unfinished !== undefined) {
     // A creation that the gateway will not have is taken back; nobody was answered that it holds.
+    const halfway = unfinishedOf(record)
+    if (halfway?.verb === 'unblock' && halfway.step === 'changing') return { finding: 'unfinished', message: unfinished.message, mend: () => changeKey(house, { keyId }, blocking(false), own(`unblock ${keyId} ${halfway.id}`)) }
     const takeBack = (error: unknown): Promise<unknown> => (isRefusedByGateway(error) && stamp?.step === 'registering' ? undo(house, record, stamp, call) : Promise.reject(error))
     return { finding: 'unfinished', message: unfinished.message, mend: () => settling.settleOthers(record, current.id, call).catch(takeBack) }
   }
@@ -147,12 +151,17 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
   if (record.notAfter !== undefined && now - record.notAfter.getTime() >= (options.tombstoneKeepMs ?? rememberedMs)) {
     return { finding: 'expired', message: `The key expired at ${record.notAfter.toISOString()}.`, mend: () => removeKey(house, { keyId }, own(`expire ${keyId} ${record.notAfter?.getTime() ?? 0}`)) }
   }
+  const running = unfinishedOf(record) !== undefined || record.claims.length > 0
+  // A rotation that runs still tells the gateway of the token before: it ends that itself.
+  const over = running ? undefined : overVersions(record, answers.graces(record)).find(({ stages }) => stages.includes('previous'))
+  if (over !== undefined) return { finding: 'grace_over', message: 'The grace of the token before is over, and the manager still gives it out.', mend: () => records.send('discard', name, call, name, over.id) }
   const due = answers.rotationDue(record)
   if (due !== undefined && due.getTime() <= now && !record.blocked && (record.notAfter === undefined || record.notAfter.getTime() > now)) {
     return { finding: 'rotation_due', message: `A rotation was due at ${due.toISOString()}.`, mend: () => rotateKey(house, { keyId }, { graceMs: scheduledGraceMs }, own(`rotate ${keyId} ${record.epoch}`)) }
   }
-  const running = unfinishedOf(record) !== undefined || record.claims.length > 0
   const differs = rows === undefined || running ? undefined : await rows.difference(record, call).catch((error: LatchkeyError) => ({ kind: 'gateway_differs' as const, message: error.message }))
+  // Who blocked it there had a reason, and only who holds a claim may take a block off.
+  if (differs?.kind === 'blocked_at_gateway') return { finding: differs.kind, message: differs.message }
   if (differs !== undefined) return { finding: differs.kind, message: differs.message, mend: () => settling.follow(record, call) }
   const newer = seen('newer_value')
   return newer === undefined ? undefined : { finding: 'newer_value', message: newer.message }

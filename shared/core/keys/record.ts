@@ -56,7 +56,7 @@ export const bornAs = (operation: WonEpoch | undefined): string | undefined =>
 /** Reads the facts of one secret as a key. */
 export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord => {
   const { labels, current } = facts
-  const written = facts.versions?.map((version) => parseOperation(version.operation)).filter((operation) => operation !== undefined) ?? []
+  const written = facts.versions?.filter(({ stages }) => stages.length > 0 && !stages.includes('pending')).map((version) => parseOperation(version.operation)).filter((operation) => operation !== undefined) ?? []
   const newest = written.toSorted((a, b) => a.epoch - b.epoch).at(-1)
   const operation = parseOperation(current?.operation) ?? (facts.recoverableUntil !== undefined && current === undefined ? newest : undefined)
   const epoch = operation?.epoch ?? Number(labels[keyLabels.epoch] ?? 0)
@@ -130,8 +130,11 @@ export const standingOf = (record: KeyRecord, id: string, epoch?: number): Stand
   if (claim?.live === true) return 'claimed'
   const stamp = stampOf(record, id)
   if (stamp?.step === 'done' || wasSeen(record.facts.labels[seenLabel], id)) return 'past'
+  if (wasSeen(record.facts.labels[seenLabel], id, 'overtaken')) return 'lost'
   const chain = chainOf(record)
   if (chain.some((link) => link.operation.id === id)) return 'past'
+  // Where versions name the one before, a claim that stands beside another one's success was never current.
+  if (claim?.version.before !== undefined) return 'lost'
   const tried = epoch ?? claim?.operation?.epoch ?? record.facts.versions?.map((version) => parseOperation(version.operation)).find((written) => written?.id === id)?.epoch
   if (stamp === undefined && (tried === undefined || (tried > record.epoch && claim === undefined))) return 'none'
   if (tried !== undefined && tried > record.epoch) return 'lost'

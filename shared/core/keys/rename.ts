@@ -11,7 +11,8 @@ import { beginOperation, leaseMs, refuseOtherBody, type Operation, type Stamp } 
 import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
-import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import type { Progress } from '../key-steps/progress.ts'
+import type { KeyHouse } from '../key-steps/steps.ts'
 import { settleTombstone, undo } from '../key-steps/tombstones.ts'
 
 /** Where a key would stand after a change; the same name where nothing of it changes the name. */
@@ -135,7 +136,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
       }
       const token = readable ? undefined : progress.token
       if (!readable && token === undefined) return giveUp(source, arrived, notApplied('Under access_mode write_only nobody can read the token that an earlier attempt drew; the renaming was taken back.'))
-      if (!arrived.complete) {
+      // Written over the tombstone of an attempt that was taken back it still has that one's labels, which look complete.
+      if (!arrived.complete || otherName(arrived, 'from')?.text !== from.text) {
         await steps.relabel(arrived, operation, labelsAt(source, arrived.epoch, token ?? (await records.read(to, arrived.current?.id, call))), call)
         return 'again'
       }

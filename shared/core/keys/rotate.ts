@@ -8,7 +8,8 @@ import { operationText } from './operation-text.ts'
 import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isUnanswered } from './records.ts'
 import { isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
-import type { KeyHouse, Progress } from '../key-steps/steps.ts'
+import type { Progress } from '../key-steps/progress.ts'
+import type { KeyHouse } from '../key-steps/steps.ts'
 import { hashLabels, requireFreeToken } from '../key-steps/supplied-token.ts'
 
 /** @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
@@ -45,7 +46,8 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
   const taken = async (record: KeyRecord, claimed: string, progress: Progress): Promise<boolean> => {
     let refusal = new LatchkeyError('gateway_denied', 'The gateway does not accept the new token.')
     try {
-      if (await rows?.registerNext(record, progress.token ?? (await records.read(name, claimed, call)), graceMs, call)) return true
+      progress.registered = progress.token ?? (await records.read(name, claimed, call))
+      if (await rows?.registerNext(record, progress.registered, graceMs, call)) return true
     } catch (error) {
       if (!isRefusedByGateway(error)) throw error
       refusal = error
@@ -58,7 +60,8 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
 
   return steps.drive(operation, call, found, async (progress) => {
     const record = await steps.record(progress, name, call)
-    const standing = standingOf(record, operation.id, progress.epoch)
+    const standing = standingOf(record, operation.id, progress.epoch ?? progress.resumed)
+    progress.resumed ??= record.claims.find(({ operation: claimed }) => claimed?.id === operation.id)?.operation?.epoch
     const stamp = stampOf(record, operation.id)
     const now = options.clock.now()
     refuseOtherBody(stamp, operation)
@@ -75,6 +78,9 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     if (standing === 'past') return answers.superseded(record, operation, pastKey(record, operation))
     // This instance saw its token become current; what followed since may have taken every trace of it.
     if (progress.applied === 'yes' && standing !== 'claimed') return answers.superseded(record, operation, keyId)
+    // Once another operation has the epoch this one's token cannot become current any more, and whoever made it known ends it.
+    const { registered, epoch: tried = progress.resumed } = progress
+    if (registered !== undefined && (record.revoked || record.keyId !== keyId || (tried !== undefined && record.epoch >= tried))) await rows?.blockAll(record, [{ token: registered }], call)
     refuseDoubtful(standing)
     if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
     if (standing === 'lost') await settling.discardOwn(record, operation, call)
@@ -105,7 +111,12 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
       if (await steps.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'
       return 'again'
     }
-    if (progress.epoch !== undefined) throw notApplied('The claim of this rotation was taken back.')
+    if (progress.epoch !== undefined) {
+      // Facts may be put together of two looks; what one of them says alone is looked at again.
+      if (progress.doubted === true) throw notApplied('The claim of this rotation was taken back.')
+      progress.doubted = true
+      return 'again'
+    }
     if (record.notAfter !== undefined && record.notAfter.getTime() <= now) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
     if (await settling.settleOthers(record, current.id, call)) return 'again'
     const epoch = record.epoch + 1

@@ -87,8 +87,8 @@ export interface AzureSecrets {
   live(name: SecretName, call: Call): Promise<Chain & { readonly current: VaultVersion }>
   /** Every claim ever made on a secret, in order. */
   claims(name: SecretName, call: Call): Promise<readonly VaultVersion[]>
-  /** The claim that stands: the first that builds on the current version and whose operation was not discarded. */
-  claimOn(name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined>
+  /** The claim to be seen: the first that builds on the current version and was not discarded, or else the last that was overtaken, so that who overtook it can end it. */
+  shownClaim(name: SecretName, valid: readonly VaultVersion[], call: Call): Promise<VaultVersion | undefined>
   /** The same for whoever is going to write: what is not decided yet is waited for. */
   decidedClaimOn(name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined>
   /** The chain for whoever is going to write. @throws conflict, deadline_exceeded */
@@ -143,7 +143,10 @@ export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
     const ended = new Set(settled.filter(isGone).map(idOf))
     return settled.find((each) => markOf(each)?.before === idOf(current) && !ended.has(idOf(each)))
   }
-  const claimOn = async (name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined> => standing((await claimed(name, call)).settled, current)
+  const shownClaim = async (name: SecretName, valid: readonly VaultVersion[], call: Call): Promise<VaultVersion | undefined> => {
+    const { settled } = await claimed(name, call)
+    return valid.toReversed().map((each) => standing(settled, each)).find((claim) => claim !== undefined && !valid.some((each) => idOf(each) === idOf(claim)))
+  }
   const decidedClaimOn = async (name: SecretName, current: VaultVersion, call: Call): Promise<VaultVersion | undefined> => standing((await steady(() => claimed(name, call), call)).settled, current)
   const deletion = async (name: SecretName, call: Call) => vault.deleted(subjectOf(name), call)
   /** Looks again until something is there, as long as that may take and the call has time. */
@@ -211,5 +214,5 @@ export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
     const marks = Object.entries(tags).toSorted(([a], [b]) => Number(ours.has(b)) - Number(ours.has(a)))
     await vault.patch(subject, id, { tags: { ...Object.fromEntries(marks.slice(0, mostTags - 1)), [tagNames.gone]: 'true' }, enabled: false }, call)
   }
-  return { end, chainOf, decided, live, claims, claimOn, decidedClaimOn, deletion, whereabouts, awaited, unanswered, settle, put, link }
+  return { end, chainOf, decided, live, claims, shownClaim, decidedClaimOn, deletion, whereabouts, awaited, unanswered, settle, put, link }
 }

@@ -101,7 +101,7 @@ export const versionOf = ({ id, stage, at, operation, before }: Entry): Version 
   return {
     id,
     stages: stage === 'past' || stage === 'gone' ? [] : [stage],
-    enabled: true,
+    enabled: stage !== 'gone',
     ...(at !== undefined && { created: new Date(at) }),
     ...(operation !== undefined && { operation }),
     ...(epoch !== undefined && { epoch }),

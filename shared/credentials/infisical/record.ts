@@ -110,7 +110,7 @@ export const entryAt = (state: State | undefined, stage: Entry['stage']): Entry 
 export const versionOf = ({ id, operation, before, at, stage }: Entry): Version => {
   const epoch = /^(\d{1,9})-/.exec(operation ?? '')?.[1]
   const stages = stage === 'current' || stage === 'previous' || stage === 'pending' ? [stage] : []
-  return { id, stages, enabled: true, created: new Date(at), ...(operation !== undefined && { operation }), ...(epoch !== undefined && { epoch: Number(epoch) }), ...(before !== undefined && { before }) }
+  return { id, stages, enabled: stage !== 'gone', created: new Date(at), ...(operation !== undefined && { operation }), ...(epoch !== undefined && { epoch: Number(epoch) }), ...(before !== undefined && { before }) }
 }
 
 const bare = ({ value: _value, native: _native, ...entry }: Entry, stage: 'past' | 'gone'): Entry => ({ ...entry, stage })

@@ -83,7 +83,7 @@ export const versionOf = ({ id, stage, enabled, operation, before, at }: MapEntr
   return {
     id,
     stages: stage === 'past' || stage === 'gone' ? [] : [stage],
-    enabled,
+    enabled: enabled && stage !== 'gone',
     created: new Date(at),
     ...(operation !== '' && { operation }),
     ...(epoch !== undefined && { epoch: Number(epoch) }),

@@ -59,7 +59,7 @@ describe('a stamp', () => {
   it('that loses its slot is remembered for a day, and only when it had a key', () => {
     const at = new Date(clock.now())
     const stamp: Stamp = { id: 'a'.repeat(32), verb: 'rotate', step: 'done', at, digest: 'b'.repeat(16) }
-    const how = { now: clock.now(), maxBytes: 255, force: false }
+    const how = { now: clock.now(), maxBytes: 255, force: false, overtaken: false }
 
     const seen = rememberEvicted(undefined, stamp, 5, how)
 
@@ -68,7 +68,7 @@ describe('a stamp', () => {
     expect(rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, now: how.now + 24 * 3_600_000 })).toBeUndefined()
     expect(rememberEvicted(undefined, { id: stamp.id, verb: 'rotate', step: 'done', at }, 5, how)).toBeUndefined()
     expect(() => rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30 })).toThrow(expect.objectContaining({ code: 'throttled' }))
-    expect(wasSeen(rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30, force: true }), 'd'.repeat(32))).toBe(true)
+    expect(wasSeen(rememberEvicted(seen, { ...stamp, id: 'd'.repeat(32) }, 9, { ...how, maxBytes: 30, force: true, overtaken: false }), 'd'.repeat(32))).toBe(true)
   })
 
   it('whose kept grace has no date keeps the rest', () => {
@@ -84,12 +84,12 @@ describe('a stamp', () => {
     const stamp: Stamp = { id: 'd'.repeat(32), verb: 'rotate', step: 'done', at: new Date(clock.now()), digest: 'b'.repeat(16) }
     const full = [entryOf('a', 1), entryOf('b', 20), entryOf('c', 2)].join(' ')
 
-    const forced = rememberEvicted(full, stamp, 2, { now: clock.now(), maxBytes: full.length, force: true })
-    const cleared = rememberEvicted(`written-by-hand ${entryOf('a', 1)}`, stamp, 2, { now: clock.now(), maxBytes: full.length, force: false })
+    const forced = rememberEvicted(full, stamp, 2, { now: clock.now(), maxBytes: full.length, force: true, overtaken: false })
+    const cleared = rememberEvicted(`written-by-hand ${entryOf('a', 1)}`, stamp, 2, { now: clock.now(), maxBytes: full.length, force: false, overtaken: false })
 
     expect(['a', 'b', 'c', 'd'].map((letter) => wasSeen(forced, letter.repeat(32)))).toEqual([true, false, true, true])
     expect(cleared).toBe(`${entryOf('a', 1)} ${entryOf('d', 0)}`)
-    expect(() => rememberEvicted(full, stamp, 2, { now: clock.now(), maxBytes: full.length, force: false })).toThrow(expect.objectContaining({ details: expect.objectContaining({ retryAfter: 4 * 3600 }) }))
+    expect(() => rememberEvicted(full, stamp, 2, { now: clock.now(), maxBytes: full.length, force: false, overtaken: false })).toThrow(expect.objectContaining({ details: expect.objectContaining({ retryAfter: 4 * 3600 }) }))
   })
 
   it('of a former key is marked once, however often the name changes hands', () => {

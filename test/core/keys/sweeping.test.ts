@@ -1,5 +1,6 @@
 // The sweep: it ends what stopped, begins what is due, and says what it did. What belongs to somebody else it leaves alone.
 import { describe, expect, it } from 'vitest'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { createdName } from '../../../shared/core/names.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
@@ -72,6 +73,38 @@ describe.each(shapes)('the sweep on $name', (shape) => {
     expect(await sweep()).toEqual([])
     runtime.clock.advance(day)
     expect(await accepts(due.key)).toBe(false)
+  })
+
+  it('takes the token before back once its grace is over, and leaves it while it lasts', async () => {
+    const { keys, context, sweep, runtime, accepts } = await house(shape)
+    const first = await keys.create({ alias: 'a' }, context())
+    const second = await keys.rotate({ alias: 'a' }, { graceMs: 3_600_000 }, context())
+    const early = [await sweep(), await accepts(first.key)]
+    runtime.clock.advance(3_600_001)
+
+    const found = await sweep(keys, false)
+    const done = await sweep()
+
+    expect(early).toEqual([[], true])
+    expect([found, done].map((items) => items.map(({ finding, action }) => [finding, action]))).toEqual([[['grace_over', 'would_repair']], [['grace_over', 'repaired']]])
+    expect(await sweep()).toEqual([])
+    expect([await accepts(first.key), await accepts(second.key)]).toEqual([false, true])
+  })
+
+  it('leaves the token before to a rotation that has not told the gateway yet, so that it ends there as well', async () => {
+    const { keys, withGateway, context, sweep, runtime, atGateway } = await house(shape)
+    const silent = () => Promise.reject(new LatchkeyError('gateway_unavailable', 'The gateway does not answer.'))
+    const told = withGateway()
+    const first = await told.create({ alias: 'a' }, context())
+    const stopped = await outcomeOf(withGateway({}, () => ({ setBlocked: silent })).rotate({ alias: 'a' }, {}, context()))
+
+    await sweep(told)
+    const between = (await keys.info({ alias: 'a' }, context().call)).operations.find(({ verb }) => verb === 'rotate')?.step
+    runtime.clock.advance(leaseMs)
+    await sweep(told)
+
+    expect([stopped, between]).toEqual(['gateway_unavailable', 'rotating'])
+    expect(atGateway(first.key)).toBe(false)
   })
 
   it('ends a key a day after it expired', async () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createdName, hostedName, nativeName } from '../../../shared/core/names.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { companions } from '../../../shared/credentials/conjur/chain.ts'
-import { generator } from '../../sim/world.ts'
+import { generator } from '../../sim/world/mix.ts'
 import { failureOf, openedConjur, writeOf } from './opened-conjur.ts'
 
 const hosted = (text: string): SecretName => ({ text, place: 'hosted' })

@@ -1,10 +1,10 @@
 // The gateway in the simulated world: rows in memory behind the port's own contract, one step a call. Who knows the truth asks it without a call.
-import { LatchkeyError } from '../../shared/core/errors.ts'
-import type { Gateway, GatewayRow, ListedRow, TokenRef } from '../../shared/core/gateway.ts'
-import type { Call, Clock } from '../../shared/core/runtime.ts'
-import type { SecretValue } from '../../shared/core/secret.ts'
-import { tokenHash } from '../../shared/core/virtual-key.ts'
-import { lineTo, type Hook } from '../shapes/service.ts'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
+import type { Gateway, GatewayRow, ListedRow, TokenRef } from '../../../shared/core/gateway.ts'
+import type { Call, Clock } from '../../../shared/core/runtime.ts'
+import type { SecretValue } from '../../../shared/core/secret.ts'
+import { tokenHash } from '../../../shared/core/virtual-key.ts'
+import { lineTo, type Hook } from '../../shapes/service.ts'
 
 /** What one call does to the rows; a gateway that forgets answers the same and does nothing. */
 type Act<T> = (rows: Map<string, GatewayRow>) => T
@@ -16,9 +16,8 @@ export class GatewayModel {
   readonly #rows = new Map<string, GatewayRow>()
   /** The next change is answered and forgotten. */
   forgets = false
-  strict = process.env['LOOSE'] === undefined
   /** Tokens of which a change was forgotten: until the next repair nothing can be said of them. */
-  readonly forgotten = new Set<string>()
+  readonly forgotten = new Map<string, string>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -47,12 +46,12 @@ export class GatewayModel {
         hook({ call: `gateway.${name}`, name: hash.slice(0, 8), changes }, () => {
           if (!this.forgets || !changes) return act(this.#rows)
           this.forgets = false
-          this.forgotten.add(hash)
+          this.forgotten.set(hash, name)
           return act(new Map(this.#rows))
         }),
       )
     const requireFreeAlias = (rows: Map<string, GatewayRow>, hash: string, alias: string | null | undefined): void => {
-      if (alias != null && [...rows].some(([other, row]) => other !== hash && row.alias === alias && (this.strict || !row.blocked))) throw new LatchkeyError('already_exists', 'Another row has the alias.', { param: 'key_alias' })
+      if (alias != null && [...rows].some(([other, row]) => other !== hash && row.alias === alias)) throw new LatchkeyError('already_exists', 'Another row has the alias.', { param: 'key_alias' })
     }
     const put = (rows: Map<string, GatewayRow>, hash: string, row: { [K in keyof GatewayRow]: GatewayRow[K] | undefined }): void => {
       rows.set(hash, Object.fromEntries(Object.entries(row).filter(([, held]) => held !== undefined)) as unknown as GatewayRow)

@@ -1,0 +1,55 @@
+// The gateway's own list, held against the manager: which of the rows that carry our mark belong to a token that counts, and which are left over.
+import type { ListedRow } from '../gateway.ts'
+import { findKey } from '../keys/finding.ts'
+import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import { mayReadValues } from '../policy.ts'
+import type { Call } from '../runtime.ts'
+import { hashOf, refOf } from './key-tokens.ts'
+import type { KeyHouse } from './steps.ts'
+
+/** What is wrong with a row; nothing where it is as it should be, or where nobody can tell. */
+export interface RowFinding {
+  readonly record?: KeyRecord
+  readonly message: string
+  /** `forget`: the row may go; `end`: its token must. */
+  readonly how: 'forget' | 'end'
+}
+
+/** Looks at the rows of one page; each key is read once, after the page was listed, so that a claim that a row was made for is seen. */
+export class GatewayPage {
+  readonly #house: KeyHouse
+  readonly #call: Call
+  readonly #keys = new Map<string, Promise<{ readonly record: KeyRecord | undefined; readonly lawful: ReadonlySet<string> | undefined }>>()
+
+  constructor(house: KeyHouse, call: Call) {
+    this.#house = house
+    this.#call = call
+  }
+
+  async look({ keyId = '', sha256, blocked, alias }: ListedRow): Promise<RowFinding | undefined> {
+    const asked = this.#keys.get(keyId) ?? this.#read(keyId)
+    this.#keys.set(keyId, asked)
+    const { record, lawful } = await asked
+    if (record === undefined) return { message: 'The gateway has a token of a key that the manager does not hold.', how: blocked ? 'forget' : 'end' }
+    const holdsAlias = blocked && alias !== undefined && !alias.includes('.latchkey-')
+    if (record.revoked) return blocked && !holdsAlias ? undefined : { record, message: blocked ? 'The gateway keeps the alias of a deleted key.' : 'The gateway accepts a token of a deleted key.', how: 'end' }
+    if (lawful === undefined || lawful.has(sha256) || (blocked && !holdsAlias)) return undefined
+    return { record, message: blocked ? 'The gateway keeps the alias at a token that is over.' : 'The gateway accepts a token that the manager does not hold any more.', how: 'end' }
+  }
+
+  /** The hashes that count for a key: of its current token, of those in grace, and of a claim that may still become current. Without reading values that is known only where no claim stands. */
+  async #read(keyId: string): Promise<{ record: KeyRecord | undefined; lawful: ReadonlySet<string> | undefined }> {
+    const { records, answers, store } = this.#house
+    const record = await findKey(records, { keyId }, this.#call)
+    if (record === undefined || record.revoked) return { record, lawful: undefined }
+    const { labels } = record.facts
+    if (!mayReadValues(store.policy)) {
+      const known = [labels[keyLabels.token], labels[keyLabels.previousToken]].filter((hash) => hash !== undefined)
+      return { record, lawful: record.claims.length > 0 || labels[keyLabels.token] === undefined ? undefined : new Set(known) }
+    }
+    const ids = [record.current?.id, ...answers.graces(record).map(({ before }) => before), ...record.claims.map(({ version }) => version.id), ...record.stamps.filter(({ step }) => step !== 'done').map(({ before }) => before)]
+    const refs = await Promise.all(ids.map((id) => refOf(records, record, id, this.#call)))
+    // A current token that nobody could read leaves nothing to compare with.
+    return { record, lawful: refs[0] === undefined ? undefined : new Set(refs.flatMap((ref) => (ref === undefined ? [] : [hashOf(ref)]))) }
+  }
+}

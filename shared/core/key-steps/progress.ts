@@ -1,0 +1,29 @@
+// What one instance knows of its own operation while it runs. Nothing here outlives the request; whoever resumes starts without it.
+import type { LatchkeyError } from '../errors.ts'
+import type { KeyRecord } from '../keys/record.ts'
+import type { SecretValue } from '../secret.ts'
+
+/** What this instance knows of its own operation, beyond what the store says. */
+export interface Progress {
+  /** What was found before the first round; later rounds read again. */
+  found?: KeyRecord | undefined
+  applied: 'no' | 'yes' | 'unknown'
+  /** The tombstone that this instance wrote over. */
+  before?: string
+  /** The epoch that this instance last tried to win. */
+  epoch?: number
+  /** This instance has sent what cannot be told from the facts while it is on its way. */
+  sent?: boolean
+  /** The token that this instance made known to the gateway before it was current. */
+  registered?: SecretValue
+  /** Why this instance took its own operation back. */
+  refusal?: LatchkeyError
+  /** The claim was not to be seen once. */
+  doubted?: boolean
+  /** The epoch of a claim that another instance of this operation made. */
+  resumed?: number | undefined
+  /** The claim was answered to this instance, so its token is stored. */
+  claimed?: boolean
+  /** The token that this instance proposed; gone where another instance may have stored another one for the same operation. */
+  token?: SecretValue | undefined
+}

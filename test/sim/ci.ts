@@ -1,0 +1,76 @@
+// The long run: the small scope on the five shapes of memory (every fourth case of each pair; with `--every 1` all of them, about 250,000), then random
+// schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --seed S --every N --crashes]`. Prints a
+// line a shape and a class, and every failure with the script that replays it.
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { classTotals, together, totals, type Tally } from './report.ts'
+import { starts, type Script } from './schedule.ts'
+import { exploredTotals, pairVerbs } from './small-scope.ts'
+import { shapes, type Shape } from './shapes.ts'
+import type { Done, Task } from './worker.ts'
+
+const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '4' }, crashes: { type: 'boolean', default: false }, workers: { type: 'string', default: '2' } } })
+const workers = Array.from({ length: Number(values.workers) }, () => new Worker(new URL('./worker.ts', import.meta.url)))
+
+/** A task that could not be carried out: a failure of the simulator itself. */
+interface Broken {
+  readonly task: Task
+  readonly error: string
+  readonly script?: Script
+}
+
+/** Every task to the next free worker. */
+const carryOut = async (tasks: readonly Task[]): Promise<readonly Done[]> => {
+  const waiting = [...tasks]
+  const done: Done[] = []
+  await Promise.all(
+    workers.map(async (worker) => {
+      for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
+        const answer = await new Promise<Done | Broken>((resolve) => {
+          worker.once('message', resolve)
+          worker.postMessage(task)
+        })
+        if ('error' in answer) throw new Error(`${JSON.stringify(answer.task)}: ${answer.error}\n${JSON.stringify(answer.script)}`)
+        done.push(answer)
+      }
+    }),
+  )
+  return done
+}
+
+const of = (done: readonly Done[], shape: Shape): readonly Done[] => done.filter(({ task }) => task.shape === shape.name)
+const began = performance.now()
+const memory = shapes.filter(({ inMemory }) => inMemory)
+const explored = await carryOut(memory.flatMap(({ name }) => starts.flatMap((start) => pairVerbs.map((first): Task => ({ kind: 'explore', shape: name, start, first, every: Number(values.every), crashes: values.crashes })))))
+let states = 0
+for (const shape of memory) {
+  const own = of(explored, shape)
+  const seen = together(own.map(({ tally }) => tally))
+  const distinct = new Set(own.flatMap((each) => [...each.states]))
+  const sum = (what: (done: Done) => number): number => own.reduce((all, each) => all + what(each), 0)
+  states += distinct.size
+  const violations = Object.values(seen.violations).reduce((all, times) => all + times, 0)
+  console.log(exploredTotals(shape, { pairs: sum(({ pairs }) => pairs), schedules: seen.schedules, pruned: sum(({ pruned }) => pruned), states: distinct, violations }, seen.seconds))
+}
+const small = explored.reduce((all, { tally }) => all + tally.schedules, 0)
+console.log(`exhaustive  together        schedules ${small}, states ${states}`)
+
+const left = Math.max(0, Number(values.schedules) - small)
+const weights = shapes.reduce((all, { effort }) => all + 1 / effort, 0)
+const chunk = 500
+const rows = shapes.flatMap(({ name, effort }): readonly Task[] => {
+  const mine = Math.ceil(left / weights / effort)
+  return Array.from({ length: Math.ceil(mine / chunk) }, (_, index) => ({ kind: 'random', shape: name, seed: values.seed, from: index * chunk, count: Math.min(chunk, mine - index * chunk) }))
+})
+const drawn = await carryOut(rows)
+const all: { readonly shape: Shape; readonly seen: Tally }[] = shapes.map((shape) => ({ shape, seen: together(of(drawn, shape).map(({ tally }) => tally)) }))
+for (const { shape, seen } of all) console.log(totals(shape, [values.seed], seen))
+for (const guarantee of ['atomic', 'cooperating', 'detected'] as const) console.log(classTotals(guarantee, together(all.filter(({ shape }) => shape.guarantee === guarantee).map(({ seen }) => seen))))
+
+const failed = [...explored, ...drawn].flatMap((done) => done.failed)
+for (const { message, trace, script } of failed.slice(0, 20)) console.log(['', `${script.shape}: ${message}`, ...trace, JSON.stringify({ says: message, script })].join('\n'))
+const schedules = small + drawn.reduce((sum, { tally }) => sum + tally.schedules, 0)
+const violated = [...explored, ...drawn].reduce((sum, { tally }) => sum + Object.values(tally.violations).reduce((more, times) => more + times, 0), 0)
+console.log(`sim  all  schedules ${schedules}, states ${states} in the small scope, violations ${violated}, ${((performance.now() - began) / 60_000).toFixed(1)} minutes`)
+await Promise.all(workers.map((worker) => worker.terminate()))
+process.exitCode = violated > 0 ? 1 : 0

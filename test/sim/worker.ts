@@ -1,0 +1,62 @@
+// One worker of the long run: takes a part of the small scope or a row of random schedules, and hands back counts, states and what failed.
+import { parentPort } from 'node:worker_threads'
+import { count, tally, type Tally } from './report.ts'
+import { randomSchedule, shrink, type Outcome, type Script, type Start } from './schedule.ts'
+import { explored, explorePair, pairVerbs } from './small-scope.ts'
+import { shapes } from './shapes.ts'
+import type { WishVerb } from './world/verbs.ts'
+
+/** What a worker is given: all pairs of one first verb from one start, or `count` random schedules. */
+export type Task =
+  | { readonly kind: 'explore'; readonly shape: string; readonly start: Start; readonly first: WishVerb; readonly every: number; readonly crashes: boolean }
+  | { readonly kind: 'random'; readonly shape: string; readonly seed: string; readonly from: number; readonly count: number }
+
+/** What it hands back. */
+export interface Done {
+  readonly task: Task
+  readonly tally: Tally
+  readonly pairs: number
+  readonly pruned: number
+  readonly states: Float64Array
+  /** The first few, made small. */
+  readonly failed: readonly { readonly message: string; readonly trace: readonly string[]; readonly script: Script }[]
+}
+
+/** Of each task, so many failures are made small and shown. */
+const shown = 2
+
+const carryOut = async (task: Task): Promise<Done> => {
+  const shape = shapes.find(({ name }) => name === task.shape)
+  if (shape === undefined) throw new Error(`there is no shape "${task.shape}"`)
+  const began = performance.now()
+  const seen = tally()
+  const failed: Outcome[] = []
+  const all = explored()
+  if (task.kind === 'explore') {
+    for (const [offset, second] of pairVerbs.entries()) await explorePair({ shape, start: task.start, first: task.first, second }, all, { every: task.every, crashes: task.crashes, offset })
+    seen.schedules = all.schedules
+    failed.push(...all.failed)
+  } else {
+    for (let index = 0; index < task.count; index += 1) {
+      const outcome = await randomSchedule({ shape, seed: `${task.seed}.${task.from + index}` })
+      count(seen, outcome)
+      if (outcome.violation !== undefined) failed.push(outcome)
+    }
+  }
+  for (const { violation } of task.kind === 'explore' ? failed : []) if (violation !== undefined) seen.violations[violation.invariant] = (seen.violations[violation.invariant] ?? 0) + 1
+  const small = await Promise.all(failed.slice(0, shown).map((outcome) => shrink(outcome)))
+  seen.seconds = (performance.now() - began) / 1000
+  return { task, tally: seen, pairs: all.pairs, pruned: all.pruned, states: Float64Array.from(all.states), failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
+}
+
+Error.stackTraceLimit = 2
+parentPort?.on('message', (task: Task) => {
+  const answer = async (): Promise<void> => {
+    try {
+      parentPort?.postMessage(await carryOut(task))
+    } catch (error) {
+      parentPort?.postMessage({ task, error: String((error as Error).stack), script: (error as { script?: Script }).script })
+    }
+  }
+  void answer()
+})
