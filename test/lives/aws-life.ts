@@ -33,5 +33,5 @@ export const awsLife = async (): Promise<LifeScene & { readonly fake: SecretsMan
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(api), fake }
+  return { provider, runtime, forgets: false, reader: readerOf(api), fake }
 }

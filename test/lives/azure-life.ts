@@ -43,5 +43,5 @@ export const azureLife = async (): Promise<LifeScene> => {
     await secure.close()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(() => new SecretClient(secure.url, credential(), { disableChallengeResourceVerification: true, ...trusting })) }
+  return { provider, runtime, forgets: true, reader: readerOf(() => new SecretClient(secure.url, credential(), { disableChallengeResourceVerification: true, ...trusting })) }
 }

@@ -45,5 +45,5 @@ export const conjurLife = async (): Promise<LifeScene & { readonly fake: ConjurF
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(fake), fake }
+  return { provider, runtime, forgets: false, reader: readerOf(fake), fake }
 }

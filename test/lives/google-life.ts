@@ -54,5 +54,5 @@ export const googleLife = async (): Promise<LifeScene & { readonly fake: Running
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(() => new SecretManagerServiceClient(clientAt(fake.url, signedToken(knownAccount().file, runtime.clock.now())))), fake }
+  return { provider, runtime, forgets: true, reader: readerOf(() => new SecretManagerServiceClient(clientAt(fake.url, signedToken(knownAccount().file, runtime.clock.now())))), fake }
 }

@@ -29,7 +29,7 @@ const readerOf = (loggedIn: () => Promise<InfisicalSDK>): LifeReader => ({
 })
 
 /** On the fake, until the test ends. */
-export const infisicalLife = async (): Promise<LifeScene> => {
+export const infisicalLife = async (): Promise<LifeScene & { prune(): void }> => {
   const runtime = testRuntime({ hurries: true })
   const fake = await startInfisicalFake({ now: () => runtime.clock.now() })
   const provider = await openInfisical(runtime, infisicalSettings(fake.url))
@@ -38,5 +38,5 @@ export const infisicalLife = async (): Promise<LifeScene> => {
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(() => new InfisicalSDK({ siteUrl: fake.url }).auth().universalAuth.login({ clientId, clientSecret })) }
+  return { provider, runtime, forgets: false, reader: readerOf(() => new InfisicalSDK({ siteUrl: fake.url }).auth().universalAuth.login({ clientId, clientSecret })), prune: () => fake.service.project.prune(1) }
 }

@@ -27,7 +27,7 @@ const readerOf = (client: ReturnType<typeof nodeVault>): LifeReader => ({
 })
 
 /** On the fake, until the test ends. */
-export const vaultLife = async (): Promise<LifeScene> => {
+export const vaultLife = async (): Promise<LifeScene & { keep(versions: number): void }> => {
   const runtime = testRuntime({ hurries: true })
   const fake = await startVaultFake({ now: () => runtime.clock.now() })
   const provider = await openVault(runtime, { vault_addr: fake.url, vault_token: fake.rootToken })
@@ -35,5 +35,5 @@ export const vaultLife = async (): Promise<LifeScene> => {
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, reader: readerOf(nodeVault({ endpoint: fake.url, token: fake.rootToken, noCustomHTTPVerbs: true })) }
+  return { provider, runtime, forgets: true, reader: readerOf(nodeVault({ endpoint: fake.url, token: fake.rootToken, noCustomHTTPVerbs: true })), keep: (versions) => void ((fake.state.engines.get('secret') ?? fake.state.mount('secret')).config.maxVersions = versions) }
 }

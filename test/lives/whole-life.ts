@@ -49,6 +49,8 @@ export interface LifeScene {
   readonly run?: string
   /** Whether the service's clock goes by itself. */
   readonly wallClock?: boolean
+  /** Whether the service can take the value of an old version back. Where it cannot, its own clients find it there for as long as the service keeps it. */
+  readonly forgets: boolean
   /** Whether the names had keys before, which were deleted. */
   readonly overTombstones?: boolean
 }
@@ -69,7 +71,7 @@ const dataIn = (marks: SeenSecret['marks']): unknown => {
 const given = ({ versions }: SeenSecret): readonly string[] => [...new Set(versions.flatMap(({ value }) => value ?? []))]
 
 /** Creates, updates, rotates with grace, blocks, unblocks, renames, deletes and creates a key again, adopts a foreign one, and compares every step with what `reader` sees. */
-export const wholeLife = async ({ provider, runtime, reader, gateway, run = '', wallClock = false, overTombstones = false }: LifeScene): Promise<LifeSights> => {
+export const wholeLife = async ({ provider, runtime, reader, gateway, forgets, run = '', wallClock = false, overTombstones = false }: LifeScene): Promise<LifeSights> => {
   const { clock } = runtime
   const graceMs = graceOf(wallClock)
   const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
@@ -124,20 +126,23 @@ export const wholeLife = async ({ provider, runtime, reader, gateway, run = '', 
   const created = await living(alias, first, keyId, { 'latchkey-team': 'payments', 'latchkey-epoch': String(made.epoch), 'latchkey-not-after': begun })
   expect([made.stored.name, tokensIn(created), dataIn(created.marks), await accepted(first, `${first}x`)]).toEqual([`litellm/${alias}`, [first], { models: ['m'] }, [true, false]])
 
-  const ends = { 'latchkey-team': 'research', 'latchkey-not-after': after(60) }
+  const said = { 'latchkey-team': 'research', 'latchkey-not-after': after(60) }
   await keys.update({ alias }, { teamId: 'research', durationMs: 60 * day, data: { models: ['m', 'n'], max_budget: 5 } }, context('/key/update'))
-  const updated = await living(alias, first, keyId, ends)
+  const updated = await living(alias, first, keyId, said)
   expect([dataIn(updated.marks), await accepted(first)]).toEqual([{ models: ['m', 'n'], max_budget: 5 }, [true]])
-  if (gateway !== undefined) expect(gateway.row(first)).toMatchObject({ team: 'research', expires: ends['latchkey-not-after'] })
+  if (gateway !== undefined) expect(gateway.row(first)).toMatchObject({ team: 'research', expires: said['latchkey-not-after'] })
 
   const second = tokenOf(await keys.rotate({ keyId }, { graceMs }, context('/key/regenerate')), 'second')
-  const inGrace = await living(alias, second, keyId, { ...ends, 'latchkey-epoch': String(made.epoch + 1) })
+  const inGrace = await living(alias, second, keyId, { ...said, 'latchkey-epoch': String(made.epoch + 1) })
   expect(given(inGrace)).toContain(first)
   expect([dataIn(inGrace.marks), await accepted(first, second)]).toEqual([{ models: ['m', 'n'], max_budget: 5 }, [true, true]])
 
   clock.set(Math.max(clock.now(), wallClock ? Date.now() : 0) + graceMs + 1_000)
+  // A server that others use is not swept.
+  const ends = async (repair: boolean) => (wallClock ? [] : (await keys.reconcile({ limit: 50, repair }, context('sweep'))).items.map(({ name, finding }) => [name, finding]))
+  expect(await ends(true)).toEqual(wallClock ? [] : [[`litellm/${alias}`, 'grace_over']])
   const graceOver = await living(alias, second, keyId)
-  expect(await accepted(first, second)).toEqual([false, true])
+  expect([tokensIn(graceOver).includes(first), await accepted(first, second)]).toEqual([wallClock || !forgets, [false, true]])
 
   await keys.setBlocked({ alias }, true, context('/key/block'))
   const blocked = await living(alias, second, keyId, { 'latchkey-blocked': keyId })
@@ -148,13 +153,14 @@ export const wholeLife = async ({ provider, runtime, reader, gateway, run = '', 
   expect(['latchkey-blocked' in unblocked.marks, await accepted(first, second)]).toEqual([false, [false, true]])
 
   const moved = await keys.update({ alias }, { alias: renamed }, context('/key/update'))
-  const there = await living(renamed, second, keyId, ends)
+  const there = await living(renamed, second, keyId, said)
   expect([moved.keyId, tokensIn(there), dataIn(there.marks), await accepted(first, second)]).toEqual([keyId, [second], { models: ['m', 'n'], max_budget: 5 }, [false, true]])
   const oldName = await ended(alias, new RegExp(`^(revoked|to litellm/${renamed})$`))
+  expect(tokensIn(oldName)).toEqual(forgets ? [] : [first, second])
 
   await keys.remove({ keyId }, context('/key/delete'))
   const deleted = await ended(renamed, /^revoked$/)
-  expect(await accepted(first, second)).toEqual([false, false])
+  expect([tokensIn(deleted), await accepted(first, second)]).toEqual([forgets ? [] : [second], [false, false]])
 
   const anew = await keys.create({ alias: renamed }, context('/key/generate'))
   const third = tokenOf(anew, 'third')
@@ -163,6 +169,10 @@ export const wholeLife = async ({ provider, runtime, reader, gateway, run = '', 
   expect(Object.keys(recreated.marks).filter((key) => /^latchkey-(team|not-after|blocked|data-\d+)$/.test(key))).toEqual([])
   expect(await accepted(second, third)).toEqual([false, true])
 
+  const adoptable = async (cursor?: string): Promise<readonly string[]> => {
+    const page = await keys.adoptable({ limit: 100, ...(cursor !== undefined && { cursor }) }, call())
+    return [...page.items.map((each) => each.alias), ...(page.cursor === undefined ? [] : await adoptable(page.cursor))]
+  }
   const theirs = watch('token that LiteLLM made', `sk-litellm-${Buffer.from(runtime.random.bytes(16)).toString('hex')}`)
   await reader.foreignWrite(`litellm/${foreign}`, theirs)
   gateway?.seed(theirs, foreign)
@@ -170,7 +180,7 @@ export const wholeLife = async ({ provider, runtime, reader, gateway, run = '', 
   if (!wallClock) clock.advance(provider.traits.settleMs)
   const before = await reader.see(`litellm/${foreign}`)
   expect([before.value, before.marks['managed-by']]).toEqual([theirs, undefined])
-  expect((await keys.adoptable({ limit: 50 }, call())).items.map((each) => each.alias)).toContain(foreign)
+  expect(await adoptable()).toContain(foreign)
   const taken = await keys.adopt({ alias: foreign, teamId: 'payments' }, context('/key/adopt'))
   const adopted = await reader.see(`litellm/${foreign}`)
   expect(adopted).toMatchObject({ value: theirs, marks: { 'managed-by': 'latchkey', 'latchkey-key-id': taken.keyId, 'latchkey-team': 'payments', ...tags } })
@@ -182,7 +192,6 @@ export const wholeLife = async ({ provider, runtime, reader, gateway, run = '', 
   expect(rotated).toMatchObject({ value: fourth, marks: { 'latchkey-key-id': taken.keyId } })
   expect([await drift(), await accepted(theirs, fourth)]).toEqual([undefined, [false, true]])
 
-  const swept = await keys.reconcile({ limit: 50, repair: false }, context('sweep'))
-  expect(swept.items.filter(({ name }) => [alias, renamed, foreign].some((each) => name === `litellm/${each}`))).toEqual([])
+  expect(await ends(false)).toEqual([])
   return { created, updated, inGrace, graceOver, blocked, unblocked, renamed: there, oldName, deleted, recreated, foreign: before, adopted, rotated }
 }

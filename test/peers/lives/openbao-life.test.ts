@@ -35,7 +35,7 @@ const examine = (url: string, token: string, python: string): void => {
       await reader.close()
       await provider.close?.()
     })
-    return { runtime, reader, provider, run: `-${randomBytes(4).toString('hex')}`, wallClock: true }
+    return { runtime, reader, provider, run: `-${randomBytes(4).toString('hex')}`, forgets: true, wallClock: true }
   }
 
   describe('a virtual key in OpenBao', () => {
