@@ -1,5 +1,5 @@
-// `npm run bench`: P4 (what the built read function weighs and loads), P5 (what the other providers cost the AWS read), P6 (a cached read in process) and P9 (coalescing in time), each beside its floor in
-// the same run. Gates that are counts stand in the tests; times are printed with the machine they were taken on, and what was not measured says so.
+// `npm run bench`: P4 (what the built read function weighs and loads), P5 (what the other providers cost the AWS read), P6 (a cached read in process), P9 (coalescing in time), each beside its floor in
+// the same run, and P12 (the requests of every operation on a key, counted). Gates that are counts stand in the tests; times are printed with the machine they were taken on, and what was not measured says so.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { systemClock, systemRandom } from '../../shared/telemetry/node-runtime.t
 import { fakeKeys, startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { LambdaProcess, recorded } from '../hosts/lambda-process.ts'
 import { testRuntime } from '../support/runtime.ts'
+import { callTable, countAll } from './upstream-calls.ts'
 
 const masterKey = 'sk-bench-0123456789-0123456789-0123456789'
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -129,6 +130,7 @@ try {
   await registered(aws)
   await cached(latchkey)
   await coalesced(latchkey, aws)
+  say(`P12 calls         changes + reads in the manager; after the slash with a gateway, its own requests last\n\n${callTable(await countAll())}\n`)
 } finally {
   await aws.close()
 }
