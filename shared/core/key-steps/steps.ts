@@ -166,7 +166,7 @@ export class KeySteps {
   /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */
   promote(name: KeyRecord['name'], move: { readonly to: string; readonly from: string }, call: Call): Promise<boolean> {
     const refused = (error: unknown): boolean => {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
+      if (!isCode(error, 'conflict', 'not_found', 'version_disabled')) throw error
       return false
     }
     return this.#records.send('promote', name, call, name, move).then(() => true, refused)

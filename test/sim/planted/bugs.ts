@@ -191,7 +191,7 @@ export const bugs: readonly Bug[] = [
   {
     id: 'B-12',
     says: 'the sweep looks only at the current token and the newest claim: what was registered before stays accepted',
-    shapes: ['staged', 'compare_and_set', 'etag'],
+    shapes: ['staged', 'compare_and_set'],
     expected: ['I2 orphan', 'I6 key resurrected'],
     verbs: ['rotate', 'rotate', 'block', 'delete'],
     provider: (provider, { wish }) =>
