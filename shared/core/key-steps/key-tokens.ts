@@ -6,6 +6,7 @@ import type { Call } from '../runtime.ts'
 import { isSuppliedToken, mintedKeyId, tokenHash } from '../virtual-key.ts'
 import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
+import { overVersions } from './over-versions.ts'
 
 /** A version's token for the gateway; its hash where values may not be read; nothing where neither is known any more. */
 export const refOf = async (records: KeyRecords, record: KeyRecord, version: string | undefined, call: Call): Promise<TokenRef | undefined> => {
@@ -26,7 +27,7 @@ export const refOf = async (records: KeyRecords, record: KeyRecord, version: str
 /** The tokens of every version that the key of that id has or had here, as far as they are still to be known: what its deletion must end. A key that had the name before may live elsewhere. */
 export const tokensOf = async (records: KeyRecords, record: KeyRecord, keyId: string, more: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> => {
   const { labels, versions = [] } = record.facts
-  const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...record.stamps.filter((stamp) => stamp.keyId === undefined || stamp.keyId === keyId).flatMap(({ before, kept }) => [before, kept?.before])])
+  const ids = new Set([...more, ...versions.filter(({ stages }) => stages.length > 0 && !stages.includes('current')).map(({ id }) => id), ...overVersions(record, []).map(({ id }) => id), ...record.stamps.filter((stamp) => stamp.keyId === undefined || stamp.keyId === keyId).flatMap(({ before, kept }) => [before, kept?.before])])
   if (!mayReadValues(records.store.policy)) return [labels[keyLabels.token], labels[keyLabels.previousToken]].flatMap((sha256) => (sha256 === undefined ? [] : [{ sha256 }]))
   const seen = new Set<string>()
   const refs: TokenRef[] = []

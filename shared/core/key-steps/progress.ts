@@ -1,5 +1,6 @@
 // What one instance knows of its own operation while it runs. Nothing here outlives the request; whoever resumes starts without it.
 import type { LatchkeyError } from '../errors.ts'
+import type { Stamp } from '../keys/operation.ts'
 import type { KeyRecord } from '../keys/record.ts'
 import type { SecretValue } from '../secret.ts'
 
@@ -16,6 +17,8 @@ export interface Progress {
   sent?: boolean
   /** The token that this instance made known to the gateway before it was current. */
   registered?: SecretValue
+  /** The stamp that this instance wrote. */
+  stamped?: Stamp | undefined
   /** Why this instance took its own operation back. */
   refusal?: LatchkeyError
   /** The claim was not to be seen once. */

@@ -8,12 +8,13 @@ import type { SecretValue } from '../secret.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import { refOf, sameToken, tokensOf } from './key-tokens.ts'
 import { overVersions } from './over-versions.ts'
-import { parseStamp, stampLabel, stampText, type Operation, type Stamp } from '../keys/operation.ts'
+import { parseStamp, stampText, type Operation, type Stamp } from '../keys/operation.ts'
 import { finishArrival, movedLabel, otherName } from './arrival.ts'
-import { keyLabels, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
+import { isForeign, keyLabels, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords, KeyStore } from '../keys/records.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
-import type { KeySteps } from './steps.ts'
+import { takesEpoch, type KeySteps } from './steps.ts'
+import { useUpEpoch } from './used-up-epoch.ts'
 import type { KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 
 /** Ends and drives forward what operations left on one store's keys. */
@@ -147,6 +148,10 @@ export class KeySettling {
     const claim = record.claims.find((each) => each.version.id === version)
     const readable = mayReadValues(this.#store.policy)
     const drew = this.rows !== undefined && claim?.operation?.verb === 'rotate'
+    if (claim?.live === true && claim.operation !== undefined && takesEpoch(claim.operation) && readable && !isForeign(record)) {
+      const after = await useUpEpoch(this.#records, this.#steps, record, call)
+      return after === undefined ? undefined : this.ruleOut(after, version, call)
+    }
     const { labels } = record.facts
     const hash = labels[keyLabels.token]
     const stamped = claim?.operation !== undefined && stampOf(record, claim.operation.id) !== undefined
@@ -170,7 +175,7 @@ export class KeySettling {
     const now = ended.size > 0 ? await this.#fresh(record, call) : record
     if (now === undefined) return
     const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
-    await this.#steps.annotate(now, { [stampLabel(record.epoch, this.#records.slots)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
+    await this.#steps.annotate(now, { [this.#slotOf(record, stamp)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
   }
 
   /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. `moved`: where the key lives on; its token stays accepted. */

@@ -5,6 +5,7 @@ import { keyLabels, stampOf, wasCurrent, type KeyRecord } from '../keys/record.t
 import { missingKey } from '../keys/refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
 import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
+import type { WonEpoch } from '../keys/operation-text.ts'
 import type { Annotation } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
@@ -15,6 +16,12 @@ import type { KeySettling } from './settling.ts'
 import { SecretValue, type Version } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
+
+/** Whether a claim shall become current: a rotation's token, or the tombstone by which a renaming leaves. The others only hold the epoch. */
+export const takesEpoch = ({ verb }: WonEpoch): boolean => verb === 'rotate' || verb === 'delete'
+
+/** Whether a stamp was made under a claim that may never have become current. */
+const isClaimed = ({ step, verb }: Stamp): boolean => step === 'rotating' || (step === 'revoking' && verb === 'rename')
 
 /** What every operation is given. */
 export interface KeyHouse {
@@ -122,8 +129,25 @@ export class KeySteps {
     const epoch = slot === 'change' ? record.epoch : slot
     const stamp = parseStamp(record.facts.labels[this.labelOf(slot)])
     if (stamp?.id === operation.id) return {}
-    const seen = rememberEvicted(record.facts.labels[seenLabel], stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force, overtaken: stamp?.step === 'rotating' && slot !== 'change' && !wasCurrent(record, stamp.id) })
-    return seen === undefined ? {} : { [seenLabel]: seen }
+    const held = record.facts.labels[seenLabel]
+    const before = operation.verb === 'delete' ? this.overtaken(record) : held
+    const seen = rememberEvicted(before, stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
+    return (seen ?? before) === held ? {} : { [seenLabel]: seen ?? before ?? '' }
+  }
+
+  /** The list of operations that lost their stamp, with those whose claims are ruled out by what is written now: a repetition of them does not begin again. Nobody can tell which of them has an `Idempotency-Key`. */
+  overtaken({ facts, claims }: KeyRecord): string | undefined {
+    let seen = facts.labels[seenLabel]
+    for (const { live, operation } of claims) {
+      if (!live || operation === undefined || !takesEpoch(operation)) continue
+      seen = rememberEvicted(seen, { ...operation, step: 'rotating', at: new Date(this.#now), digest: '-' }, operation.epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force: true, overtaken: true }) ?? seen
+    }
+    return seen
+  }
+
+  /** Whether an operation's version is current although the service refused something for want of room: some keep their labels apart from it. */
+  async landed(name: KeyRecord['name'], operation: Operation, call: Call): Promise<boolean> {
+    return (await this.#records.describe(name, call))?.operation?.id === operation.id
   }
 
   /** The graces that stand in the stamp whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { findKey } from '../keys/finding.ts'
 import type { Operation, Stamp } from '../keys/operation.ts'
 import { operationText } from '../keys/operation-text.ts'
-import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
+import { arrivalOf, keyLabels, keyOfPast, stampOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyHouse } from './steps.ts'
@@ -39,7 +39,8 @@ export const livingElsewhere = async (records: KeyRecords, record: KeyRecord, ke
 
 /** Ends a tombstone: nothing of the key stays, unless it lives on under another name. */
 export const endTombstone = async ({ records, settling }: Pick<House, 'records' | 'settling'>, record: KeyRecord, stamp: Pick<Stamp, 'id' | 'verb' | 'digest' | 'keyId'>, call: Call): Promise<void> => {
-  const keyId = stamp.keyId ?? record.keyId ?? ''
+  // Where labels follow a version apart they may still be those of the key before; the versions say whose tombstone it is.
+  const keyId = stamp.keyId ?? keyOfPast(record, stamp.id) ?? record.keyId ?? ''
   const lives = await livingElsewhere(records, record, keyId, call)
   const arriving = lives === undefined ? undefined : arrivalOf(lives)
   if (lives !== undefined && arriving?.id === stamp.id) await settling.finish(lives, arriving, call)

@@ -11,6 +11,7 @@ import { dataOf, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
 import { missingKey, notApplied, pastKey } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
+import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** How long a label write may be on its way where the service takes no condition for it. */
@@ -74,7 +75,8 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
     const stamp = stampOf(record, operation.id)
     refuseOtherBody(stamp, operation)
     const own = record.claims.find((each) => each.operation?.id === operation.id)
-    const same = record.keyId === keyId && !record.revoked
+    // Another key may have the alias by now: what took effect took effect on the one before.
+    const same = record.keyId === keyId && !record.revoked && (stamp?.keyId ?? keyId) === keyId && !wasSeen(record.facts.labels[seenLabel], operation.id, 'former')
     if (stamp?.step === 'done' || wasSeen(record.facts.labels[seenLabel], operation.id)) {
       progress.applied = 'yes'
       if (own !== undefined && same) await settling.ruleOut(record, own.version.id, call)
@@ -93,6 +95,8 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
     }
     const now = options.clock.now()
     if (own !== undefined && !own.live) {
+      // A label of an earlier sending lands within its request; after the lease nothing of it is on its way.
+      if (progress.sent !== true && now - (own.version.created?.getTime() ?? now) >= leaseMs) progress.applied = 'no'
       await settling.ruleOut(record, own.version.id, call)
       throw notApplied('Another operation changed this key first; this one was not applied.')
     }
@@ -106,7 +110,9 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
         throw notApplied('An earlier attempt at this change did not come to an end, and was taken back; it was not applied.')
       }
       const { labels, ...more } = change.of(record)
-      const kept = steps.displaced(record, operation, 'change')[0]
+      // Of the graces that only the stamp in this slot tells of, one stays named in the new one. A block ends the others now; whatever waits was refused before.
+      const [kept, ...ended] = steps.displaced(record, operation, 'change')
+      for (const grace of ended) await rows?.blockAll(record, [await refOf(records, record, grace.before, call)].filter((ref) => ref !== undefined), call)
       const stamped = steps.stamp(operation, 'change', { step: rows === undefined ? 'done' : 'changing', keyId, ...(kept === undefined ? {} : { kept }) })
       progress.applied = 'unknown'
       progress.sent = true

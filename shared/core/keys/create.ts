@@ -15,6 +15,9 @@ import type { KeyHouse } from '../key-steps/steps.ts'
 import { settleTombstone, undo } from '../key-steps/tombstones.ts'
 import { requireFreeToken } from '../key-steps/supplied-token.ts'
 
+/** What two clocks may differ by before a lease means nothing to each other. */
+const tolerableSkewMs = 30_000
+
 const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes'): LatchkeyError =>
   new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', applied, ...(recoverableUntil === undefined ? {} : { recoverableUntil }) })
 
@@ -66,6 +69,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
       return outcome.outcome === 'written' ? outcome.version : undefined
     } catch (error) {
       if (operation.digest === undefined) Object.assign(progress, { epoch, token: value })
+      if (isCode(error, 'provider_quota') && (await steps.landed(name, operation, call))) return undefined
       if (isCode(error, 'provider_quota')) progress.applied = 'no'
       if (!isCode(error, 'already_exists', 'soft_deleted', 'conflict', 'not_found')) throw error
       return undefined
@@ -105,10 +109,14 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     if (record.keyId === keyId && record.current === undefined && !record.revoked) throw softDeleted(record, 'yes')
     if (standing === 'current') {
       progress.applied = 'yes'
-      // Once the lease may run out before this request ends, somebody else may be writing over the unfinished creation: then only a conditional write decides.
-      if (!record.complete && record.current?.created !== undefined && call.deadline > record.current.created.getTime() + leaseMs) {
-        progress.before = record.current.id
-        await write(progress, record.epoch + 1, record.current.id)
+      // Once the lease may run out before this request ends, somebody else may be writing over the unfinished creation: then only a conditional write decides. So it may
+      // where this clock is behind the service's: others see that the lease is over before this instance does.
+      const made = record.current?.created?.getTime()
+      if (!record.complete && made !== undefined && (call.deadline > made + leaseMs || made > options.clock.now() + tolerableSkewMs)) {
+        progress.before = record.current?.id ?? ''
+        // The same token again: another instance may have finished the creation since, and told of it.
+        if (mayReadValues(store.policy)) Object.assign(progress, { epoch: record.epoch + 1, token: await records.read(name, progress.before, call) })
+        await write(progress, record.epoch + 1, progress.before)
         return 'again'
       }
       const before = record.epoch === 1 ? undefined : (record.current?.before ?? progress.before ?? record.facts.versions?.find(({ stages }) => stages.includes('previous'))?.id)
@@ -120,6 +128,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     if (standing === 'past' && progress.refusal !== undefined) throw progress.refusal
     if (standing === 'past') return answers.superseded(record, operation, keyId)
     refuseDoubtful(standing)
+    if (progress.applied === 'yes' && !record.revoked) throw new LatchkeyError('conflict', `The key ${keyId} was made, and somebody else has changed its secret since. Look at it before you send anything again.`, { param: 'key_alias', applied: 'yes' })
     progress.applied = 'no'
     if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
     if (record.current === undefined) {

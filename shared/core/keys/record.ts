@@ -137,6 +137,8 @@ export const standingOf = (record: KeyRecord, id: string, epoch?: number): Stand
   if (claim?.version.before !== undefined) return 'lost'
   const tried = epoch ?? claim?.operation?.epoch ?? record.facts.versions?.map((version) => parseOperation(version.operation)).find((written) => written?.id === id)?.epoch
   if (stamp === undefined && (tried === undefined || (tried > record.epoch && claim === undefined))) return 'none'
+  // Over somebody else's value nobody knows what was current before it.
+  if (record.operation === undefined && stamp !== undefined && stamp.before !== record.current?.id) return 'doubtful'
   if (tried !== undefined && tried > record.epoch) return 'lost'
   if (stamp !== undefined && stamp.before === record.current?.id) return 'lost'
   return chain.some((link) => link.operation.epoch === tried || (stamp?.before !== undefined && link.before === stamp.before)) ? 'lost' : 'doubtful'
@@ -151,8 +153,11 @@ export const keyOfPast = (record: KeyRecord, id: string): string | undefined => 
   if (stamped !== undefined) return stamped
   const chain = chainOf(record)
   const at = chain.findIndex((link) => link.operation.id === id)
-  const born = at < 0 ? undefined : chain.slice(at).map((link) => bornAs(link.operation)).find((id) => id !== undefined)
-  if (born !== undefined) return born
+  // Only as far as no epoch is missing: over a gap another key may have had the name.
+  for (let index = at; index >= 0 && index < chain.length && (index === at || chain[index]?.operation.epoch === (chain[index - 1]?.operation.epoch ?? 0) - 1); index += 1) {
+    const born = bornAs(chain[index]?.operation)
+    if (born !== undefined) return born
+  }
   // What stands in no link was before the oldest: after a creation in the chain the name is another key's.
   const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => bornAs(link.operation) !== undefined) || wasSeen(record.facts.labels[seenLabel], id, 'former')
   return followed ? undefined : record.keyId

@@ -48,6 +48,7 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
       const { outcome, version } = await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })
       if (outcome === 'written' || version?.stages.includes('current') === true) progress.applied = 'yes'
     } catch (error) {
+      if (isCode(error, 'provider_quota') && (await steps.landed(name, operation, call))) return 'again'
       if (isCode(error, 'provider_quota')) progress.applied = 'no'
       if (!isCode(error, 'conflict', 'not_found')) throw error
     }

@@ -3,7 +3,7 @@
 import { isCode, LatchkeyError } from '../errors.ts'
 import { mayReadValues } from '../policy.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
-import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
+import { beginOperation, leaseMs, parseStamp, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isUnanswered } from './records.ts'
@@ -49,6 +49,8 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
       progress.registered = progress.token ?? (await records.read(name, claimed, call))
       if (await rows?.registerNext(record, progress.registered, graceMs, call)) return true
     } catch (error) {
+      // Another instance of this operation may have brought it to its end meanwhile.
+      if (isCode(error, 'not_found', 'version_disabled')) return false
       if (!isRefusedByGateway(error)) throw error
       refusal = error
     }
@@ -69,8 +71,10 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     if (tookEffect) progress.applied = 'yes'
     if (tookEffect && record.current === undefined && !record.revoked) throw missingKey(store.name)
     if (standing === 'current') {
-      const again = stamp?.step !== 'rotating'
-      if (!again) await settling.retire(record, stamp, call)
+      // A stamp that this instance wrote may be gone where labels take no condition: what it says is still to be done.
+      const unfinished = stamp?.step === 'rotating' ? stamp : stamp === undefined ? progress.stamped : undefined
+      const again = unfinished === undefined
+      if (unfinished !== undefined) await settling.retire(record, unfinished, call)
       const whole = again ? record : ((await records.describe(name, call)) ?? record)
       if (whole.operation?.id !== operation.id) return answers.superseded(whole, operation, keyId)
       return answers.answer(whole, operation, await answers.reveal(whole, operation, progress, again, call))
@@ -105,6 +109,7 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
         const kept = steps.displaced(record, operation, record.epoch + 1)[0]
         const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call)
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
+        progress.stamped = parseStamp(Object.values(labels)[0])
         await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
       if (rows !== undefined && !(await taken(record, own.id, progress))) return 'again'

@@ -230,15 +230,17 @@ export class Oracle {
 
   #judgeMove(name: SecretName, known: Name, before: Held | undefined, now: Held): void {
     const moved = before?.id !== now.id
+    /** The same token once more, by the operation that made it: so that no claim for that epoch can take effect. */
+    const reissued = before !== undefined && moved && !now.revoked && now.value === before.value && now.keyId === before.keyId && now.operation?.id === before.operation?.id
     if (before !== undefined && moved) {
       // Over somebody else's value nobody knows the epoch any more.
       if (!known.tainted && (now.operation?.epoch ?? 0) <= (before.operation?.epoch ?? 0)) this.#refuse('I4 epoch', `${name.text} went from ${before.id} to ${now.id}`)
       const wasLive = before.complete && !before.revoked
       if (wasLive && !now.revoked && now.keyId !== before.keyId) this.#refuse('I1 key lost', `${name.text} passed from key ${before.keyId} to ${now.keyId} without a deletion`)
-      if (wasLive && before.keyId === (now.revoked ? before.keyId : now.keyId) && !this.#beganOn(known, before.keyId, now.operation?.id)) this.#refuse('I1 key lost', `key ${before.keyId} was changed by an operation older than itself, ${now.id}`)
+      if (wasLive && !reissued && before.keyId === (now.revoked ? before.keyId : now.keyId) && !this.#beganOn(known, before.keyId, now.operation?.id)) this.#refuse('I1 key lost', `key ${before.keyId} was changed by an operation older than itself, ${now.id}`)
       if (before.revoked && !now.revoked && !this.#mayFollowTombstone(known, now)) this.#refuse('I6 key resurrected', `${now.id} became current over the tombstone of ${name.text}`)
     }
-    if (moved) known.history.push(now.revoked && before !== undefined ? { ...now, keyId: before.keyId } : now)
+    if (moved && !reissued) known.history.push(now.revoked && before !== undefined ? { ...now, keyId: before.keyId } : now)
     else known.history[known.history.length - 1] = { ...now, step: before.step, at: before.at, ...(now.revoked ? { keyId: before.keyId } : {}) }
     if (now.revoked && before !== undefined) known.deleted.add(before.keyId)
   }

@@ -1,0 +1,29 @@
+// How a claim is ruled out for good. To discard it says nothing to whoever paused with it in hand and makes it current afterwards, so its epoch is used up first: the token that is
+// current is written once more, by the operation that it belongs to, under the epoch that the claim was made for. From then on no conditional step of the claim holds.
+import { createHash } from 'node:crypto'
+import { isCode } from '../errors.ts'
+import { seenLabel } from '../keys/operation.ts'
+import { operationText } from '../keys/operation-text.ts'
+import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import type { KeyRecords } from '../keys/records.ts'
+import type { Call } from '../runtime.ts'
+import type { KeySteps } from './steps.ts'
+
+/** The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again. Repeated, and by two at once, it is done once. */
+export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call): Promise<KeyRecord | undefined> => {
+  const { name, current } = record
+  if (current === undefined) return undefined
+  // A value that LiteLLM wrote and Latchkey adopted has no operation; it gets one here.
+  const operation = record.operation ?? { verb: 'adopt' as const, id: createHash('sha256').update(`adopt ${name.text} ${current.id}`).digest('hex').slice(0, 32) }
+  const epoch = record.epoch + 1
+  const seen = steps.overtaken(record)
+  const value = await records.read(name, current.id, call)
+  try {
+    await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'current', labels: { [keyLabels.epoch]: String(epoch), ...(seen === undefined ? {} : { [seenLabel]: seen }) } })
+  } catch (error) {
+    if (!isCode(error, 'conflict', 'not_found')) throw error
+    return undefined
+  }
+  const now = await records.describe(name, call)
+  return now?.operation?.id === operation.id && now.epoch === epoch ? now : undefined
+}
