@@ -2,10 +2,11 @@
 import { isCode, LatchkeyError } from '../errors.ts'
 import { findKey } from '../keys/finding.ts'
 import { keyLabels, stampOf, wasCurrent, type KeyRecord } from '../keys/record.ts'
-import { missingKey } from '../keys/refusals.ts'
+import { inProgress, missingKey } from '../keys/refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
+import { operationText } from '../keys/operation-text.ts'
 import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
-import type { Annotation } from '../provider.ts'
+import type { Annotation, WriteOutcome } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
 import type { Grace, KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
@@ -91,7 +92,7 @@ export class KeySteps {
   /** @throws conflict when what somebody else began is younger than the lease */
   refuseYoung(begun: Date | undefined): void {
     const left = begun === undefined ? 0 : begun.getTime() + leaseMs - this.#now
-    if (left > 0) throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: Math.ceil(left / 1000), applied: 'no' })
+    if (left > 0) throw inProgress(left)
   }
 
   /** The label of an operation's stamp: the slot of the epoch that it wins, or, where it only changes what is said about the key, the one for that. */
@@ -161,6 +162,15 @@ export class KeySteps {
     const change = { labels: { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }, expires: expires === undefined ? null : new Date(expires) }
     await this.#change(record, description === undefined ? change : { ...change, description }, call)
     return (await this.#records.describe(record.name, call)) ?? record
+  }
+
+  /** Sends the claim of an epoch; sent again it finds its own version. Nothing when another operation holds the epoch. */
+  claim(name: KeyRecord['name'], before: string, epoch: number, operation: Pick<Operation, 'id' | 'verb'>, value: SecretValue, call: Call): Promise<WriteOutcome | undefined> {
+    const claim = { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' } as const
+    return this.#records.send('write', name, call, claim).catch((error: unknown) => {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      return undefined
+    })
   }
 
   /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */

@@ -7,10 +7,10 @@ import type { SecretValue } from '../secret.ts'
 import { mintToken, tokenHash, type KeyAnswer, type KeyTarget, type KeyUpdate, type OperationContext } from '../virtual-key.ts'
 import { finishArrival, movedLabel, otherName } from '../key-steps/arrival.ts'
 import { updating } from './change.ts'
-import { beginOperation, leaseMs, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
+import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
-import { isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
+import { inProgress, isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { settleTombstone, undo } from '../key-steps/tombstones.ts'
@@ -72,13 +72,9 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
 
   const claim = async (before: string, epoch: number, progress: Progress): Promise<void> => {
     progress.epoch = epoch
-    try {
-      await records.send('write', from, call, { name: from, value: steps.tombstone(), expect: { version: before }, before, operation: operationText(epoch, { id: operation.id, verb: 'delete' }), epoch, stage: 'pending' })
-    } catch (error) {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      delete progress.epoch
-      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000, applied: 'no' })
-    }
+    if ((await steps.claim(from, before, epoch, { id: operation.id, verb: 'delete' }, steps.tombstone(), call)) !== undefined) return
+    delete progress.epoch
+    throw inProgress()
   }
 
   const refuseTaken = async (there: KeyRecord | undefined): Promise<boolean> => {
