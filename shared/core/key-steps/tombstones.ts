@@ -1,7 +1,6 @@
 // Tombstones: how one is written, the undo of what cannot be finished, and the end of one that another operation left half done.
-import { createHash } from 'node:crypto'
 import { findKey } from '../keys/finding.ts'
-import type { Operation, Stamp } from '../keys/operation.ts'
+import { derivedId, type Operation, type Stamp } from '../keys/operation.ts'
 import { operationText } from '../keys/operation-text.ts'
 import { arrivalOf, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
@@ -26,7 +25,7 @@ export const writeTombstone = async ({ records, steps }: Pick<House, 'records' |
 
 /** The undo of a creation, or of an arrival: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway, unless the key lives on elsewhere. */
 export const undo = async ({ records, steps, settling }: Pick<House, 'records' | 'steps' | 'settling'>, record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> => {
-  const own: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
+  const own: Operation = { id: derivedId(`undo ${operation.id}`), verb: 'delete' }
   const { name, current, keyId = '' } = record
   if (current === undefined) return
   await writeTombstone({ records, steps }, record, own, { step: 'revoking', before: current.id, keyId }, {}, call)

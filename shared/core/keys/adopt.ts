@@ -1,6 +1,5 @@
 // Adopt: a secret that LiteLLM stored becomes a key, with the value that it has. Only marks are added, so that LiteLLM goes on reading it; who adopts the same value twice,
 // or at the same time, gives it the same key id.
-import { createHash } from 'node:crypto'
 import { LatchkeyError, refuse } from '../errors.ts'
 import { encodeSegment, isInternal, joinPrefix } from '../names.ts'
 import { mayReadValues } from '../policy.ts'
@@ -8,7 +7,7 @@ import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, keyIdOf, mintedKeyId, tokenHash, type Adoptable, type AdoptRequest, type KeyAnswer, type OperationContext } from '../virtual-key.ts'
 import { findKey } from './finding.ts'
-import { beginOperation, refuseOtherBody } from './operation.ts'
+import { beginOperation, derivedId, refuseOtherBody } from './operation.ts'
 import { isForeign, keyLabels, readKeyRecord, stampOf, type KeyRecord } from './record.ts'
 import { takenAlias } from './refusals.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
@@ -67,7 +66,7 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     if (record.ours && !isForeign(record)) throw takenAlias(request.alias)
     const token = await tokenOf(record)
     // From name and version, so that everybody who adopts this value gives it the same id.
-    const derived = keyIdOf(createHash('sha256').update(`adopt ${name.text} ${record.current.id}`).digest('hex').slice(0, 32))
+    const derived = keyIdOf(derivedId(`adopt ${name.text} ${record.current.id}`))
     const keyId = (isForeign(record) ? record.keyId : undefined) ?? (token === undefined ? undefined : mintedKeyId(token)) ?? derived
     const labels = labelsOf(record, keyId, token)
     await records.writeIndex(keyId, [name], call)

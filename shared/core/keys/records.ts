@@ -1,10 +1,9 @@
 // What the key lifecycle sees of a store: keys under their names, changed one provider call at a time. It knows no service: what differs stands in the
 // provider. How a key is found by id or hash: `finding.ts`.
-import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
 import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
 import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
-import { changeLabel, seenLabel, stampLabel } from './operation.ts'
+import { changeLabel, derivedId, seenLabel, stampLabel } from './operation.ts'
 import type { AccessPolicy } from '../policy.ts'
 import type { SecretProvider } from '../provider.ts'
 import type { Call, Clock } from '../runtime.ts'
@@ -161,7 +160,7 @@ export class KeyRecords {
     if (this.room.filter) return
     const text = names.map((name) => name.text).join('\n')
     const index = internalName(this.store.policy.prefix, 'index', id)
-    const operation = `index-${createHash('sha256').update(`${id} ${text}`).digest('hex').slice(0, 32)}`
+    const operation = `index-${derivedId(`${id} ${text}`)}`
     await this.send('write', index, call, { name: index, value: SecretValue.of(text), expect: 'any', operation, stage: 'current', labels: { [keyLabels.managedBy]: 'latchkey' } })
   }
 
