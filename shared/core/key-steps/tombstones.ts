@@ -33,8 +33,23 @@ export const undo = async ({ records, steps, settling }: Pick<House, 'records' |
   if (buried?.operation?.id === own.id) await settling.bury(buried, own, keyId, call, lives)
 }
 
+/** The version that a key may be written over, where no key lives; nothing when something had to be mended first, and the facts must be read again. @throws conflict when what stands there is still under way */
+export const makeWay = async (house: House, record: KeyRecord, call: Call): Promise<string | undefined> => {
+  const { records, steps } = house
+  const { name, current } = record
+  if (current === undefined) {
+    await records.send('recover', name, call, name)
+    return undefined
+  }
+  if (!record.revoked) steps.refuseYoung(current.created)
+  if (await settleTombstone(house, record, call)) return undefined
+  for (const { created } of steps.changesOnTheWay(record)) steps.refuseYoung(created)
+  steps.refusePurging(record)
+  return current.id
+}
+
 /** Ends a tombstone whose operation stopped before it was done: of a renaming, where the key lives on. `false`: there is nothing to end. Without a gateway only a renaming must be. */
-export const settleTombstone = async ({ records, settling, rows }: House, record: KeyRecord, call: Call): Promise<boolean> => {
+const settleTombstone = async ({ records, settling, rows }: House, record: KeyRecord, call: Call): Promise<boolean> => {
   const { revoked, operation } = record
   const stamp = stampOf(record, operation?.id)
   if (!revoked || operation === undefined || (stamp !== undefined && stamp.step !== 'revoking') || (rows === undefined && stamp?.verb !== 'rename')) return false

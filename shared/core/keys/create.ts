@@ -12,7 +12,7 @@ import { arrivalOf, keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecor
 import { isRefusedByGateway, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
-import { settleTombstone, undo } from '../key-steps/tombstones.ts'
+import { makeWay, undo } from '../key-steps/tombstones.ts'
 import { requireFreeToken } from '../key-steps/supplied-token.ts'
 
 const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes'): LatchkeyError =>
@@ -122,11 +122,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     refuseDoubtful(standing)
     progress.applied = 'no'
     if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
-    if (record.current === undefined) {
-      if (!record.revoked) throw softDeleted(record, 'no')
-      await records.send('recover', name, call, name)
-      return 'again'
-    }
+    if (record.current === undefined && !record.revoked) throw softDeleted(record, 'no')
     const arriving = arrivalOf(record)
     if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
       steps.refuseYoung(arriving.at)
@@ -134,13 +130,11 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
       return 'again'
     }
     if (!record.revoked && record.complete) throw takenAlias(alias ?? name.text)
-    if (!record.revoked) steps.refuseYoung(record.current.created)
-    if (await settleTombstone(house, record, call)) return 'again'
-    for (const { created } of steps.changesOnTheWay(record)) steps.refuseYoung(created)
-    steps.refusePurging(record)
+    const before = await makeWay(house, record, call)
+    if (before === undefined) return 'again'
     steps.evicted(record, operation, record.epoch + 1, false)
-    progress.before = record.current.id
-    await write(progress, record.epoch + 1, record.current.id)
+    progress.before = before
+    await write(progress, record.epoch + 1, before)
     return 'again'
   })
 }

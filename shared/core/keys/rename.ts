@@ -13,7 +13,7 @@ import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './rec
 import { inProgress, isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
-import { settleTombstone, undo } from '../key-steps/tombstones.ts'
+import { makeWay, undo } from '../key-steps/tombstones.ts'
 
 /** Where a key would stand after a change; the same name where nothing of it changes the name. */
 export const nameAfter = ({ records }: KeyHouse, record: KeyRecord, { alias, teamId }: KeyUpdate): KeyRecord['name'] => {
@@ -80,16 +80,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
   const refuseTaken = async (there: KeyRecord | undefined): Promise<boolean> => {
     if (there === undefined) return false
     if (!there.ours || (!there.revoked && there.complete)) throw takenAlias(records.aliasOf(there) ?? to.text).with({ applied: 'no' })
-    if (there.current === undefined && there.revoked) {
-      await records.send('recover', to, call, to)
-      return true
-    }
-    if (there.current === undefined) throw new LatchkeyError('soft_deleted', `The secret "${to.text}" was deleted in the service while its key was live; recover it there, or choose another alias.`, { param: 'key_alias', applied: 'no' })
-    if (!there.revoked) steps.refuseYoung(there.current.created)
-    if (await settleTombstone(house, there, call)) return true
-    for (const { created } of steps.changesOnTheWay(there)) steps.refuseYoung(created)
-    steps.refusePurging(there)
-    return false
+    if (there.current === undefined && !there.revoked) throw new LatchkeyError('soft_deleted', `The secret "${to.text}" was deleted in the service while its key was live; recover it there, or choose another alias.`, { param: 'key_alias', applied: 'no' })
+    return (await makeWay(house, there, call)) === undefined
   }
 
   const giveUp = async (source: KeyRecord, there: KeyRecord | undefined, error: LatchkeyError): Promise<never> => {
