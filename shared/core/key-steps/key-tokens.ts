@@ -44,3 +44,11 @@ export const hashOf = (ref: TokenRef): string => ('token' in ref ? tokenHash(ref
 
 /** Whether two refs mean one token. */
 export const sameToken = (one: TokenRef, other: TokenRef): boolean => hashOf(one) === hashOf(other)
+
+const besideMark = '.latchkey-'
+
+/** The alias of a row whose token is not the key's current one: some of its hash is in it, because a gateway holds an alias once. */
+export const aliasBeside = (alias: string, ref: TokenRef): string => `${alias}${besideMark}${hashOf(ref).slice(0, 12)}`
+
+/** Whether an alias at the gateway is such a one, and nobody waits for it. */
+export const isAliasBeside = (alias: string): boolean => alias.includes(besideMark)

@@ -129,7 +129,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
         await steps.relabel(arrived, operation, labelsAt(source, arrived.epoch, token ?? (await records.read(to, arrived.current?.id, call))), call)
         return 'again'
       }
-      if (token !== undefined) await rows?.registerAt(arrived, token, call).catch((error: unknown) => (isRefusedByGateway(error) ? giveUp(source, arrived, error.with({ applied: 'no' })) : Promise.reject(error)))
+      // Nobody may read the old token: the key moves with a new one.
+      if (token !== undefined) await rows?.registerAt(arrived, token, arrived.epoch, call).catch((error: unknown) => (isRefusedByGateway(error) ? giveUp(source, arrived, error.with({ applied: 'no' })) : Promise.reject(error)))
       if (stamp === undefined) {
         const leaving: Pick<Stamp, 'step' | 'before' | 'keyId'> = { step: 'revoking', before: source.current.id, keyId }
         // Where keys are found by a list that lags, the old name must lead on from the moment it ends. Elsewhere the index has both names already.
