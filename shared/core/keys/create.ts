@@ -7,7 +7,7 @@ import { mayReadValues } from '../policy.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
-import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { hasArrived, sourceOf } from '../key-steps/arrival.ts'
 import { arrivalOf, keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
@@ -124,9 +124,11 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
     if (record.current === undefined && !record.revoked) throw softDeleted(record, 'no')
     const arriving = arrivalOf(record)
-    if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
+    const source = arriving === undefined ? undefined : await sourceOf(records, record, call)
+    if (arriving !== undefined && !hasArrived(record, source, arriving)) {
       steps.refuseYoung(arriving.at)
-      await undo(house, record, arriving, call, await records.describe(otherName(record, 'from') ?? name, call))
+      // Where its labels have not come yet, its own token is the one of the key that it was copied from, which lives on.
+      await undo(house, record, arriving, call, source ?? (await records.describe(name, call)))
       return 'again'
     }
     if (!record.revoked && record.complete) throw takenAlias(alias ?? name.text)

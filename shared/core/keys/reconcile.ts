@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, type LatchkeyError } from '../errors.ts'
 import type { Call } from '../runtime.ts'
 import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-key.ts'
-import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { hasArrived, sourceOf } from '../key-steps/arrival.ts'
 import { GatewayPage } from '../key-steps/gateway-page.ts'
 import { overVersions } from '../key-steps/over-versions.ts'
 import { purgeTombstone } from '../key-steps/purge.ts'
@@ -125,9 +125,8 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
     return { finding: 'purge_due', message: 'A deleted key has been kept as long as it must be.', mend: () => purgeTombstone(records, steps, record, call) }
   }
   const arriving = arrivalOf(record)
-  if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
-    const from = otherName(record, 'from')
-    const source = from === undefined ? undefined : await records.describe(from, call)
+  const source = arriving === undefined ? undefined : await sourceOf(records, record, call)
+  if (arriving !== undefined && !hasArrived(record, source, arriving)) {
     const running = source?.claims.some((claim) => claim.live && claim.operation?.id === arriving.id) === true
     if (now - arriving.at.getTime() < leaseMs) return undefined
     if (running && source?.current !== undefined) return { finding: 'unfinished', message: 'A renaming stopped before the old name ended.', mend: () => settling.settleOthers(source, source.current?.id ?? '', call) }
