@@ -120,8 +120,13 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     version: latchkeyVersion,
     changes: options.routes?.some(({ changes }) => changes === true) === true,
   }
+  const close = async (): Promise<void> => {
+    // Keys that could not be opened hold nothing; whoever asked for them was told.
+    await (await opened?.catch(() => undefined))?.close()
+    await closeAll([...stores.values(), await openManager])
+  }
   // What keys need is wrong at the start, not at the first of them.
-  if (services.changes) await keys()
+  if (services.changes) await keys().catch((error: unknown) => close().finally(() => Promise.reject(error)))
 
   return {
     app: createApp(options.routes ?? [], services),
@@ -149,11 +154,12 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
           }
         }),
       ),
-    close: async () => {
-      await (await opened)?.close()
-      for (const store of [...stores.values(), ...(openManager === undefined ? [] : [await openManager])]) await store.provider.close?.()
-    },
+    close,
   }
+}
+
+const closeAll = async (stores: Iterable<SecretStore | undefined>): Promise<void> => {
+  for (const store of stores) await store?.provider.close?.()
 }
 
 /** Opens every store before it complains, so that a person mends all of them at once. @throws misconfigured with the issues of all stores */
@@ -168,7 +174,7 @@ const openAll = async (configured: readonly StoreConfiguration[], open: (store: 
       issues.push(...issuesOf(error, store))
     }
   }
-  if (issues.length > 0) for (const store of stores.values()) await store.provider.close?.()
+  if (issues.length > 0) await closeAll(stores.values())
   refuseIssues(issues)
   return stores
 }

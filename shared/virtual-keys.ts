@@ -18,8 +18,11 @@ export const openKeys = async (store: SecretStore, configuration: Configuration,
   const { description, tags } = configuration.stores.get(store.name) ?? {}
   const gateway = configuration.gateway === undefined ? undefined : await openGateway(configuration.gateway, runtime, keyOf)
   const said = { ...(description === undefined ? {} : { description }), ...(tags === undefined ? {} : { tags }), ...(gateway === undefined ? {} : { gateway }) }
-  return {
-    keys: new KeyLifecycle(store, { clock, random, keyName: configuration.keyName, aliases: { settings: configuration.litellmSettings, env: runtime.env }, ...said }),
-    close: async () => gateway?.close?.(),
+  const close = async (): Promise<void> => gateway?.close?.()
+  try {
+    return { keys: new KeyLifecycle(store, { clock, random, keyName: configuration.keyName, aliases: { settings: configuration.litellmSettings, env: runtime.env }, ...said }), close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }

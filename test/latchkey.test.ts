@@ -1,8 +1,10 @@
 // The composition: what a whole configuration means once it is open, through the application and as a program sees it.
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { readGateway } from '../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import type { LatchkeyError } from '../shared/core/errors.ts'
+import type { HttpClient } from '../shared/core/http-client.ts'
 import type { ApiResponse } from '../shared/http/api.ts'
 import { commonRoutes } from '../shared/http/health.ts'
 import { keyRoutes } from '../shared/http/keys.ts'
@@ -203,5 +205,55 @@ describe('opening', () => {
     const opening = open({ latchkey: { default_store: { system: 'memory', recovery_window_secnds: 1 }, stores: { a: { system: 'azure_key_vault' }, b: { system: 'memory', recovery_window_seconds: 'soon' } } } })
 
     await expect(opening).rejects.toMatchObject({ code: 'misconfigured', details: { issues: [{ message: expect.stringContaining('did you mean recovery_window_seconds') as string }, { path: 'latchkey.stores.a.azure_key_vault_uri' }, { path: 'latchkey.stores.b.recovery_window_seconds' }] } })
+  })
+})
+
+describe('keys that cannot be opened', () => {
+  const nowhere = 'http://127.0.0.1:1'
+  const wrong: readonly (readonly [string, Record<string, unknown>, Record<string, unknown>, readonly string[]])[] = [
+    ['a rule for aliases that does not compile', { key_alias_pattern: '(' }, {}, ['Vault', 'The LLM gateway']],
+    ['certificates of the gateway that are not there', {}, { ca: '/nowhere/ca.pem' }, ['Vault']],
+  ]
+
+  /** A store and a gateway behind connections, and those of them that are open. */
+  const counted = (rule: Record<string, unknown>, gateway: Record<string, unknown>) => {
+    const runtime = testRuntime({ env: { LITELLM_MASTER_KEY: master } })
+    const open = new Set<HttpClient>()
+    const connected: string[] = []
+    const connect: typeof runtime.http.connect = async (peer) => {
+      const client = await runtime.http.connect(peer)
+      const close = (): Promise<void> => {
+        open.delete(client)
+        return client.close()
+      }
+      open.add(client)
+      connected.push(peer.title)
+      return { ...client, close }
+    }
+    const file = { litellm_settings: rule, latchkey: { default_store: { system: 'hashicorp_vault', vault_addr: nowhere, vault_token: 'hvs.of-a-test' }, gateway: { url: nowhere, master_key: 'os.environ/LITELLM_MASTER_KEY', ...gateway } } }
+    const { configuration } = parseConfiguration(file, { env: runtime.env, loopback: true, gateway: readGateway })
+    return { open, connected, start: (routes = keyRoutes) => openLatchkey(configuration, { ...runtime, http: { connect } }, { routes }) }
+  }
+
+  it.each(wrong)('stop the start, and nothing stays open behind it: %s', async (_title, rule, gateway, peers) => {
+    const { open, connected, start } = counted(rule, gateway)
+
+    const refusal = await start().then(() => 'started', (error: LatchkeyError) => error.code)
+
+    expect(refusal).toBe('misconfigured')
+    expect(connected).toEqual(peers)
+    expect(open.size).toBe(0)
+  })
+
+  it.each(wrong)('do not keep a program that asked for them from closing the rest: %s', async (_title, rule, gateway) => {
+    const { open, start } = counted(rule, gateway)
+    const latchkey = await start([])
+    const refusal = await latchkey.keys().then(() => 'opened', (error: LatchkeyError) => error.code)
+    const before = open.size
+
+    await latchkey.close()
+
+    expect(refusal).toBe('misconfigured')
+    expect([before, open.size]).toEqual([1, 0])
   })
 })

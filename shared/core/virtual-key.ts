@@ -177,6 +177,9 @@ export const mintedKeyId = (token: SecretValue): string | undefined => {
 /** Whether a caller's own token has the form that LiteLLM accepts: `sk-` and printable ASCII without spaces, at most 512 characters. */
 export const isSuppliedToken = (token: SecretValue): boolean => token.isText && /^sk-[\x21-\x7e]{1,509}$/.test(token.reveal())
 
+/** Schedules and events rotate no key more often; people may. Ten minutes. */
+export const shortestRotationMs = 600_000
+
 const day = 86_400_000
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: day, w: 7 * day }
 

@@ -24,25 +24,26 @@ export const otherName = (record: KeyRecord, which: 'from' | 'to'): SecretName |
   }
 }
 
-/** Whether a record that arrives is the key by now: the secret that it comes from has ended by the same renaming, or is gone for good. */
-export const hasArrived = async (records: KeyRecords, record: KeyRecord, stamp: Stamp, call: Call): Promise<boolean> => {
-  // Over a tombstone that led elsewhere its own labels have not come yet.
-  if (otherName(record, 'to') !== undefined) return false
+/** What stands under the name that a record comes from; nothing when it says none, or when that is gone for good. */
+export const sourceOf = async (records: KeyRecords, record: KeyRecord, call: Call): Promise<KeyRecord | undefined> => {
   const from = otherName(record, 'from')
-  const source = from === undefined ? undefined : await records.describe(from, call)
-  return source === undefined || ['current', 'past'].includes(standingOf(source, stamp.id))
+  return from === undefined ? undefined : records.describe(from, call)
 }
+
+/** Whether a record that arrives is the key by now: its source has ended by the same renaming, or is gone for good. */
+export const hasArrived = (record: KeyRecord, source: KeyRecord | undefined, stamp: Stamp): boolean =>
+  // Over a tombstone that led elsewhere its own labels have not come yet.
+  otherName(record, 'to') === undefined && (source === undefined || ['current', 'past'].includes(standingOf(source, stamp.id)))
 
 /** A record as a key: itself, or nothing where it only arrives yet. */
 export const unlessArriving = async (records: KeyRecords, record: KeyRecord | undefined, call: Call): Promise<KeyRecord | undefined> => {
   const stamp = record === undefined ? undefined : arrivalOf(record)
-  return record === undefined || stamp === undefined || (await hasArrived(records, record, stamp, call)) ? record : undefined
+  return record === undefined || stamp === undefined || hasArrived(record, await sourceOf(records, record, call), stamp) ? record : undefined
 }
 
 /** Ends a renaming that took effect: the gateway follows, the old secret's remains go, and the new one is done. */
 export const finishArrival = async (settling: KeySettling, records: KeyRecords, record: KeyRecord, stamp: Stamp, call: Call): Promise<void> => {
-  const from = otherName(record, 'from')
-  const source = from === undefined ? undefined : await records.describe(from, call)
+  const source = await sourceOf(records, record, call)
   if (source?.operation?.id === stamp.id && stampOf(source, stamp.id)?.step !== 'done') await settling.bury(source, stamp, record.keyId ?? '', call, record)
   await settling.follow(record, call)
   if (record.keyId !== undefined) await records.writeIndex(record.keyId, [record.name], call)

@@ -4,7 +4,7 @@ import { findKey } from '../keys/finding.ts'
 import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
-import { hashOf, refOf } from './key-tokens.ts'
+import { hashOf, isAliasBeside, refOf } from './key-tokens.ts'
 import type { KeyHouse } from './steps.ts'
 
 /** What is wrong with a row; nothing where it is as it should be, or where nobody can tell. */
@@ -31,7 +31,7 @@ export class GatewayPage {
     this.#keys.set(keyId, asked)
     const { record, lawful } = await asked
     if (record === undefined) return { message: 'The gateway has a token of a key that the manager does not hold.', how: blocked ? 'forget' : 'end' }
-    const holdsAlias = blocked && alias !== undefined && !alias.includes('.latchkey-')
+    const holdsAlias = blocked && alias !== undefined && !isAliasBeside(alias)
     if (record.revoked) return blocked && !holdsAlias ? undefined : { record, message: blocked ? 'The gateway keeps the alias of a deleted key.' : 'The gateway accepts a token of a deleted key.', how: 'end' }
     if (lawful === undefined || lawful.has(sha256) || (blocked && !holdsAlias)) return undefined
     return { record, message: blocked ? 'The gateway keeps the alias at a token that is over.' : 'The gateway accepts a token that the manager does not hold any more.', how: 'end' }

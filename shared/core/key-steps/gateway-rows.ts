@@ -8,7 +8,7 @@ import { dataOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Grace } from '../keys/answers.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
-import { hashOf, refOf } from './key-tokens.ts'
+import { aliasBeside, refOf } from './key-tokens.ts'
 
 /** Fields that Latchkey itself acts by; the gateway has no use for them. */
 const ownFields: ReadonlySet<string> = new Set(['auto_rotate', 'rotation_interval'])
@@ -40,10 +40,10 @@ export class GatewayRows {
     }
   }
 
-  /** The alias of a row: the key's own for its current token; another token's row has some of its hash in it, because a gateway holds an alias once. */
+  /** The alias of a row: the key's own for its current token. */
   #aliasOf(record: KeyRecord, beside?: TokenRef): string | undefined {
     const alias = this.#records.aliasOf(record)
-    return alias === undefined || beside === undefined ? alias : `${alias}.latchkey-${hashOf(beside).slice(0, 12)}`
+    return alias === undefined || beside === undefined ? alias : aliasBeside(alias, beside)
   }
 
   /** The row that a key's token has. `beside`: one that is not the current one, with the epoch that it was drawn for. */
@@ -62,9 +62,9 @@ export class GatewayRows {
     }
   }
 
-  /** Adds the new token of a key that moves where nobody may read the old one. */
-  async registerAt(record: KeyRecord, token: SecretValue, call: Call): Promise<void> {
-    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch: record.epoch }), call))
+  /** Adds a token that is not the key's current one, with the epoch that it was drawn for. */
+  async registerAt(record: KeyRecord, token: SecretValue, epoch: number, call: Call): Promise<void> {
+    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch }), call))
   }
 
   /** Adds a key's first token. @throws already_exists, gateway_denied: it will not be there; gateway_unavailable: it may be */
@@ -81,7 +81,7 @@ export class GatewayRows {
     const { replace } = this.#gateway
     const old = replace === undefined || graceMs < shortestReplacementMs ? undefined : await refOf(this.#records, record, record.current?.id, call)
     const replaced = old !== undefined && (await this.#twice(call, () => replace?.call(this.#gateway, old, token, { graceMs, epoch: next }, call) ?? Promise.resolve(false)))
-    if (!replaced) await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch: next }), call))
+    if (!replaced) await this.registerAt(record, token, next, call)
     return record.blocked || this.#twice(call, () => this.#gateway.accepts(token, call))
   }
 
@@ -148,6 +148,9 @@ export class GatewayRows {
       const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, expires: row.expires ?? null, fields: row.fields }
       if (!(await this.#change(current, change, call)) && 'token' in current) await this.#twice(call, () => this.#gateway.add(current.token, row, call))
       if (row.blocked || unblocks) await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
+      // Nobody takes this block off later, so the gateway is asked whether it did.
+      const free = row.blocked || !unblocks || !('token' in current) || (await this.#twice(call, () => this.#gateway.accepts(current.token, call)))
+      if (!free) await this.#twice(call, () => this.#gateway.setBlocked(current, false, call))
     }
     for (const { before } of row.blocked || unblocks ? graces : []) {
       const old = await refOf(this.#records, record, before, call)

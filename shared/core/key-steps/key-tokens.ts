@@ -40,8 +40,25 @@ export const tokensOf = async (records: KeyRecords, record: KeyRecord, keyId: st
   return refs
 }
 
+/** The tokens of versions that end although nothing names them any more, as happens where there is little room for stamps; none that a version in `kept` has as well: a token may have been written once more. */
+export const endedTokens = async (records: KeyRecords, record: KeyRecord, versions: readonly string[], kept: readonly (string | undefined)[], call: Call): Promise<readonly TokenRef[]> => {
+  if (versions.length === 0 || !mayReadValues(records.store.policy)) return []
+  const known = async (ids: readonly (string | undefined)[]): Promise<readonly TokenRef[]> => (await Promise.all(ids.map((id) => refOf(records, record, id, call)))).filter((ref) => ref !== undefined)
+  const living = await known(kept)
+  // A key that had the name before may live elsewhere: only what was drawn for this one ends.
+  return (await known(versions)).filter((ref) => 'token' in ref && mintedKeyId(ref.token) === record.keyId && !living.some((other) => sameToken(ref, other)))
+}
+
 /** The SHA-256 of a token, however it is given. */
 export const hashOf = (ref: TokenRef): string => ('token' in ref ? tokenHash(ref.token) : ref.sha256)
 
 /** Whether two refs mean one token. */
 export const sameToken = (one: TokenRef, other: TokenRef): boolean => hashOf(one) === hashOf(other)
+
+const besideMark = '.latchkey-'
+
+/** The alias of a row whose token is not the key's current one: some of its hash is in it, because a gateway holds an alias once. */
+export const aliasBeside = (alias: string, ref: TokenRef): string => `${alias}${besideMark}${hashOf(ref).slice(0, 12)}`
+
+/** Whether an alias at the gateway is such a one, and nobody waits for it. */
+export const isAliasBeside = (alias: string): boolean => alias.includes(besideMark)

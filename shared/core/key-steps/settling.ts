@@ -6,14 +6,15 @@ import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import type { GatewayRows } from './gateway-rows.ts'
-import { refOf, sameToken, tokensOf } from './key-tokens.ts'
+import { endedTokens, refOf, sameToken, tokensOf } from './key-tokens.ts'
 import { overVersions } from './over-versions.ts'
-import { parseStamp, stampText, type Operation, type Stamp } from '../keys/operation.ts'
+import { stampText, type Operation, type Stamp } from '../keys/operation.ts'
+import { takesEpoch } from '../keys/operation-text.ts'
 import { finishArrival, movedLabel, otherName } from './arrival.ts'
-import { isForeign, keyLabels, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
+import { isForeign, keyLabels, slotOf, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords, KeyStore } from '../keys/records.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
-import { takesEpoch, type KeySteps } from './steps.ts'
+import type { KeySteps } from './steps.ts'
 import { useUpEpoch } from './used-up-epoch.ts'
 import type { KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 
@@ -96,7 +97,7 @@ export class KeySettling {
 
   /** Marks an operation as done, in the slot where its stamp stands. */
   async done(record: KeyRecord, stamp: Stamp, call: Call, more: Readonly<Record<string, null>> = {}): Promise<void> {
-    await this.#steps.annotate(record, { ...more, [this.#slotOf(record, stamp)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
+    await this.#steps.annotate(record, { ...more, [slotOf(record, stamp) ?? this.#steps.labelOf(record.epoch)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
   }
 
   /**
@@ -126,10 +127,6 @@ export class KeySettling {
     return now?.operation?.id === record.operation?.id ? now : undefined
   }
 
-  #slotOf(record: KeyRecord, stamp: Stamp): string {
-    return Object.entries(record.facts.labels).find(([key, text]) => key.startsWith('latchkey-op-') && parseStamp(text)?.id === stamp.id)?.[0] ?? this.#steps.labelOf(record.epoch)
-  }
-
   /** Whether a claim's token is at the gateway and accepted there, so that it may become current. */
   async #registered(record: KeyRecord, version: string, stamp: Stamp, call: Call): Promise<boolean> {
     if (this.rows === undefined) return true
@@ -147,15 +144,14 @@ export class KeySettling {
   async ruleOut(record: KeyRecord, version: string, call: Call, blocks = false): Promise<void> {
     const claim = record.claims.find((each) => each.version.id === version)
     const readable = mayReadValues(this.#store.policy)
-    const drew = this.rows !== undefined && claim?.operation?.verb === 'rotate'
-    if (claim?.live === true && claim.operation !== undefined && takesEpoch(claim.operation) && readable && !isForeign(record)) {
+    if (claim?.live === true && takesEpoch(claim.operation) && readable && !isForeign(record)) {
       const after = await useUpEpoch(this.#records, this.#steps, record, call)
-      return after === undefined ? undefined : this.ruleOut(after, version, call)
+      return after && this.ruleOut(after, version, call)
     }
     const { labels } = record.facts
-    const hash = labels[keyLabels.token]
-    const stamped = claim?.operation !== undefined && stampOf(record, claim.operation.id) !== undefined
-    const ref = !drew ? undefined : readable ? await this.#ref(record, version, call) : stamped && hash !== undefined ? { sha256: hash } : undefined
+    const hash = stampOf(record, claim?.operation?.id) === undefined ? undefined : labels[keyLabels.token]
+    const drew = this.rows !== undefined && claim?.operation?.verb === 'rotate'
+    const ref = !drew ? undefined : readable ? await this.#ref(record, version, call) : hash === undefined ? undefined : { sha256: hash }
     // What another step has ruled out already, and what belongs to a key that is being blocked, ends at the gateway first: nothing is left behind if the process ends in between.
     const dead = claim?.live === false || blocks
     if (ref !== undefined && dead) await this.rows?.blockAll(record, [ref], call)
@@ -170,12 +166,13 @@ export class KeySettling {
   async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
     const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
     await this.rows?.retire(record, stamp.before, stamp.until, call)
-    const ended = new Set([...(stamp.before !== undefined && over ? [stamp.before] : []), ...overVersions(record, this.#answers.graces(record)).map(({ id }) => id)])
+    const graces = this.#answers.graces(record)
+    const ended = new Set([...(stamp.before !== undefined && over ? [stamp.before] : []), ...overVersions(record, graces).map(({ id }) => id)])
+    await this.rows?.blockAll(record, await endedTokens(this.#records, record, [...ended].filter((id) => id !== stamp.before), [record.current?.id, stamp.before, ...graces.map(({ before }) => before)], call), call)
     for (const id of ended) await this.#records.send('discard', record.name, call, record.name, id)
     const now = ended.size > 0 ? await this.#fresh(record, call) : record
-    if (now === undefined) return
     const done = stampText({ ...stamp, step: 'done', at: new Date(this.#now) })
-    await this.#steps.annotate(now, { [this.#slotOf(record, stamp)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && this.#answers.graces(record).length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
+    if (now !== undefined) await this.#steps.annotate(now, { [slotOf(record, stamp) ?? this.#steps.labelOf(record.epoch)]: done, [keyLabels.epoch]: String(record.epoch), [keyLabels.state]: null, ...(over && graces.length === 0 ? { [keyLabels.previousToken]: null } : {}) }, call)
   }
 
   /** Ends a deletion: nothing before or beside the tombstone stays, then the done stamp. `moved`: where the key lives on; its token stays accepted. */
@@ -198,7 +195,6 @@ export class KeySettling {
   }
 
   async discardOwn(record: KeyRecord, operation: Operation, call: Call): Promise<void> {
-    const own = record.claims.find((claim) => claim.operation?.id === operation.id)
-    if (own !== undefined) await this.ruleOut(record, own.version.id, call)
+    for (const { operation: claimed, version } of record.claims) if (claimed?.id === operation.id) await this.ruleOut(record, version.id, call)
   }
 }

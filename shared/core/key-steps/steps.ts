@@ -2,11 +2,11 @@
 import { isCode, LatchkeyError } from '../errors.ts'
 import { findKey } from '../keys/finding.ts'
 import { keyLabels, stampOf, wasCurrent, type KeyRecord } from '../keys/record.ts'
-import { missingKey } from '../keys/refusals.ts'
+import { inProgress, missingKey } from '../keys/refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
-import { changeLabel, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
-import type { WonEpoch } from '../keys/operation-text.ts'
-import type { Annotation } from '../provider.ts'
+import { operationText, takesEpoch } from '../keys/operation-text.ts'
+import { changeLabel, isClaimed, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
+import type { Annotation, WriteOutcome } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyTarget } from '../virtual-key.ts'
 import type { Grace, KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
@@ -16,12 +16,6 @@ import type { KeySettling } from './settling.ts'
 import { SecretValue, type Version } from '../secret.ts'
 
 type Labels = Readonly<Record<string, string | null>>
-
-/** Whether a claim shall become current: a rotation's token, or the tombstone by which a renaming leaves. The others only hold the epoch. */
-export const takesEpoch = ({ verb }: WonEpoch): boolean => verb === 'rotate' || verb === 'delete'
-
-/** Whether a stamp was made under a claim that may never have become current. */
-const isClaimed = ({ step, verb }: Stamp): boolean => step === 'rotating' || (step === 'revoking' && verb === 'rename')
 
 /** What every operation is given. */
 export interface KeyHouse {
@@ -98,7 +92,7 @@ export class KeySteps {
   /** @throws conflict when what somebody else began is younger than the lease */
   refuseYoung(begun: Date | undefined): void {
     const left = begun === undefined ? 0 : begun.getTime() + leaseMs - this.#now
-    if (left > 0) throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: Math.ceil(left / 1000), applied: 'no' })
+    if (left > 0) throw inProgress(left)
   }
 
   /** The label of an operation's stamp: the slot of the epoch that it wins, or, where it only changes what is said about the key, the one for that. */
@@ -128,26 +122,18 @@ export class KeySteps {
   evicted(record: KeyRecord, operation: Operation, slot: number | 'change', force: boolean): Record<string, string> {
     const epoch = slot === 'change' ? record.epoch : slot
     const stamp = parseStamp(record.facts.labels[this.labelOf(slot)])
-    if (stamp?.id === operation.id) return {}
     const held = record.facts.labels[seenLabel]
     const before = operation.verb === 'delete' ? this.overtaken(record) : held
-    const seen = rememberEvicted(before, stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
+    const seen = stamp?.id === operation.id ? undefined : rememberEvicted(before, stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
     return (seen ?? before) === held ? {} : { [seenLabel]: seen ?? before ?? '' }
   }
 
   /** The list of operations that lost their stamp, with those whose claims are ruled out by what is written now: a repetition of them does not begin again. Nobody can tell which of them has an `Idempotency-Key`. */
-  overtaken({ facts, claims }: KeyRecord): string | undefined {
+  overtaken({ facts, claims, revoked }: KeyRecord): string | undefined {
     let seen = facts.labels[seenLabel]
-    for (const { live, operation } of claims) {
-      if (!live || operation === undefined || !takesEpoch(operation)) continue
-      seen = rememberEvicted(seen, { ...operation, step: 'rotating', at: new Date(this.#now), digest: '-' }, operation.epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force: true, overtaken: true }) ?? seen
-    }
+    const how = { now: this.#now, maxBytes: this.#records.room.valueBytes, force: true, overtaken: true }
+    for (const { live, operation } of claims) if ((live || revoked) && takesEpoch(operation)) seen = rememberEvicted(seen, { ...operation, step: 'rotating', at: new Date(this.#now), digest: '-' }, operation.epoch, how) ?? seen
     return seen
-  }
-
-  /** Whether an operation's version is current although the service refused something for want of room: some keep their labels apart from it. */
-  async landed(name: KeyRecord['name'], operation: Operation, call: Call): Promise<boolean> {
-    return (await this.#records.describe(name, call))?.operation?.id === operation.id
   }
 
   /** The graces that stand in the stamp whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */
@@ -185,6 +171,15 @@ export class KeySteps {
     const change = { labels: { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }, expires: expires === undefined ? null : new Date(expires) }
     await this.#change(record, description === undefined ? change : { ...change, description }, call)
     return (await this.#records.describe(record.name, call)) ?? record
+  }
+
+  /** Sends the claim of an epoch; sent again it finds its own version. Nothing when another operation holds the epoch. */
+  claim(name: KeyRecord['name'], before: string, epoch: number, operation: Pick<Operation, 'id' | 'verb'>, value: SecretValue, call: Call): Promise<WriteOutcome | undefined> {
+    const claim = { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' } as const
+    return this.#records.send('write', name, call, claim).catch((error: unknown) => {
+      if (!isCode(error, 'conflict', 'not_found')) throw error
+      return undefined
+    })
   }
 
   /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */

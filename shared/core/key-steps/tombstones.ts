@@ -1,29 +1,55 @@
-// Tombstones that no deletion asked for: the undo of what cannot be finished, and the end of one that another operation left half done.
-import { createHash } from 'node:crypto'
+// Tombstones: how one is written, the undo of what cannot be finished, and the end of one that another operation left half done.
 import { findKey } from '../keys/finding.ts'
-import type { Operation, Stamp } from '../keys/operation.ts'
+import { derivedId, type Operation, type Stamp } from '../keys/operation.ts'
 import { operationText } from '../keys/operation-text.ts'
 import { arrivalOf, keyLabels, keyOfPast, stampOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
+import type { WriteOutcome } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { KeyHouse } from './steps.ts'
 
 type House = Pick<KeyHouse, 'records' | 'steps' | 'settling' | 'rows'>
 
+/**
+ * Ends the version `before`, while it is current. `evicted`: what must be remembered of the stamp whose slot this takes. Gives the labels too: where they do not travel with a
+ * version, they follow. None of them may harm a key that is created on top before they land: the key id stays in the stamp. @throws conflict, not_found
+ */
+export const writeTombstone = async ({ records, steps }: Pick<House, 'records' | 'steps'>, record: KeyRecord, operation: Operation, stamp: Pick<Stamp, 'step' | 'keyId' | 'kept'> & { readonly before: string }, evicted: Readonly<Record<string, string>>, call: Call): Promise<WriteOutcome & { readonly labels: Readonly<Record<string, string>> }> => {
+  const { name } = record
+  const { before } = stamp
+  const epoch = record.epoch + 1
+  const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...evicted, ...steps.stamp(operation, epoch, stamp) }
+  const written = await records.send('write', name, call, { name, value: steps.tombstone(), expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })
+  return { ...written, labels }
+}
+
 /** The undo of a creation, or of an arrival: a tombstone by the conditional step, with an operation id of its own, then the token at the gateway, unless the key lives on elsewhere. */
 export const undo = async ({ records, steps, settling }: Pick<House, 'records' | 'steps' | 'settling'>, record: KeyRecord, operation: { readonly id: string }, call: Call, lives?: KeyRecord): Promise<void> => {
-  const own: Operation = { id: createHash('sha256').update(`undo ${operation.id}`).digest('hex').slice(0, 32), verb: 'delete' }
+  const own: Operation = { id: derivedId(`undo ${operation.id}`), verb: 'delete' }
   const { name, current, keyId = '' } = record
   if (current === undefined) return
-  const epoch = record.epoch + 1
-  const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.stamp(own, epoch, { step: 'revoking', before: current.id, keyId }) }
-  await records.send('write', name, call, { name, value: steps.tombstone(), expect: { version: current.id }, before: current.id, operation: operationText(epoch, own), epoch, stage: 'current', labels })
+  await writeTombstone({ records, steps }, record, own, { step: 'revoking', before: current.id, keyId }, steps.evicted(record, own, record.epoch + 1, true), call)
   const buried = await records.describe(name, call)
   if (buried?.operation?.id === own.id) await settling.bury(buried, own, keyId, call, lives)
 }
 
+/** The version that a key may be written over, where no key lives; nothing when something had to be mended first, and the facts must be read again. @throws conflict when what stands there is still under way */
+export const makeWay = async (house: House, record: KeyRecord, call: Call): Promise<string | undefined> => {
+  const { records, steps } = house
+  const { name, current } = record
+  if (current === undefined) {
+    await records.send('recover', name, call, name)
+    return undefined
+  }
+  if (!record.revoked) steps.refuseYoung(current.created)
+  if (await settleTombstone(house, record, call)) return undefined
+  for (const { created } of steps.changesOnTheWay(record)) steps.refuseYoung(created)
+  steps.refusePurging(record)
+  return current.id
+}
+
 /** Ends a tombstone whose operation stopped before it was done: of a renaming, where the key lives on. `false`: there is nothing to end. Without a gateway only a renaming must be. */
-export const settleTombstone = async ({ records, settling, rows }: House, record: KeyRecord, call: Call): Promise<boolean> => {
+const settleTombstone = async ({ records, settling, rows }: House, record: KeyRecord, call: Call): Promise<boolean> => {
   const { revoked, operation } = record
   const stamp = stampOf(record, operation?.id)
   if (!revoked || operation === undefined || (stamp !== undefined && stamp.step !== 'revoking') || (rows === undefined && stamp?.verb !== 'rename')) return false

@@ -1,8 +1,7 @@
 // How a claim is ruled out for good. To discard it says nothing to whoever paused with it in hand and makes it current afterwards, so its epoch is used up first: the token that is
 // current is written once more, by the operation that it belongs to, under the epoch that the claim was made for. From then on no conditional step of the claim holds.
-import { createHash } from 'node:crypto'
 import { isCode } from '../errors.ts'
-import { seenLabel } from '../keys/operation.ts'
+import { derivedId, seenLabel } from '../keys/operation.ts'
 import { operationText } from '../keys/operation-text.ts'
 import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
@@ -14,7 +13,7 @@ export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: K
   const { name, current } = record
   if (current === undefined) return undefined
   // A value that LiteLLM wrote and Latchkey adopted has no operation; it gets one here.
-  const operation = record.operation ?? { verb: 'adopt' as const, id: createHash('sha256').update(`adopt ${name.text} ${current.id}`).digest('hex').slice(0, 32) }
+  const operation = record.operation ?? { verb: 'adopt' as const, id: derivedId(`adopt ${name.text} ${current.id}`) }
   const epoch = record.epoch + 1
   const seen = steps.overtaken(record)
   const value = await records.read(name, current.id, call)

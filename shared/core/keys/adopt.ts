@@ -1,15 +1,15 @@
 // Adopt: a secret that LiteLLM stored becomes a key, with the value that it has. Only marks are added, so that LiteLLM goes on reading it; who adopts the same value twice,
 // or at the same time, gives it the same key id.
-import { createHash } from 'node:crypto'
 import { LatchkeyError, refuse } from '../errors.ts'
-import { encodeSegment, isInternal, joinPrefix } from '../names.ts'
+import { encodeSegment } from '../names.ts'
 import { mayReadValues } from '../policy.ts'
+import type { Page } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, keyIdOf, mintedKeyId, tokenHash, type Adoptable, type AdoptRequest, type KeyAnswer, type OperationContext } from '../virtual-key.ts'
 import { findKey } from './finding.ts'
-import { beginOperation, refuseOtherBody } from './operation.ts'
-import { isForeign, keyLabels, readKeyRecord, stampOf, type KeyRecord } from './record.ts'
+import { beginOperation, derivedId, refuseOtherBody } from './operation.ts'
+import { isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import { takenAlias } from './refusals.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
@@ -67,7 +67,7 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     if (record.ours && !isForeign(record)) throw takenAlias(request.alias)
     const token = await tokenOf(record)
     // From name and version, so that everybody who adopts this value gives it the same id.
-    const derived = keyIdOf(createHash('sha256').update(`adopt ${name.text} ${record.current.id}`).digest('hex').slice(0, 32))
+    const derived = keyIdOf(derivedId(`adopt ${name.text} ${record.current.id}`))
     const keyId = (isForeign(record) ? record.keyId : undefined) ?? (token === undefined ? undefined : mintedKeyId(token)) ?? derived
     const labels = labelsOf(record, keyId, token)
     await records.writeIndex(keyId, [name], call)
@@ -80,12 +80,11 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
 }
 
 /** One page of secrets below the prefix that are no keys of ours; it may be empty with a cursor. Values are not looked at. */
-export const adoptableKeys = async ({ store, records }: KeyHouse, query: { readonly cursor?: string; readonly limit: number }, call: Call): Promise<{ items: readonly Adoptable[]; cursor?: string }> => {
-  const page = await records.send('list', undefined, call, { prefix: joinPrefix(store.policy.prefix, ''), ...query })
-  const items = page.items.filter(({ name }) => !isInternal(name.text)).map((facts) => readKeyRecord(facts.name, facts)).filter((record) => !record.ours && record.facts.recoverableUntil === undefined)
-  const found = items.flatMap((record): readonly Adoptable[] => {
-    const alias = records.aliasOf(record)
+export const adoptableKeys = async ({ store, records }: KeyHouse, query: { readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<Adoptable>> => {
+  const page = await records.page(query, call)
+  const found = page.items.flatMap((record): readonly Adoptable[] => {
+    const alias = record.ours || record.facts.recoverableUntil !== undefined ? undefined : records.aliasOf(record)
     return alias === undefined ? [] : [{ alias, stored: { store: store.name, name: record.name.text, ...(record.current === undefined ? {} : { version: record.current.id }) } }]
   })
-  return { items: found, ...(page.cursor === undefined ? {} : { cursor: page.cursor }) }
+  return { ...page, items: found }
 }

@@ -7,7 +7,7 @@ import type { Gateway } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call, Clock, Random } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
-import type { KeyAnswer, KeyInfo, KeyState } from '../virtual-key.ts'
+import { parseDuration, shortestRotationMs, type KeyAnswer, type KeyInfo, type KeyState } from '../virtual-key.ts'
 
 /** What a key lifecycle is given beside its store. */
 export interface KeyLifecycleOptions {
@@ -29,11 +29,6 @@ export interface KeyLifecycleOptions {
   /** How long a repetition is shown the token again. Default: 900,000. */
   readonly revealWindowMs?: number
 }
-
-const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
-
-/** Events and schedules rotate no key more often; people may. */
-const shortestIntervalMs = 600_000
 
 /** A version that is accepted for a while longer. */
 export type Grace = NonNullable<Stamp['kept']>
@@ -104,9 +99,10 @@ export class KeyAnswers {
   /** When a key with `auto_rotate` is to be rotated next: `rotation_interval` after its token was made. */
   rotationDue(record: KeyRecord): Date | undefined {
     const { auto_rotate: on, rotation_interval: interval } = dataOf(record)
-    const [, count = '', unit = ''] = typeof interval === 'string' ? (/^(\d{1,9})([smhdw])$/.exec(interval) ?? []) : []
+    // Calendar months have no length of their own; no request is let through with them.
+    const length = typeof interval === 'string' && !interval.endsWith('mo') ? parseDuration(interval, this.#now) : undefined
     const made = record.current?.created ?? record.stamps.find(({ id }) => id === record.operation?.id)?.at
-    return on !== true || unit === '' || made === undefined ? undefined : new Date(made.getTime() + Math.max(shortestIntervalMs, Number(count) * (unitMs[unit] ?? 0)))
+    return on !== true || length === undefined || made === undefined ? undefined : new Date(made.getTime() + Math.max(shortestRotationMs, length))
   }
 
   /** Deleted, then blocked, then expired come before what is only under way. */

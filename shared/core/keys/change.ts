@@ -1,15 +1,15 @@
 // Update, block and unblock: what is said about a key changes, its token and epoch stay. The change is made under the claim of the next epoch, so that no rotation
 // copies what was said before; the claim never becomes current. Nothing here reads a value, so it works under `write_only` as well.
-import { LatchkeyError, isCode } from '../errors.ts'
+import { LatchkeyError } from '../errors.ts'
 import { encodeSegment } from '../names.ts'
 import type { Annotation } from '../provider.ts'
 import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, KeyUpdate, OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
-import { operationText, type Verb } from './operation-text.ts'
+import type { Verb } from './operation-text.ts'
 import { dataOf, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
-import { missingKey, notApplied, pastKey } from './refusals.ts'
+import { inProgress, missingKey, notApplied, pastKey } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
@@ -61,13 +61,9 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
 
   const claim = async (progress: Progress, before: string, epoch: number): Promise<void> => {
     progress.epoch = epoch
-    try {
-      await records.send('write', name, call, { name, value: SecretValue.of(`held for ${change.verb}`), expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' })
-    } catch (error) {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      delete progress.epoch
-      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000, applied: 'no' })
-    }
+    if ((await steps.claim(name, before, epoch, operation, SecretValue.of(`held for ${change.verb}`), call)) !== undefined) return
+    delete progress.epoch
+    throw inProgress()
   }
 
   return steps.drive(operation, call, found, async (progress) => {

@@ -7,18 +7,18 @@ import { mayReadValues } from '../policy.ts'
 import { keyIdOf, mintToken, tokenHash, type KeyAnswer, type KeyRequest, type OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
-import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { hasArrived, sourceOf } from '../key-steps/arrival.ts'
 import { arrivalOf, keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
-import { settleTombstone, undo } from '../key-steps/tombstones.ts'
+import { makeWay, undo } from '../key-steps/tombstones.ts'
 import { requireFreeToken } from '../key-steps/supplied-token.ts'
 
 /** What two clocks may differ by before a lease means nothing to each other. */
 const tolerableSkewMs = 30_000
 
-const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes'): LatchkeyError =>
+const softDeleted = ({ name, facts: { recoverableUntil } }: KeyRecord, applied: 'no' | 'yes' | 'unknown'): LatchkeyError =>
   new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service while its key was live; recover it there, or wait until it is gone.`, { param: 'key_alias', applied, ...(recoverableUntil === undefined ? {} : { recoverableUntil }) })
 
 /** @throws forbidden, already_exists (param key_alias), soft_deleted, conflict, too_large, throttled, unsupported */
@@ -69,7 +69,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
       return outcome.outcome === 'written' ? outcome.version : undefined
     } catch (error) {
       if (operation.digest === undefined) Object.assign(progress, { epoch, token: value })
-      if (isCode(error, 'provider_quota') && (await steps.landed(name, operation, call))) return undefined
+      if (isCode(error, 'provider_quota') && (await records.landed(name, operation, call))) return undefined
       if (isCode(error, 'provider_quota')) progress.applied = 'no'
       if (!isCode(error, 'already_exists', 'soft_deleted', 'conflict', 'not_found')) throw error
       return undefined
@@ -106,7 +106,9 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     const stamp = stampOf(record, operation.id)
     refuseOtherBody(stamp, operation)
     // Nobody but this operation makes a key of this id.
-    if (record.keyId === keyId && record.current === undefined && !record.revoked) throw softDeleted(record, 'yes')
+    // Where versions are folded, a deleted secret shows what was written last, which another creation may have come before.
+    const surely = progress.applied === 'yes' || store.provider.traits.write?.guarantee !== 'detected'
+    if (record.keyId === keyId && record.current === undefined && !record.revoked) throw softDeleted(record, surely ? 'yes' : 'unknown')
     if (standing === 'current') {
       progress.applied = 'yes'
       // Once the lease may run out before this request ends, somebody else may be writing over the unfinished creation: then only a conditional write decides. So it may
@@ -131,25 +133,21 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     if (progress.applied === 'yes' && !record.revoked) throw new LatchkeyError('conflict', `The key ${keyId} was made, and somebody else has changed its secret since. Look at it before you send anything again.`, { param: 'key_alias', applied: 'yes' })
     progress.applied = 'no'
     if (!record.ours) throw new LatchkeyError('already_exists', `A secret named "${name.text}" exists in "${store.name}" and is not ours; it was left as it is. Choose another key_alias.`, { param: 'key_alias' })
-    if (record.current === undefined) {
-      if (!record.revoked) throw softDeleted(record, 'no')
-      await records.send('recover', name, call, name)
-      return 'again'
-    }
+    if (record.current === undefined && !record.revoked) throw softDeleted(record, 'no')
     const arriving = arrivalOf(record)
-    if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
+    const source = arriving === undefined ? undefined : await sourceOf(records, record, call)
+    if (arriving !== undefined && !hasArrived(record, source, arriving)) {
       steps.refuseYoung(arriving.at)
-      await undo(house, record, arriving, call, await records.describe(otherName(record, 'from') ?? name, call))
+      // Where its labels have not come yet, its own token is the one of the key that it was copied from, which lives on.
+      await undo(house, record, arriving, call, source ?? (await records.describe(name, call)))
       return 'again'
     }
     if (!record.revoked && record.complete) throw takenAlias(alias ?? name.text)
-    if (!record.revoked) steps.refuseYoung(record.current.created)
-    if (await settleTombstone(house, record, call)) return 'again'
-    for (const { created } of steps.changesOnTheWay(record)) steps.refuseYoung(created)
-    steps.refusePurging(record)
+    const before = await makeWay(house, record, call)
+    if (before === undefined) return 'again'
     steps.evicted(record, operation, record.epoch + 1, false)
-    progress.before = record.current.id
-    await write(progress, record.epoch + 1, record.current.id)
+    progress.before = before
+    await write(progress, record.epoch + 1, before)
     return 'again'
   })
 }

@@ -25,6 +25,9 @@ export const parseOperation = (text: string | undefined): WonEpoch | undefined =
   return id === undefined ? undefined : { epoch: Number(epoch), verb: verb as Verb, id }
 }
 
+/** Whether a claim shall become current: a rotation's token, or the tombstone by which a renaming leaves. The others only hold the epoch. */
+export const takesEpoch = (claimed: WonEpoch | undefined): claimed is WonEpoch => claimed?.verb === 'rotate' || claimed?.verb === 'delete'
+
 /** Whether a version ends its key: a text that cannot be a token, made current by a deletion. */
 export const isTombstone = (version: { readonly operation?: string } | undefined): boolean => parseOperation(version?.operation)?.verb === 'delete'
 

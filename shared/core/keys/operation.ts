@@ -31,6 +31,9 @@ export const beginOperation = (verb: Verb, context: OperationContext, target: st
   return { id, verb, digest: createHash('sha256').update(id + context.body).digest('hex').slice(0, 16) }
 }
 
+/** The id of an operation that no caller asked for: 32 hex digits that follow from what it does, so that whoever does it again is the same operation. */
+export const derivedId = (what: string): string => createHash('sha256').update(what).digest('hex').slice(0, 32)
+
 const steps = ['registering', 'rotating', 'revoking', 'changing', 'arriving', 'purging', 'done'] as const
 /** How far an operation came. Everything but `done` is driven forward by whoever meets it. */
 export type Step = (typeof steps)[number]
@@ -55,6 +58,9 @@ export interface Stamp {
   /** On deletes: which key it was, because the alias may belong to another one later. */
   readonly keyId?: string
 }
+
+/** Whether a stamp was made under a claim that may never have become current. */
+export const isClaimed = ({ step, verb }: Stamp): boolean => step === 'rotating' || (step === 'revoking' && verb === 'rename')
 
 const time = (date: Date | undefined): string => date?.toISOString() ?? '-'
 

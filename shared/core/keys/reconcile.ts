@@ -2,10 +2,9 @@
 // does to a key is what the next request on that key would do. It never deletes what Latchkey does not own.
 import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, type LatchkeyError } from '../errors.ts'
-import { isInternal, joinPrefix } from '../names.ts'
 import type { Call } from '../runtime.ts'
 import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-key.ts'
-import { hasArrived, otherName } from '../key-steps/arrival.ts'
+import { hasArrived, sourceOf } from '../key-steps/arrival.ts'
 import { GatewayPage } from '../key-steps/gateway-page.ts'
 import { overVersions } from '../key-steps/over-versions.ts'
 import { purgeTombstone } from '../key-steps/purge.ts'
@@ -14,7 +13,7 @@ import { endTombstone, livingElsewhere, undo } from '../key-steps/tombstones.ts'
 import { blocking, changeKey } from './change.ts'
 import { driftInStore } from './drift.ts'
 import { leaseMs, rememberedMs } from './operation.ts'
-import { arrivalOf, readKeyRecord, stampOf, unfinishedOf, type KeyRecord } from './record.ts'
+import { arrivalOf, stampOf, unfinishedOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway } from './refusals.ts'
 import { removeKey } from './remove.ts'
 import { rotateKey } from './rotate.ts'
@@ -37,7 +36,7 @@ interface Finding {
 
 /** @throws forbidden, unsupported, provider_… when no page can be had; what happens to single keys is in the report */
 export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: string; readonly limit: number; readonly repair: boolean }, context: OperationContext): Promise<ReconcileReport> => {
-  const { store, records, rows, options } = house
+  const { records, rows, options } = house
   records.requireStorage()
   const { call } = context
   const now = (): number => options.clock.now()
@@ -63,9 +62,9 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
   /** An operation of the sweep: the same for everybody who finds the same thing, so that two sweeps do it once. */
   const own = (what: string): OperationContext => ({ call, caller: 'latchkey', route: `sweep ${what}`, idempotencyKey: createHash('sha256').update(what).digest('hex'), body: '' })
 
-  const look = async (facts: KeyRecord): Promise<void> => {
+  const look = async (name: KeyRecord['name']): Promise<void> => {
     for (let turn = 0; turn < 3; turn += 1) {
-      const record = await records.describe(facts.name, call)
+      const record = await records.describe(name, call)
       if (record?.ours !== true) return
       const found = await findingOf(house, record, own, call)
       if (found === undefined) return
@@ -77,11 +76,11 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
 
   const enough = (): boolean => call.deadline - now() >= timeForOneMs && !call.signal.aborted
   if (query.cursor?.startsWith(atGateway) !== true) {
-    const page = await records.send('list', undefined, call, { prefix: joinPrefix(store.policy.prefix, ''), limit: query.limit, ...(query.cursor === undefined ? {} : { cursor: query.cursor }) })
-    for (const facts of page.items.filter(({ name }) => !isInternal(name.text))) {
+    const page = await records.page(query, call)
+    for (const { name } of page.items) {
       if (!enough()) return { checked, items, ...(query.cursor === undefined ? {} : { cursor: query.cursor }) }
       checked += 1
-      await look(readKeyRecord(facts.name, facts)).catch((thrown: unknown) => items.push({ name: facts.name.text, finding: 'unfinished', action: 'failed', message: asLatchkeyError(thrown).message }))
+      await look(name).catch((thrown: unknown) => items.push({ name: name.text, finding: 'unfinished', action: 'failed', message: asLatchkeyError(thrown).message }))
     }
     const cursor = page.cursor ?? (rows === undefined ? undefined : atGateway)
     return { checked, items, ...(cursor === undefined ? {} : { cursor }) }
@@ -126,9 +125,8 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
     return { finding: 'purge_due', message: 'A deleted key has been kept as long as it must be.', mend: () => purgeTombstone(records, steps, record, call) }
   }
   const arriving = arrivalOf(record)
-  if (arriving !== undefined && !(await hasArrived(records, record, arriving, call))) {
-    const from = otherName(record, 'from')
-    const source = from === undefined ? undefined : await records.describe(from, call)
+  const source = arriving === undefined ? undefined : await sourceOf(records, record, call)
+  if (arriving !== undefined && !hasArrived(record, source, arriving)) {
     const running = source?.claims.some((claim) => claim.live && claim.operation?.id === arriving.id) === true
     if (now - arriving.at.getTime() < leaseMs) return undefined
     if (running && source?.current !== undefined) return { finding: 'unfinished', message: 'A renaming stopped before the old name ended.', mend: () => settling.settleOthers(source, source.current?.id ?? '', call) }

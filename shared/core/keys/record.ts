@@ -117,6 +117,9 @@ export const unfinishedOf = (record: KeyRecord): Stamp | undefined => {
 /** The stamp of one operation, if the labels still have it. */
 export const stampOf = (record: KeyRecord, id: string | undefined): Stamp | undefined => record.stamps.find((stamp) => stamp.id === id)
 
+/** The label that holds an operation's stamp. */
+export const slotOf = ({ facts }: KeyRecord, { id }: Stamp): string | undefined => Object.entries(facts.labels).find(([key, text]) => key.startsWith('latchkey-op-') && parseStamp(text)?.id === id)?.[0]
+
 /**
  * Where an operation stands: its version is `current`; it holds the claim (`claimed`); it took effect and another followed (`past`); it can no longer take
  * effect (`lost`); it is not to be seen (`none`); it was there and the record does not say what became of it (`doubtful`).
@@ -159,6 +162,7 @@ export const keyOfPast = (record: KeyRecord, id: string): string | undefined => 
     if (born !== undefined) return born
   }
   // What stands in no link was before the oldest: after a creation in the chain the name is another key's.
+  if (record.current === undefined) return undefined
   const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => bornAs(link.operation) !== undefined) || wasSeen(record.facts.labels[seenLabel], id, 'former')
   return followed ? undefined : record.keyId
 }

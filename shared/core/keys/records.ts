@@ -1,14 +1,13 @@
 // What the key lifecycle sees of a store: keys under their names, changed one provider call at a time. It knows no service: what differs stands in the
 // provider. How a key is found by id or hash: `finding.ts`.
-import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
 import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
 import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
-import { changeLabel, seenLabel, stampLabel } from './operation.ts'
+import { changeLabel, derivedId, seenLabel, stampLabel } from './operation.ts'
 import type { AccessPolicy } from '../policy.ts'
-import type { SecretProvider } from '../provider.ts'
+import type { ListQuery, Page, SecretProvider } from '../provider.ts'
 import type { Call, Clock } from '../runtime.ts'
-import { SecretValue, type SecretFacts, type SecretName } from '../secret.ts'
+import { SecretValue, type SecretName } from '../secret.ts'
 
 /** What the records need of a store. */
 export interface KeyStore {
@@ -148,6 +147,11 @@ export class KeyRecords {
     return facts === undefined ? undefined : readKeyRecord(name, facts)
   }
 
+  /** Whether an operation's version is current although the service refused something for want of room: some keep their labels apart from it. */
+  async landed(name: SecretName, operation: { readonly id: string }, call: Call): Promise<boolean> {
+    return (await this.describe(name, call))?.operation?.id === operation.id
+  }
+
   /** Where this process last put the key of that id or hash: a hint for stores whose lists lag behind their writes. */
   recent(id: string): readonly SecretName[] {
     return this.#recent.get(id) ?? []
@@ -161,19 +165,22 @@ export class KeyRecords {
     if (this.room.filter) return
     const text = names.map((name) => name.text).join('\n')
     const index = internalName(this.store.policy.prefix, 'index', id)
-    const operation = `index-${createHash('sha256').update(`${id} ${text}`).digest('hex').slice(0, 32)}`
+    const operation = `index-${derivedId(`${id} ${text}`)}`
     await this.send('write', index, call, { name: index, value: SecretValue.of(text), expect: 'any', operation, stage: 'current', labels: { [keyLabels.managedBy]: 'latchkey' } })
   }
 
-  /** One page of keys, without deleted ones and without Latchkey's own records. */
-  async list(query: { teamId?: string; cursor?: string; limit: number }, call: Call): Promise<{ items: readonly KeyRecord[]; cursor?: string }> {
+  /** One page of all secrets below the prefix, read as keys; Latchkey's own records are not among them. */
+  async page({ limit, cursor, label }: Omit<ListQuery, 'prefix'>, call: Call): Promise<Page<KeyRecord>> {
+    const query = { prefix: joinPrefix(this.store.policy.prefix, ''), limit, ...(label === undefined ? {} : { label }), ...(cursor === undefined ? {} : { cursor }) }
+    const page = await this.send('list', undefined, call, query)
+    return { ...page, items: page.items.filter(({ name }) => !isInternal(name.text)).map((facts) => readKeyRecord(facts.name, facts)) }
+  }
+
+  /** One page of keys, without deleted ones. */
+  async list(query: { readonly teamId?: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<KeyRecord>> {
     const team = query.teamId === undefined ? undefined : encodeSegment(query.teamId, 'team_id')
     const label = team === undefined ? ([keyLabels.managedBy, 'latchkey'] as const) : ([keyLabels.team, team] as const)
-    const page = await this.send('list', undefined, call, { prefix: joinPrefix(this.store.policy.prefix, ''), limit: query.limit, ...(this.room.filter ? { label } : {}), ...(query.cursor === undefined ? {} : { cursor: query.cursor }) })
-    const items = page.items
-      .filter(({ name }) => !isInternal(name.text))
-      .map((facts: SecretFacts) => readKeyRecord(facts.name, facts))
-      .filter((record) => record.ours && record.complete && !record.revoked && (team === undefined || record.facts.labels[keyLabels.team] === team))
-    return { items, ...(page.cursor === undefined ? {} : { cursor: page.cursor }) }
+    const page = await this.page({ ...query, ...(this.room.filter ? { label } : {}) }, call)
+    return { ...page, items: page.items.filter((record) => record.ours && record.complete && !record.revoked && (team === undefined || record.facts.labels[keyLabels.team] === team)) }
   }
 }

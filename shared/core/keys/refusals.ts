@@ -1,6 +1,6 @@
 // What an operation says when it cannot go on. The words name the thing and the next step; never a token.
 import { isCode, LatchkeyError } from '../errors.ts'
-import type { Operation } from './operation.ts'
+import { leaseMs, type Operation } from './operation.ts'
 import { keyOfPast, type KeyRecord, type Standing } from './record.ts'
 
 /** There is no such key: absent, deleted, or not ours. */
@@ -9,6 +9,9 @@ export const missingKey = (store: string, applied?: 'no'): LatchkeyError =>
 
 /** LiteLLM's words for an alias that another key has. */
 export const takenAlias = (alias: string): LatchkeyError => new LatchkeyError('already_exists', `Key with alias '${alias}' already exists. Unique key aliases across all keys are required.`, { param: 'key_alias' })
+
+/** Somebody else's operation holds the key, for as long as its lease may run. */
+export const inProgress = (leftMs = leaseMs): LatchkeyError => new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: Math.ceil(leftMs / 1000), applied: 'no' })
 
 /** @throws conflict, applied unknown: the record does not say what became of an operation that it knows */
 export const refuseDoubtful = (standing: Standing): void => {

@@ -3,11 +3,11 @@
 import { isCode } from '../errors.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
-import { operationText } from './operation-text.ts'
-import { keyLabels, keyOfPast, stampOf, standingOf } from './record.ts'
+import { keyOfPast, stampOf, standingOf } from './record.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
+import { writeTombstone } from '../key-steps/tombstones.ts'
 
 /** @throws not_found, conflict, forbidden, unsupported */
 export const removeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, context: OperationContext): Promise<KeyAnswer> => {
@@ -30,7 +30,7 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
       if (stamp?.step !== 'done') await settling.bury(record, operation, ended, call)
       return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
     }
-    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), pastKey(record, operation))
+    if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), progress.applied === 'yes' ? keyId : pastKey(record, operation))
     // This instance saw its tombstone become current; what followed since may have taken every trace of it.
     if (progress.applied === 'yes') return answers.former(answers.answer(record, operation, purge(stamp?.at)), keyId)
     refuseDoubtful(standing)
@@ -40,15 +40,12 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
     // Tokens in grace are named by the stamps: of those whose stamp goes, one stays named in the tombstone's own, and any other ends now.
     const [kept, ...ended] = steps.displaced(record, operation, epoch)
     for (const grace of ended) await rows?.blockAll(record, [await refOf(records, record, grace.before, call)].filter((ref) => ref !== undefined), call)
-    // No label here may harm a key that is created on top of this tombstone before they land: the key id stays in the stamp.
-    const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: 'revoked', [keyLabels.epoch]: String(epoch), ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'revoking', before, keyId, ...(kept === undefined ? {} : { kept }) }) }
-    const value = steps.tombstone()
     progress.applied = 'unknown'
     try {
-      const { outcome, version } = await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'current', labels })
+      const { outcome, version } = await writeTombstone({ records, steps }, record, operation, { step: 'revoking', before, keyId, ...(kept === undefined ? {} : { kept }) }, steps.evicted(record, operation, epoch, true), call)
       if (outcome === 'written' || version?.stages.includes('current') === true) progress.applied = 'yes'
     } catch (error) {
-      if (isCode(error, 'provider_quota') && (await steps.landed(name, operation, call))) return 'again'
+      if (isCode(error, 'provider_quota') && (await records.landed(name, operation, call))) return 'again'
       if (isCode(error, 'provider_quota')) progress.applied = 'no'
       if (!isCode(error, 'conflict', 'not_found')) throw error
     }

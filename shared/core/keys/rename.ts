@@ -7,13 +7,13 @@ import type { SecretValue } from '../secret.ts'
 import { mintToken, tokenHash, type KeyAnswer, type KeyTarget, type KeyUpdate, type OperationContext } from '../virtual-key.ts'
 import { finishArrival, movedLabel, otherName } from '../key-steps/arrival.ts'
 import { updating } from './change.ts'
-import { beginOperation, leaseMs, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
+import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
-import { isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
+import { inProgress, isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
-import { settleTombstone, undo } from '../key-steps/tombstones.ts'
+import { makeWay, undo } from '../key-steps/tombstones.ts'
 
 /** Where a key would stand after a change; the same name where nothing of it changes the name. */
 export const nameAfter = ({ records }: KeyHouse, record: KeyRecord, { alias, teamId }: KeyUpdate): KeyRecord['name'] => {
@@ -72,28 +72,16 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
 
   const claim = async (before: string, epoch: number, progress: Progress): Promise<void> => {
     progress.epoch = epoch
-    try {
-      await records.send('write', from, call, { name: from, value: steps.tombstone(), expect: { version: before }, before, operation: operationText(epoch, { id: operation.id, verb: 'delete' }), epoch, stage: 'pending' })
-    } catch (error) {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      delete progress.epoch
-      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000, applied: 'no' })
-    }
+    if ((await steps.claim(from, before, epoch, { id: operation.id, verb: 'delete' }, steps.tombstone(), call)) !== undefined) return
+    delete progress.epoch
+    throw inProgress()
   }
 
   const refuseTaken = async (there: KeyRecord | undefined): Promise<boolean> => {
     if (there === undefined) return false
     if (!there.ours || (!there.revoked && there.complete)) throw takenAlias(records.aliasOf(there) ?? to.text).with({ applied: 'no' })
-    if (there.current === undefined && there.revoked) {
-      await records.send('recover', to, call, to)
-      return true
-    }
-    if (there.current === undefined) throw new LatchkeyError('soft_deleted', `The secret "${to.text}" was deleted in the service while its key was live; recover it there, or choose another alias.`, { param: 'key_alias', applied: 'no' })
-    if (!there.revoked) steps.refuseYoung(there.current.created)
-    if (await settleTombstone(house, there, call)) return true
-    for (const { created } of steps.changesOnTheWay(there)) steps.refuseYoung(created)
-    steps.refusePurging(there)
-    return false
+    if (there.current === undefined && !there.revoked) throw new LatchkeyError('soft_deleted', `The secret "${to.text}" was deleted in the service while its key was live; recover it there, or choose another alias.`, { param: 'key_alias', applied: 'no' })
+    return (await makeWay(house, there, call)) === undefined
   }
 
   const giveUp = async (source: KeyRecord, there: KeyRecord | undefined, error: LatchkeyError): Promise<never> => {
@@ -141,7 +129,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
         await steps.relabel(arrived, operation, labelsAt(source, arrived.epoch, token ?? (await records.read(to, arrived.current?.id, call))), call)
         return 'again'
       }
-      if (token !== undefined) await rows?.registerAt(arrived, token, call).catch((error: unknown) => (isRefusedByGateway(error) ? giveUp(source, arrived, error.with({ applied: 'no' })) : Promise.reject(error)))
+      // Nobody may read the old token: the key moves with a new one.
+      if (token !== undefined) await rows?.registerAt(arrived, token, arrived.epoch, call).catch((error: unknown) => (isRefusedByGateway(error) ? giveUp(source, arrived, error.with({ applied: 'no' })) : Promise.reject(error)))
       if (stamp === undefined) {
         const leaving: Pick<Stamp, 'step' | 'before' | 'keyId'> = { step: 'revoking', before: source.current.id, keyId }
         // Where keys are found by a list that lags, the old name must lead on from the moment it ends. Elsewhere the index has both names already.

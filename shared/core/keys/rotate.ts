@@ -4,10 +4,9 @@ import { isCode, LatchkeyError } from '../errors.ts'
 import { mayReadValues } from '../policy.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
 import { beginOperation, leaseMs, parseStamp, refuseOtherBody } from './operation.ts'
-import { operationText } from './operation-text.ts'
 import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isUnanswered } from './records.ts'
-import { isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
+import { inProgress, isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { hashLabels, requireFreeToken } from '../key-steps/supplied-token.ts'
@@ -27,19 +26,15 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     await requireFreeToken(records, request.newToken, name.text, call)
   }
 
-  /** Sends the claim; sent again it finds its own version. `false`: another operation holds the epoch. */
+  /** Claims with a token. `false`: another operation holds the epoch. */
   const claim = async (progress: Progress, before: string, epoch: number): Promise<boolean> => {
     const value = progress.token ?? request.newToken ?? mintToken(keyId, options.random)
     if (operation.digest === undefined) progress.token = value
-    try {
-      const outcome = await records.send('write', name, call, { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' })
-      if (outcome.outcome === 'written') progress.token = value
-      progress.claimed = true
-      return true
-    } catch (error) {
-      if (!isCode(error, 'conflict', 'not_found')) throw error
-      return false
-    }
+    const claimed = await steps.claim(name, before, epoch, operation, value, call)
+    if (claimed === undefined) return false
+    if (claimed.outcome === 'written') progress.token = value
+    progress.claimed = true
+    return true
   }
 
   /** Register and test, before it becomes current. A token that the gateway does not take is ruled out; where another operation did that first, `false`. */
@@ -137,10 +132,7 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
       if (!isUnanswered(error)) progress.applied = 'no'
       throw error
     })
-    if (!claimed) {
-      progress.applied = 'no'
-      throw new LatchkeyError('conflict', 'Another operation on this key is in progress; this one was not applied.', { retryAfter: leaseMs / 1000 })
-    }
+    if (!claimed) throw inProgress()
     return 'again'
   })
 }

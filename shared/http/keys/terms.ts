@@ -1,7 +1,7 @@
 // What the requests for keys have in common: how a key is named in a path, a query or a body, how long things last, and what is kept with a key.
 import type { LatchkeyError } from '../../core/errors.ts'
 import { SecretValue } from '../../core/secret.ts'
-import { isSuppliedToken, parseDuration, type KeyTarget } from '../../core/virtual-key.ts'
+import { isSuppliedToken, parseDuration, shortestRotationMs, type KeyTarget } from '../../core/virtual-key.ts'
 import { badField } from '../body.ts'
 import { durationWords, isDataField } from './fields.ts'
 
@@ -28,7 +28,7 @@ export const graceMs = (given: string, now: number): number => durationMs(given 
 export const checkRotation = (sent: Readonly<Record<string, unknown>>, now: number, before: Readonly<Record<string, unknown>> = {}): void => {
   const given = sent['rotation_interval']
   if (typeof given === 'string' && given.endsWith('mo')) throw badField('rotation_interval', 'must be a whole number and one of s, m, h, d, w: calendar months have no length of their own', 'Send "rotation_interval": "30d".')
-  if (typeof given === 'string') durationMs(given, 'rotation_interval', now, { min: 600_000, max: longestMs })
+  if (typeof given === 'string') durationMs(given, 'rotation_interval', now, { min: shortestRotationMs, max: longestMs })
   const after = { ...before, ...sent }
   if (after['auto_rotate'] === true && typeof after['rotation_interval'] !== 'string') throw badField('rotation_interval', 'is required where auto_rotate is true; from 10 min to 3650 d', 'Send "rotation_interval": "30d", or "auto_rotate": false.')
 }

@@ -188,3 +188,24 @@ describe('the sweep', () => {
     expect((await keys.reconcile({ limit: 50, repair: true }, context())).items).toHaveLength(3)
   })
 })
+
+describe('a rotation by schedule', () => {
+  const minute = 60_000
+  it.each([
+    ['90s', 10 * minute],
+    ['9m', 10 * minute],
+    ['11m', 11 * minute],
+    ['2h', 120 * minute],
+    ['30d', 30 * day],
+    ['1w', 7 * day],
+    ['1mo', undefined],
+    ['30', undefined],
+  ])('of every %s is due %s ms after the token was made', async (interval, ms) => {
+    const { keys, context, call } = await house()
+    await keys.create({ alias: 'a', data: { auto_rotate: true, rotation_interval: interval } }, context())
+
+    const { rotationDue, created } = await keys.info({ alias: 'a' }, call())
+
+    expect(rotationDue?.getTime()).toBe(ms === undefined ? undefined : (created?.getTime() ?? 0) + ms)
+  })
+})

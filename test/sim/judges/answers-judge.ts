@@ -13,8 +13,8 @@ const judgeChange = ({ oracle, attempts }: Simulation, { answer, wish, wishNumbe
   const wanted = wish.verb === 'block' ? true : wish.verb === 'unblock' ? false : undefined
   // What holds when it is first sent, or was seen since, may be what it found done already.
   const startStep = Math.min(...attempts.filter((other) => other.operationId === operationId && other.started).map((other) => other.startStep))
-  const seen = names.flatMap(({ blocks }) => blocks).filter(({ keyId }) => keyId === answer.keyId)
-  if (wanted !== undefined && !seen.some(({ blocked }, index) => blocked === wanted && (seen[index + 1]?.step ?? Infinity) >= startStep)) refuse('success')
+  const seen = names.map(({ blocks }) => blocks.filter(({ keyId }) => keyId === answer.keyId))
+  if (wanted !== undefined && !seen.some((blocks) => blocks.some(({ blocked }, index) => blocked === wanted && (blocks[index + 1]?.step ?? Infinity) >= startStep))) refuse('success')
 }
 
 /** A creation that the gateway refuses for good is taken back by a tombstone: it was current, and says truly that it was not applied. */
@@ -41,7 +41,7 @@ export const judgeAnswers = (simulation: Simulation): void => {
     if (wish.verb === 'reconcile') continue
     if (error !== undefined && error.details.applied === undefined && !['invalid_request', 'forbidden'].includes(error.code)) refuse(`${error.code} without saying whether it was applied`)
     // A change that came to its label ten seconds after its claim says that it does not know, where labels have no condition.
-    const slow = attempt.tookMs >= 9_000
+    const slow = attempts.some((other) => other.operationId === attempt.operationId && other.tookMs >= 9_000)
     const faulted = slow || attempts.some((other) => other.faulted || isCode(other.error, 'deadline_exceeded')) || [...oracle.names()].some(({ tainted }) => tainted)
     if (error?.details.applied === 'unknown' && !faulted && !mayNotKnow(simulation, attempt)) refuse('unknown without any fault')
     if (!['create', 'rotate', 'event', 'delete'].includes(wish.verb)) {

@@ -194,6 +194,8 @@ export class Oracle {
     const known = this.at(name)
     const before = known.now
     const now = await this.#look(name)
+    for (const [mark] of now?.data.matchAll(/wish-\d+/g) ?? []) known.marks.add(mark)
+    if (now !== undefined && (known.blocks.at(-1)?.blocked !== now.blocked || known.blocks.at(-1)?.keyId !== now.keyId)) known.blocks.push({ keyId: now.keyId, blocked: now.blocked, step: this.step })
     if (known.outsider !== undefined) {
       if (now === undefined || (known.outsider === 'foreign write' && now.operation === undefined)) return
       known.outsider = undefined
@@ -213,9 +215,6 @@ export class Oracle {
       if (first !== undefined && first !== now.value && known.accepted.has(id)) this.#refuse('I3 key duplicated', `operation ${id.slice(0, 8)} stored two tokens under ${name.text}`)
     }
     known.stored.set(id, now.value)
-    for (const [mark] of now.data.matchAll(/wish-\d+/g)) known.marks.add(mark)
-    const { keyId, blocked } = now
-    if (known.blocks.at(-1)?.blocked !== blocked || known.blocks.at(-1)?.keyId !== keyId) known.blocks.push({ keyId, blocked, step: this.step })
     if (now.complete) known.accepted.add(id)
     if (before?.id !== now.id || before.complete !== now.complete) this.#judgeMove(name, known, before, now)
     if (before !== undefined && before.id !== now.id && now.revoked && this.sendings.some((sending) => sending.id === now.operation?.id && sending.verb === 'rename')) await this.#requireArrival(name, { ...now, keyId: before.keyId })

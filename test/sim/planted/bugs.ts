@@ -1,9 +1,9 @@
 // The bugs of the naive protocols (operations 8), each put in by a wrapper, so that the simulator is seen to catch it by its number. Nothing of this is in the
 // engine: what is wrong stands here, around a service, a provider, a deletion or an answer.
-import { isCode } from '../../../shared/core/errors.ts'
+import { isCode, type ErrorCode } from '../../../shared/core/errors.ts'
 import { parseStamp } from '../../../shared/core/keys/operation.ts'
 import { parseOperation } from '../../../shared/core/keys/operation-text.ts'
-import type { SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider, WriteOutcome, WriteRequest } from '../../../shared/core/provider.ts'
 import { keyIdOf } from '../../../shared/core/virtual-key.ts'
 import type { Call } from '../../../shared/core/runtime.ts'
 import type { SecretFacts, SecretName } from '../../../shared/core/secret.ts'
@@ -22,6 +22,16 @@ export const withMethods = (provider: SecretProvider, wrap: (inner: Methods) => 
   ...provider,
   ...wrap({ describe: method(provider, 'describe'), write: method(provider, 'write'), promote: method(provider, 'promote'), annotate: method(provider, 'annotate') }),
 })
+
+/** The same provider, answering otherwise where a write is refused with this code; `undefined`: the refusal stays. */
+const refusedWrite = (provider: SecretProvider, code: ErrorCode, otherwise: (request: WriteRequest, call: Call) => Promise<WriteOutcome | undefined>): SecretProvider =>
+  withMethods(provider, ({ write }) => ({
+    write: (request, call) =>
+      write(request, call).catch(async (error: unknown) => {
+        const answer = isCode(error, code) ? await otherwise(request, call) : undefined
+        return answer ?? Promise.reject(error)
+      }),
+  }))
 
 /** The service's own delete, sent again when no answer comes. */
 const removeTwice = async (provider: SecretProvider, name: SecretName, call: Call): Promise<void> => {
@@ -101,18 +111,11 @@ export const bugs: readonly Bug[] = [
     expected: ['I6 key resurrected'],
     ignored: ['I4 epoch', 'I12 outcome', 'I13 liveness'],
     remove: removeTwice,
-    provider: (provider) => ({
-      ...provider,
-      write: async (request, call) => {
-        try {
-          return await method(provider, 'write')(request, call)
-        } catch (error) {
-          if (!isCode(error, 'soft_deleted')) throw error
-          await method(provider, 'recover')(request.name, call)
-          return method(provider, 'write')({ ...request, expect: { version: await currentOf(provider, request.name, call) } }, call)
-        }
-      },
-    }),
+    provider: (provider) =>
+      refusedWrite(provider, 'soft_deleted', async (request, call) => {
+        await method(provider, 'recover')(request.name, call)
+        return method(provider, 'write')({ ...request, expect: { version: await currentOf(provider, request.name, call) } }, call)
+      }),
   },
   {
     id: 'B-02',
@@ -131,17 +134,8 @@ export const bugs: readonly Bug[] = [
     says: 'two rotations without a claim: both go on with a token of their own',
     shapes: ['compare_and_set', 'staged', 'etag', 'upsert', 'plain'],
     expected: ['claim'],
-    provider: (provider) => ({
-      ...provider,
-      write: async (request, call) => {
-        try {
-          return await method(provider, 'write')(request, call)
-        } catch (error) {
-          if (request.stage !== 'pending' || !isCode(error, 'conflict')) throw error
-          return { outcome: 'written', version: { id: request.operation, stages: ['pending'], enabled: true, operation: request.operation } }
-        }
-      },
-    }),
+    provider: (provider) =>
+      refusedWrite(provider, 'conflict', async ({ operation, stage }) => (stage === 'pending' ? { outcome: 'written', version: { id: operation, stages: ['pending'], enabled: true, operation } } : undefined)),
   },
   {
     id: 'B-04',
