@@ -75,7 +75,8 @@ export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefi
   } else if (resolve !== undefined) lookup = checkedLookup(undefined, setting, resolve)
   const trust = { ...(peer.ca !== undefined && { ca: peer.ca }), ...(identity !== undefined && { cert: identity.cert, key: identity.key.reveal() }), rejectUnauthorized: peer.verifyCertificate ?? true }
   try {
-    if (secure) process.getBuiltinModule('node:tls').createSecureContext(trust)
+    // What the system trusts needs no trial, and the first context of a process takes milliseconds.
+    if (secure && (peer.ca !== undefined || identity !== undefined)) process.getBuiltinModule('node:tls').createSecureContext(trust)
     if (peer.ca !== undefined) new X509Certificate(peer.ca)
   } catch {
     throw new LatchkeyError('misconfigured', `${title}: the client certificate, its key or the authorities given beside ${setting} are no PEM that fits together.`)
