@@ -10,6 +10,7 @@ import type { Metafile, Plugin } from 'esbuild'
 import { readGateway } from '../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { aliasPolicy } from '../shared/core/configuration/alias-policy.ts'
+import { compile } from '../shared/core/configuration/compile.ts'
 import { checkFields } from '../shared/core/configuration/gateway-fields.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
 import { registry } from '../shared/providers/registry.ts'
@@ -147,12 +148,13 @@ export const complaints = (entry: string, parts: readonly Part[]): readonly stri
   return found
 }
 
-/** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows. */
+/** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows, and what it means. */
 export const functionConfiguration = async (path: string): Promise<string> => {
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
-  const { configuration } = parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields })
+  const options = { env: processEnv, loopback: false, systems: Object.keys(registry) }
+  const { configuration } = parseConfiguration(input, { ...options, gateway: readGateway, checkFields })
   aliasPolicy({ settings: configuration.litellmSettings, env: processEnv })
-  return JSON.stringify(input)
+  return JSON.stringify(compile(input, options) ?? input)
 }
 
 const main = async (): Promise<void> => {

@@ -99,7 +99,7 @@ export const jsonOf = (response: HttpResponse, title: string): unknown => {
 /** The port on the network of this machine. `resolve` turns a host into addresses; default: the system's resolver. */
 export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpPort => ({
   connect: async (peer) => {
-    const wire = openWire(peer, clock, resolve)
+    const wire = await openWire(peer, clock, resolve)
     const attempts = peer.attempts ?? 3
 
     const once = async (request: HttpRequest, repeatable: boolean, call: Call): Promise<HttpResponse | WireFailure> => {

@@ -2,17 +2,15 @@
 // first: a function that only reads never does, where its host gives it keys.
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { awsIdentity, awsIdentitySettings, awsRegion } from '../credentials/aws.ts'
-import { awsCall, awsClientSettings, awsFailure, nonsense } from '../credentials/aws-calls.ts'
-import { absent, codec, legal, pendingLabels, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
+import { awsCall, awsClientSettings } from '../credentials/aws-calls.ts'
+import { absent, codec, pendingLabels, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../credentials/aws/signed-reads.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
-import { asLatchkeyError, isCode } from '../core/errors.ts'
+import { isCode } from '../core/errors.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretName, SecretRecord } from '../core/secret.ts'
-import type { LatchkeyError } from '../core/errors.ts'
 
-const limits = { batch: 20, singleReadsAtOnce: 8 }
 const raise = (error: unknown): never => { throw error }
 
 /** The first asks for it, everybody gets the same. */
@@ -56,49 +54,10 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     throw absent(name, 'pending version of the secret')
   }
 
-  type Settled = Map<string, (name: SecretName) => SecretRecord | LatchkeyError>
-
-  /** One batch of at most twenty. What its answer does not settle (no word, a next page, throttled, not the current version) is left for a read of its own. */
-  const readBatch = async (SecretIdList: string[], settled: Settled, call: Call): Promise<void> => {
-    const { SecretValues, Errors } = await ask('BatchGetSecretValue', undefined, call, (patience) => reads.batchGetSecretValue({ SecretIdList }, patience))
-    if (SecretValues === undefined && Errors === undefined) throw nonsense(service, 'BatchGetSecretValue')
-    for (const entry of SecretValues?.filter(({ VersionStages }) => VersionStages?.includes('AWSCURRENT')) ?? []) {
-      const record = recordOf(entry, 'BatchGetSecretValue')
-      for (const id of [entry.Name, entry.ARN]) if (id !== undefined) settled.set(id, (name) => ({ name, ...record }))
-    }
-    for (const { SecretId = '', ErrorCode = '', Message = '' } of Errors ?? []) {
-      const failure = awsFailure(service, Object.assign(new Error(Message), { name: ErrorCode }), 'GetSecretValue', { text: SecretId, native: SecretId })
-      if (failure.code !== 'provider_throttled') settled.set(SecretId, (name) => (isCode(failure, 'soft_deleted', 'not_found') ? absent(name) : failure))
-    }
-  }
-
-  const readMany: SecretProvider['readMany'] = async (names, call) => {
-    const settled: Settled = new Map()
-    const ids = [...new Set(names.filter((name) => name.place === 'native' || legal.test(name.text)).map((name) => name.text))]
-    const batches = Array.from({ length: Math.ceil(ids.length / limits.batch) }, (_, index) => ids.slice(index * limits.batch, (index + 1) * limits.batch))
-    const work = batches.map((batch) =>
-      readBatch(batch, settled, call).catch((error: unknown) => {
-        call.signal.throwIfAborted()
-        if (!isCode(error, 'provider_denied', 'provider_throttled')) for (const id of batch) if (!settled.has(id)) settled.set(id, () => asLatchkeyError(error))
-      }),
-    )
-    await Promise.all(work)
-    const rest = names.filter((name) => !settled.has(name.text)).values()
-    const readRest = async (): Promise<void> => {
-      for (const name of rest) {
-        const answer = await read(name, {}, call).catch(asLatchkeyError)
-        call.signal.throwIfAborted()
-        settled.set(name.text, () => answer)
-      }
-    }
-    await Promise.all(Array.from({ length: limits.singleReadsAtOnce }, readRest))
-    return names.map((name) => settled.get(name.text)?.(name) ?? absent(name))
-  }
-
   return {
     notices: identity.notices,
     read,
-    readMany,
+    readMany: async (names, call) => (await import('../credentials/aws/secret-batches.ts')).readInBatches(names, call, { ask, reads, read }),
     list: async (query, call) => (await changes()).list(query, call),
     describe: async (name, call) => (await changes()).describe(name, call),
     write: async (request, call) => (await changes()).write(request, call),

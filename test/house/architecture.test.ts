@@ -94,7 +94,7 @@ describe('the ways out', () => {
       'shared/credentials/vault/login.ts',
       'shared/gateway/litellm-api.ts',
       'shared/http/key-answers.ts',
-      'shared/http/secrets.ts',
+      'shared/http/secrets/answers.ts',
       'shared/providers/aws-kms.ts',
       'shared/providers/azure-key-vault.ts',
       'shared/providers/cyberark.ts',

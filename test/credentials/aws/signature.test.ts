@@ -3,7 +3,7 @@ import { SignatureV4 } from '@smithy/signature-v4'
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { signer } from '../../shared/credentials/aws/signature.ts'
+import { signer } from '../../../shared/credentials/aws/signature.ts'
 
 /** SHA-256 as AWS's signer asks for it: plain, or keyed. */
 class Sha256 {
