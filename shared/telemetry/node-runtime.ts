@@ -1,6 +1,6 @@
 // The ports of core/runtime.ts as this machine has them: the one place where the house meets its clock, randomness and environment; most of its disk is in node-files.ts.
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs'
 import type { Clock, Env, Files, Random } from '../core/runtime.ts'
 
 const longestTimer = 2 ** 31 - 1
@@ -35,11 +35,20 @@ export const processEnv: Env = {
   names: () => Object.keys(process.env),
 }
 
+/** By callback, because the promises of `node:fs` load a sixth of all that a cold read loads of Node. */
+const bytesOf = (path: string): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    readFile(path, (error, bytes) => {
+      if (error === null) resolve(bytes)
+      else reject(error)
+    })
+  })
+
 /** The files of this machine. */
 export const nodeFiles: Files = {
   read: async (path) => {
     try {
-      return await readFile(path)
+      return await bytesOf(path)
     } catch (error) {
       return (await import('./node-files.ts')).unread(path, error)
     }

@@ -6,8 +6,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as esbuild from 'esbuild'
-import type { Metafile } from 'esbuild'
-import { bundle, functionConfiguration, loadedWith } from '../../../functions/build.ts'
+import { bundle, functionConfiguration, providerFiles } from '../../../functions/build.ts'
+import { mergeFirstRead, type FirstRead } from '../../../functions/first-read.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -57,25 +57,13 @@ export const buildPeer = async (name: string, file: string, modules: readonly st
   return Object.values(metafile.outputs).reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
-/** What the first read out of a bundle loads: the entry, the one provider, and nothing that only another request needs. */
-export interface FirstRead {
-  readonly bytes: number
-  readonly inputs: readonly string[]
-}
-
-/** By the metafile. `provider` is its file's name. */
-export const firstRead = ({ outputs }: Metafile, provider: string): FirstRead => {
-  const from = (entryPoint: string): string => Object.keys(outputs).find((path) => outputs[path]?.entryPoint === entryPoint) ?? ''
-  const loaded = new Set(['functions/lambda/read.ts', `shared/providers/${provider}.ts`, 'shared/core/http-client.ts'].flatMap((entry) => [...(from(entry) === '' ? [] : loadedWith(outputs, from(entry)))]))
-  return { bytes: [...loaded].reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0), inputs: [...new Set([...loaded].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {})))] }
-}
-
 /** Latchkey's read function for one cloud, with a compiled configuration beside it. `only`: the one system that the bundle has; default: all. */
 export const buildLatchkey = async (cloud: Cloud, folder: string, https: string, only?: string): Promise<FirstRead & { readonly file: string }> => {
-  const { provider, system, settings } = clouds[cloud]
+  const { system, settings } = clouds[cloud]
   const metafile = await bundle('read', folder, only === undefined ? undefined : [only])
   const config = join(folder, 'config.yaml')
   await writeFile(config, `latchkey:\n  default_store: { system: ${system}, access_mode: read_only, ${settings(https)} }\n  access:\n    - { name: gateway, token_sha256: ${hash('sha256', callerToken)}, grants: [{ action: "secrets:read", names: ["app-*"] }] }\n`)
-  await writeFile(join(folder, 'latchkey.json'), await functionConfiguration(config))
-  return { file: join(folder, 'read.mjs'), ...firstRead(metafile, provider) }
+  const configuration = await functionConfiguration(config)
+  await writeFile(join(folder, 'latchkey.json'), configuration)
+  return { file: join(folder, 'read.mjs'), ...(await mergeFirstRead(folder, metafile, providerFiles(configuration))) }
 }
