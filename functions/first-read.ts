@@ -26,6 +26,7 @@ export interface FirstRead {
 
 const mergedName = 'first-read.mjs'
 const importLine = /import\{([^{}]*)\}from"\.\/chunks\/([\w.-]+)"/g
+const lazyImport = /import\("\.\/chunks\/([\w.-]+)"\)/g
 const bareImport = /import"\.\/chunks\/([\w.-]+)";?/g
 
 /** Merges, in the folder of a bundle, what its entry loads with what stands behind the first `import()` of the given provider files. Answers what is loaded then. @throws when the bundle is not as esbuild writes it */
@@ -57,11 +58,11 @@ export const mergeFirstRead = async (folder: string, { outputs }: Metafile, prov
   const text = await readFile(file, 'utf8')
   const direct = text
     .replaceAll(importLine, (line, names: string, chunk: string) => (place.has(chunk) ? `import{${names.split(',').map((name) => renamed(chunk, name)).join(',')}}from"./chunks/${mergedName}"` : line))
+    .replaceAll(lazyImport, (line, chunk: string) => (place.has(chunk) ? `import("./chunks/${mergedName}").then(m=>({${exportsOf(chunks[place.get(chunk) ?? 0] ?? '').map((name) => `${name}:m.${renamed(chunk, name)}`).join(',')}}))` : line))
     .replaceAll(bareImport, (line, chunk: string) => (place.has(chunk) ? `import"./chunks/${mergedName}";` : line))
   if (chunks.some((path) => direct.includes(`from"./chunks/${basename(path)}"`))) throw new Error(`${dirname(entry)} does not import its chunks as it was expected to`)
   await writeFile(file, direct)
 
-  const stubs = lazily.map((path) => join(folder, 'chunks', basename(path)))
-  const sizes = await Promise.all([file, join(folder, 'chunks', mergedName), ...stubs].map(async (path) => (await stat(path)).size))
+  const sizes = await Promise.all([file, join(folder, 'chunks', mergedName)].map(async (path) => (await stat(path)).size))
   return { bytes: sizes.reduce((sum, size) => sum + size, 0), files: sizes.length, inputs: [...new Set([entry, ...chunks].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {})))] }
 }
