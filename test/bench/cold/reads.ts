@@ -67,9 +67,9 @@ export const coldReads = async (say: (text: string) => void, rounds = 15): Promi
       for (const row of rowsOf(variants, run)) say(row)
       for (const reason of run.dropped) say(`  left out: ${reason}`)
       for (const [reference, target, gate] of ratios[cloud]) {
-        const ratio = paired(run, own.name, reference)
+        const [ratio, work] = [paired(run, own.name, reference), paired(run, own.name, reference, ({ cpu }) => cpu)]
         const wanted = Number.isNaN(target) ? '' : `; target ${target}${gate === undefined ? '' : `, gate ${gate}`}`
-        say(`  latchkey / ${reference.padEnd(12)} ${ratio === undefined ? 'not measured' : `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)})`}${wanted}`)
+        say(`  latchkey / ${reference.padEnd(12)} ${ratio === undefined ? 'not measured' : `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)}), CPU ${work?.median.toFixed(2) ?? ''} (${work?.min.toFixed(2) ?? ''}-${work?.max.toFixed(2) ?? ''})`}${wanted}`)
       }
       for (const variant of dedicated) {
         const ratio = paired(run, own.name, variant.name)

@@ -148,9 +148,9 @@ export const runRounds = async (variants: readonly Variant[], env: Readonly<Reco
 export const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
 
 /** Median of the ratios of the same round, with the least and the greatest. */
-export const paired = (run: Run, variant: string, reference: string): { readonly median: number; readonly min: number; readonly max: number } | undefined => {
+export const paired = (run: Run, variant: string, reference: string, of = (sample: Sample): number => sample.firstResponse): { readonly median: number; readonly min: number; readonly max: number } | undefined => {
   const [own, other] = [run.samples.get(variant), run.samples.get(reference)]
   if (own === undefined || other === undefined) return undefined
-  const ratios = own.map(({ firstResponse }, round) => firstResponse / (other[round]?.firstResponse ?? Number.NaN))
+  const ratios = own.map((sample, round) => of(sample) / (other[round] === undefined ? Number.NaN : of(other[round])))
   return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) }
 }
