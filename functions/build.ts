@@ -10,17 +10,20 @@ import type { Metafile, Plugin } from 'esbuild'
 import { readGateway } from '../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { aliasPolicy } from '../shared/core/configuration/alias-policy.ts'
+import { compile } from '../shared/core/configuration/compile.ts'
+import { revive } from '../shared/core/configuration/compiled.ts'
 import { checkFields } from '../shared/core/configuration/gateway-fields.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
 import { registry } from '../shared/providers/registry.ts'
 import { nodeFiles, processEnv } from '../shared/telemetry/node-runtime.ts'
+import { loadedWith, mergeFirstRead } from './first-read.ts'
 import { loadConfigFile } from './local/config-file.ts'
 
 const root = join(import.meta.dirname, '..')
 const kilobyte = 1_024
 
 /** Bytes, minified: what an entry loads at once, and the chunks behind one `import()`. */
-export const budgets = { readEntry: 80 * kilobyte, awsChunk: 330 * kilobyte } as const
+export const budgets = { readEntry: 50 * kilobyte, awsChunk: 330 * kilobyte } as const
 
 const withoutUndici: Plugin = {
   name: 'http-without-undici',
@@ -44,14 +47,18 @@ const requiredBuiltins: Plugin = {
 }
 
 const explanation = /, text: (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|\w+\.\w+\.text)(?= \})/g
+const builtinImport = /^import \{ ([\w, ]+) \} from '(node:(?:crypto|fs))'$/gm
 const registryLine = /^ {2}(\w+): \(\) => import\(.*\n/gm
 
-/** Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have. */
+/**
+ * Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have. What they import of Node is
+ * taken from process.getBuiltinModule: an ESM import reads every export of the module, and with it loads what stands behind a getter (webcrypto, fs/promises and all of readline).
+ */
 const withoutWhatNobodyReads = (only: readonly string[] | undefined): Plugin => ({
   name: 'without-what-nobody-reads',
   setup: (build) => {
-    build.onLoad({ filter: /[\\/]shared[\\/].*\.ts$/ }, async ({ path }) => {
-      const text = (await readFile(path, 'utf8')).replaceAll(explanation, '')
+    build.onLoad({ filter: /[\\/](?:shared|functions)[\\/].*\.ts$/ }, async ({ path }) => {
+      const text = (await readFile(path, 'utf8')).replaceAll(explanation, '').replaceAll(builtinImport, (_, names: string, module: string) => `const { ${names.split(/, */).filter((name) => !name.startsWith('type ')).join(', ')} } = process.getBuiltinModule('${module}')`)
       const isRegistry = only !== undefined && basename(path) === 'registry.ts'
       return { contents: isRegistry ? text.replaceAll(registryLine, (line, system: string) => (only.includes(system) ? line : '')) : text, loader: 'ts' }
     })
@@ -88,14 +95,6 @@ export const bundle = async (entry: 'read' | 'keys', folder: string, only?: read
 }
 
 type Outputs = Metafile['outputs']
-
-/** The outputs that loading `from` loads, without what stands behind an `import()`. */
-export const loadedWith = (outputs: Outputs, from: string, found = new Set<string>()): ReadonlySet<string> => {
-  if (found.has(from)) return found
-  found.add(from)
-  for (const { path, kind } of outputs[from]?.imports ?? []) if (kind === 'import-statement' && outputs[path] !== undefined) loadedWith(outputs, path, found)
-  return found
-}
 
 const providerOf = (outputs: Outputs, path: string): string | undefined => /^shared\/providers\/(?!registry)(.+)\.ts$/.exec(outputs[path]?.entryPoint ?? '')?.[1]
 
@@ -147,13 +146,23 @@ export const complaints = (entry: string, parts: readonly Part[]): readonly stri
   return found
 }
 
-/** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows. */
+/** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows, and what it means. */
 export const functionConfiguration = async (path: string): Promise<string> => {
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
-  const { configuration } = parseConfiguration(input, { env: processEnv, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields })
+  const options = { env: processEnv, loopback: false, systems: Object.keys(registry) }
+  const { configuration } = parseConfiguration(input, { ...options, gateway: readGateway, checkFields })
   aliasPolicy({ settings: configuration.litellmSettings, env: processEnv })
-  return JSON.stringify(input)
+  return JSON.stringify(compile(input, options) ?? input)
 }
+
+/** The files of the providers that a compiled configuration will open; none where it was not compiled. */
+export const providerFiles = (configuration: string): readonly string[] => {
+  const stores = revive(JSON.parse(configuration), { get: () => undefined, names: () => [] })?.stores.values() ?? []
+  return [...new Set([...stores].map(({ system }) => system))].map((system) => systemFiles[system] ?? system.replaceAll('_', '-'))
+}
+
+/** Where a provider's file is not called as its system is. */
+const systemFiles: Readonly<Record<string, string>> = { aws_secret_manager: 'aws-secrets-manager', google_secret_manager: 'google-secret-manager' }
 
 const main = async (): Promise<void> => {
   const { values } = parseArgs({ options: { config: { type: 'string' }, only: { type: 'string', multiple: true }, out: { type: 'string', default: join(root, 'dist') } } })
@@ -164,7 +173,9 @@ const main = async (): Promise<void> => {
   const rows: { function: string; part: string; bytes: number }[] = []
   for (const entry of ['read', 'keys'] as const) {
     const folder = join(values.out, 'lambda', entry)
-    const parts = partsOf(await bundle(entry, folder, values.only))
+    const metafile = await bundle(entry, folder, values.only)
+    const parts = partsOf(metafile)
+    await mergeFirstRead(folder, metafile, configuration === undefined ? [] : providerFiles(configuration))
     if (configuration !== undefined) await writeFile(join(folder, 'latchkey.json'), configuration)
     rows.push(...parts.map((part) => ({ function: entry, part: part.name, bytes: part.bytes })))
     wrong.push(...complaints(entry, parts))

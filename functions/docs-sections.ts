@@ -11,7 +11,8 @@ import { aliasSettings } from '../shared/core/configuration/alias-policy.ts'
 import { cacheSettings, namingSettings } from '../shared/core/configuration/latchkey-section.ts'
 import { gatewaySettings, policySettings, systemChoice } from '../shared/core/configuration/litellm-settings.ts'
 import { storeEntrySettings } from '../shared/core/configuration/stores.ts'
-import { errorCodes } from '../shared/core/errors.ts'
+import { errorTexts } from '../shared/core/errors/texts.ts'
+import { errorCodes, type ErrorCode } from '../shared/core/errors.ts'
 import { maxNameBytes, maxSegmentBytes, maxSegments } from '../shared/core/names.ts'
 import type { SecretProvider } from '../shared/core/provider.ts'
 import { readSettings, refuseIssues, type Setting } from '../shared/core/settings.ts'
@@ -158,7 +159,8 @@ const routeRow = (route: Route): readonly string[] => [
 
 const errors = (): string =>
   Object.entries(errorCodes)
-    .map(([name, { status, retryable, when, fix }]) => `### \`${name}\`\n\n${status}${retryable ? ', may be retried' : ''}. ${when}\n${fix}`)
+    .map(([name, { status, retryable }]) => [name, status, retryable, errorTexts[name as ErrorCode]] as const)
+    .map(([name, status, retryable, { when, fix }]) => `### \`${name}\`\n\n${status}${retryable ? ', may be retried' : ''}. ${when}\n${fix}`)
     .join('\n\n')
 
 const limits = (): string =>

@@ -2,8 +2,7 @@
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
 import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
-import { systems } from './core/configuration/litellm-settings.ts'
-import { isOpener, parseRef } from './core/configuration/references.ts'
+import { systems } from './core/configuration/systems.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
@@ -135,6 +134,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     keys,
     masterKey,
     read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs, default: instead } = {}) => {
+      const { isOpener, parseRef } = await import('./core/configuration/references.ts')
       const ref = typeof given === 'string' ? parseRef(given) : given
       try {
         return (await resolve(ref, { signal, deadline }, ref.store !== undefined || !isOpener(configuration, ref.name))).value

@@ -83,7 +83,7 @@ const open = async (file: string, envFile: string | undefined, more: Readonly<Re
   for (const { secret } of samples.configurations[file]?.reads ?? []) if (system === 'azure_key_vault' && secret !== undefined) vault.seed(secret, sampleValue)
   const sent: Sent[] = []
   const { configuration } = parseConfiguration(await parseConfigText(Buffer.from(textOf(file)), file), { env: runtime.env, loopback: true })
-  const latchkey = await openLatchkey(configuration, { ...runtime, http: recording(system, sent, vault) })
+  const latchkey = await openLatchkey(configuration, { ...runtime, http: system === 'aws_secret_manager' ? runtime.http : recording(system, sent, vault) })
   opened.push(latchkey)
   const notices = [...latchkey.stores.values()].flatMap(({ provider }) => provider.notices ?? [])
   return { latchkey, sent, notices, runtime, call: () => callOf(runtime.clock) }

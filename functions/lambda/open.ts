@@ -1,12 +1,12 @@
 // What both functions do once, while the platform starts them: take the configuration that the build validated, from LATCHKEY_CONFIG or from
 // latchkey.json beside the bundle, and open it. Whatever stops that is one clear line in the log, and the platform's own error.
 import { join } from 'node:path'
-import { parseConfiguration, type ParseOptions } from '../../shared/core/configuration.ts'
+import type { ParseOptions } from '../../shared/core/configuration.ts'
 import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
 import type { Route } from '../../shared/http/api.ts'
 import { openLatchkey } from '../../shared/latchkey.ts'
-import { registry } from '../../shared/providers/registry.ts'
+import { functionConfiguration } from '../function-configuration.ts'
 import { hostRuntime } from '../host-runtime.ts'
 import { answerHttp, type HttpAnswer } from './http.ts'
 
@@ -26,8 +26,8 @@ const written = async ({ env, files }: Runtime): Promise<unknown> => {
 export const openFunction = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<Handler> => {
   const runtime = hostRuntime()
   try {
-    const { configuration, warnings } = parseConfiguration(await written(runtime), { env: runtime.env, loopback: false, systems: Object.keys(registry), ...more })
-    for (const { path, message } of warnings) runtime.log.log('warn', `${path} ${message}`)
+    const configuration = await functionConfiguration(await written(runtime), runtime.env, more)
+    for (const { path, message } of configuration.warnings) runtime.log.log('warn', `${path} ${message}`)
     const { app } = await openLatchkey(configuration, runtime, { routes })
     return (event, context) => answerHttp(app, runtime.clock, event, context.getRemainingTimeInMillis())
   } catch (error) {

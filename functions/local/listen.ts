@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Clock } from '../../shared/core/runtime.ts'
 import type { App } from '../../shared/http/api.ts'
-import { failure } from '../../shared/http/problem.ts'
+import { failure } from '../../shared/http/failures.ts'
 import { timeBudget } from '../time-budget.ts'
 import { apiRequest, sendResponse } from './node-http.ts'
 

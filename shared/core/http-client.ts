@@ -43,6 +43,8 @@ export interface HttpRequest {
   readonly repeatable?: boolean
   /** Statuses that are worth a repetition, beside 429 (always, nothing was done) and 500, 502, 503 and 504. */
   readonly repeatOn?: readonly number[]
+  /** For services that say so in the body: whether this answer is worth a repetition, beside those. */
+  readonly repeatIf?: (response: HttpResponse) => boolean
 }
 
 /** An answer, whatever its status. Redirects never get here. */
@@ -97,7 +99,7 @@ export const jsonOf = (response: HttpResponse, title: string): unknown => {
 /** The port on the network of this machine. `resolve` turns a host into addresses; default: the system's resolver. */
 export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpPort => ({
   connect: async (peer) => {
-    const wire = openWire(peer, clock, resolve)
+    const wire = await openWire(peer, clock, resolve)
     const attempts = peer.attempts ?? 3
 
     const once = async (request: HttpRequest, repeatable: boolean, call: Call): Promise<HttpResponse | WireFailure> => {
@@ -114,7 +116,7 @@ export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpP
       const grown = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1) + jitter)
       if ('failure' in outcome) return outcome.failure === 'unreached' || (outcome.failure !== 'refused' && repeatable) ? grown : undefined
       const { status } = outcome
-      const again = status === 429 || (repeatable && (busyStatuses.has(status) || request.repeatOn?.includes(status) === true))
+      const again = status === 429 || (repeatable && (busyStatuses.has(status) || request.repeatOn?.includes(status) === true || request.repeatIf?.(outcome) === true))
       if (!again) return undefined
       const asked = retryAfterOf(outcome)
       return asked === undefined ? grown : asked * 1000 <= longestPauseMs ? asked * 1000 : undefined

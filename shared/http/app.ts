@@ -4,8 +4,7 @@ import { LatchkeyError, asLatchkeyError, isCode } from '../core/errors.ts'
 import type { AuditEvent, AuditReceipt, Call } from '../core/runtime.ts'
 import type { Answer, ApiRequest, ApiResponse, App, Caller, Exchange, Route, Services } from './api.ts'
 import { anonymous, demand, seesDetail } from './auth.ts'
-import { badField, checkContentType, maxBodyBytes, parseBody } from './body.ts'
-import { failure } from './problem.ts'
+import { badField, checkContentType, maxBodyBytes } from './body.ts'
 import { allowed, createRouter, decodeName, decodeOnce, parseQuery, type Match } from './routing.ts'
 
 const maxUrlBytes = 2048
@@ -39,7 +38,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
     if (match === undefined) throw new LatchkeyError('not_found', 'There is no route with this path.', { hint: 'The README lists the routes; a name goes below /secrets/.' })
     if (request.method === 'OPTIONS') return { status: 204, headers: { allow: allowed(match.routes) }, body: '' }
     const route = match.routes.find((row) => row.method === (request.method === 'HEAD' ? 'GET' : request.method))
-    if (route === undefined) return refuseMethod(match, progress)
+    if (route === undefined) return await refuseMethod(match, progress)
     progress.route = route
     const call: Call = { signal: request.signal, deadline: request.deadline }
     if (route.action !== 'public') progress.caller = await services.auth.authenticate(request.headers, call)
@@ -55,7 +54,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
       headers: request.headers,
       params: Object.fromEntries(Object.entries(raw).map(([name, text]) => [name, name === 'name' ? decodeName(text) : decodeOnce(text, name)])),
       query: parseQuery(request.query, route, (name) => unsupportedQuery(name)),
-      body: bodyOf(request, route),
+      body: await bodyOf(request, route),
       record: (event) => record(progress, event),
     }
     if (route.changes === true) await readyToChange(request, progress)
@@ -102,6 +101,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
         error = asLatchkeyError(lost).with({ ...error.details })
       })
     }
+    const { failure } = await import('./failures.ts')
     return failure(error, shapeOf(request, progress), progress.requestId, seesDetail(progress.caller))
   }
 
@@ -133,7 +133,8 @@ const checkSizes = (request: ApiRequest): void => {
 
 const shapeOf = (request: ApiRequest, progress: Progress): Route['shape'] => progress.route?.shape ?? (request.path.startsWith('/key/') ? 'litellm' : 'problem')
 
-const refuseMethod = (match: Match, progress: Progress): ApiResponse => {
+const refuseMethod = async (match: Match, progress: Progress): Promise<ApiResponse> => {
+  const { failure } = await import('./failures.ts')
   const allow = allowed(match.routes)
   const answer = failure(new LatchkeyError('method_not_allowed', `This path has ${allow}.`, { param: 'method' }), match.routes[0]?.shape ?? 'problem', progress.requestId)
   return { ...answer, headers: { ...answer.headers, allow } }
@@ -151,10 +152,10 @@ const authorize = (route: Route, raw: Match['raw'], progress: Progress): void =>
   demand(progress.caller, route.action, progress.name === undefined ? {} : { name: progress.name })
 }
 
-const bodyOf = (request: ApiRequest, route: Route): Exchange['body'] => {
+const bodyOf = async (request: ApiRequest, route: Route): Promise<Exchange['body']> => {
   if (request.body.byteLength > 0 && route.body === undefined) throw badField('body', 'must be empty on this route; the limit is 0 bytes', 'Send no body.')
   if (request.body.byteLength === 0 && route.body === 'required') throw badField('body', 'must not be empty', 'Send a JSON object with `Content-Type: application/json`.')
-  return request.body.byteLength === 0 ? {} : parseBody(request.body)
+  return request.body.byteLength === 0 ? {} : (await import('./json-reader.ts')).parseBody(request.body)
 }
 
 const unsupportedQuery = (name: string): LatchkeyError =>

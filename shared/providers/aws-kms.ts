@@ -2,7 +2,8 @@
 // whatever does not decrypt is a failure of its own, and the ciphertext is never the answer: LiteLLM hands it out, and it then authenticates people.
 import type { DecryptCommandOutput } from '@aws-sdk/client-kms'
 import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
-import { awsCall, awsClient, awsClientSettings, nonsense, withoutQuotaRetries, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
+import { awsCall, awsClientSettings, nonsense, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
+import { awsClient, withoutQuotaRetries } from '../credentials/aws/sdk-client.ts'
 import { canonicalBase64, ciphertextVariables, noCiphertext, readableSettings, textFor, type ReadableSettings } from '../credentials/kms/ciphertext-variables.ts'
 import { asLatchkeyError, LatchkeyError, type ErrorCode } from '../core/errors.ts'
 import { hostedName, verbatimCodec } from '../core/names.ts'

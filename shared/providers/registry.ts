@@ -1,6 +1,6 @@
 // One line a provider: LiteLLM's name of the system, and how its file is loaded. Lazy, so that a function loads its own provider and no other.
 // A bundle may hold some of them only; what it does not hold is refused when it is opened, with what there is.
-import { storeSettingNames } from '../core/configuration/stores.ts'
+import type { EntrySettings } from '../core/configuration/stores.ts'
 import type { StoreConfiguration } from '../core/configuration.ts'
 import { LatchkeyError, nearest } from '../core/errors.ts'
 import type { Origin, SecretProvider } from '../core/provider.ts'
@@ -45,10 +45,13 @@ export const loadProvider = async (system: string, path = 'key_management_system
 
 const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${path}: ${message}.`, { issues: [{ path, message }] })
 
+/** The settings of a store that no provider's table has, so that a slip in one of them is told by its right name. */
+const storeSettings: Readonly<Record<keyof EntrySettings, true>> = { system: true, access_mode: true, hosted_keys: true, primary_secret_name: true, fallback: true }
+
 /** Loads a store's provider, reads its settings by the provider's own table, and opens it; makes no network call. @throws misconfigured with every issue of the store's settings */
 export const openProvider = async (store: StoreConfiguration, io: ProviderIo, from: Registry = registry): Promise<SecretProvider> => {
   const provider = await loadProvider(store.system, store.path, from)
-  const { settings, issues } = readSettings(provider.settings, store.settings, { path: store.path, env: io.env, foreign: storeSettingNames.filter((name) => !Object.hasOwn(store.settings, name)) })
+  const { settings, issues } = readSettings(provider.settings, store.settings, { path: store.path, env: io.env, foreign: Object.keys(storeSettings).filter((name) => !Object.hasOwn(store.settings, name)) })
   refuseIssues(issues)
   return provider.open(settings as never, io, { kind: 'operator' })
 }

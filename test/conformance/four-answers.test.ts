@@ -14,7 +14,7 @@ import { vaultHarness } from './harnesses/hashicorp-vault.ts'
 import { infisicalHarness } from './harnesses/infisical.ts'
 
 const services: Readonly<Record<string, Harness>> = {
-  aws_secret_manager: awsHarness,
+  aws_secret_manager: awsHarness(),
   aws_kms: awsKmsHarness,
   azure_key_vault: azureHarness,
   google_secret_manager: googleSecretManagerHarness,

@@ -55,6 +55,8 @@ export interface FakeRequest {
 export interface SecretsManagerFakeOptions extends RulesOptions {
   /** Whose signatures are good. Default: {@link fakeKeys}. */
   readonly keys?: readonly FakeAccessKey[]
+  /** The service's time, which it says in every answer and holds signatures to. Default: the machine's is said, and signatures may be of any time. */
+  readonly time?: () => number
 }
 
 const reads: ReadonlySet<string> = new Set(['GetSecretValue', 'BatchGetSecretValue', 'DescribeSecret', 'ListSecrets', 'ListSecretVersionIds', 'GetRandomPassword', 'GetResourcePolicy', 'ValidateResourcePolicy'])
@@ -134,7 +136,7 @@ const nonsense: Partial<Record<FakeFaultKind, (response: ServerResponse, answer:
 
 /** Starts the fake on a free port of loopback. */
 export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions = {}): Promise<SecretsManagerFake> => {
-  const { region = 'us-east-1', keys = [fakeKeys] } = options
+  const { region = 'us-east-1', keys = [fakeKeys], time } = options
   const { secrets, operations } = secretsManagerRules(options)
   const requests: FakeRequest[] = []
   const { striking, hold, ...faults } = noFaults<FakeFault>()
@@ -142,7 +144,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
 
   const answerOf = (request: IncomingMessage, body: Buffer, operation: string, input: Input): { readonly status: number; readonly body: string } => {
     try {
-      checkSignature(request, body, { region, service: 'secretsmanager', keys })
+      checkSignature(request, body, { region, service: 'secretsmanager', keys, ...(time !== undefined && { time: time() }) })
       if (request.method !== 'POST' || !String(request.headers['content-type']).startsWith('application/x-amz-json-1.1')) throw new ServiceFailure('UnknownOperationException', 'Not an AWS JSON 1.1 request.', 404)
       const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined
       if (run === undefined) throw new ServiceFailure('UnknownOperationException', 'The operation is not known.', 404)
@@ -176,6 +178,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
   }
 
   const server = createServer((request, response) => {
+    if (time !== undefined) response.setHeader('date', new Date(time()).toUTCString())
     answer(request, response).catch((error: unknown) => {
       const { status, body } = refusalOf(error)
       if (!response.headersSent) send(response, status, body)

@@ -24,13 +24,15 @@ export interface Signing {
   /** As in the credential scope. */
   readonly service: string
   readonly keys: readonly FakeAccessKey[]
+  /** The service's own time: a signature may be five minutes away from it. Default: none is too old or too young. */
+  readonly time?: number
 }
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
 
 /** Signature Version 4 as documented. @throws ServiceFailure under the name that AWS has for it */
-export const checkSignature = ({ method, headers }: SignedRequest, body: Buffer, { region, service, keys }: Signing): void => {
+export const checkSignature = ({ method, headers }: SignedRequest, body: Buffer, { region, service, keys, time }: Signing): void => {
   const refuse = (name: string, message: string): never => {
     throw new ServiceFailure(name, message)
   }
@@ -49,4 +51,6 @@ export const checkSignature = ({ method, headers }: SignedRequest, body: Buffer,
   const signingKey = hmac(hmac(hmac(hmac(`AWS4${key.secretAccessKey}`, day), inRegion), inService), 'aws4_request')
   const expected = hmac(signingKey, ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n')).toString('hex')
   if (expected !== signature || !date.startsWith(day)) return refuse('InvalidSignatureException', 'The request signature we calculated does not match the signature you provided.')
+  const signedAt = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
+  if (time !== undefined && !(Math.abs(signedAt - time) <= 300_000)) return refuse('InvalidSignatureException', `Signature ${signedAt < time ? 'expired' : 'not yet current'}: ${date} is more than 5 min. from the time of the service.`)
 }

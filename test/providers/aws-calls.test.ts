@@ -2,6 +2,7 @@
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../shared/core/errors.ts'
+import { nodeHttp } from '../../shared/core/http-client.ts'
 import { createdName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
@@ -19,7 +20,7 @@ let fake: SecretsManagerFake
 let opened: SecretProvider[]
 
 beforeEach(async () => {
-  runtime = testRuntime()
+  runtime = testRuntime({ hurries: true })
   fake = await startSecretsManagerFake({ now: () => runtime.clock.now(), keys: [fakeKeys, sessionKeys] })
   opened = []
 })
@@ -200,7 +201,8 @@ describe('the repetitions of a call', () => {
   })
 
   it('do not begin after the deadline, although no timer said so: a function may have been frozen', async () => {
-    const frozen = { ...runtime, clock: { now: () => runtime.clock.now() + (fake.requests.length > 0 ? 30_000 : 0), sleep: () => new Promise<void>(() => undefined), until: () => new Promise<void>(() => undefined) } }
+    const clock = { now: () => runtime.clock.now() + (fake.requests.length > 0 ? 30_000 : 0), sleep: () => new Promise<void>(() => undefined), until: () => new Promise<void>(() => undefined) }
+    const frozen = { ...runtime, clock, http: nodeHttp(clock, runtime.random) }
     const { settings } = readSettings(awsSecretsManager.settings, { ...keyed, aws_secretsmanager_endpoint: fake.url }, { path: 'settings' })
     const provider = await awsSecretsManager.open(settings, frozen, { kind: 'operator' })
     opened.push(provider)

@@ -19,7 +19,7 @@ let fake: SecretsManagerFake
 let provider: Required<SecretProvider>
 
 beforeEach(async () => {
-  runtime = testRuntime()
+  runtime = testRuntime({ hurries: true })
   fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
   provider = await opening()
 })

@@ -2,7 +2,8 @@
 import { nearest } from '../errors.ts'
 import type { Env } from '../runtime.ts'
 import { defaultsOf, readSettings, unknownKey, type SettingsTable } from '../settings.ts'
-import { appliesTo, policySettings, systemChoice, systems, systemSettings, type KeyManagementSettings, type PolicySettings, type SystemSettings } from './litellm-settings.ts'
+import { appliesTo, policySettings, systemChoice, systemSettings, type KeyManagementSettings, type PolicySettings, type SystemSettings } from './litellm-settings.ts'
+import { systems } from './systems.ts'
 import { canonical, checkSystem, makeStore, mappingOf, policyDefaults, restOf, take, type Findings, type Mapping, type Policy, type SelectedBy, type StoreConfiguration } from './store-configuration.ts'
 import { storeEntrySettings, type EntrySettings } from './stores.ts'
 

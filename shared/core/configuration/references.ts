@@ -1,7 +1,7 @@
 // References: how a value that stands somewhere else is named in a file, and where it will be looked for. Looking is not done here.
 import { LatchkeyError, didYouMean, type Issue } from '../errors.ts'
 import type { SecretRef, SecretValue } from '../secret.ts'
-import { systems } from './litellm-settings.ts'
+import { systems } from './systems.ts'
 import type { StoreConfiguration } from './store-configuration.ts'
 
 /** Where a name is looked for first. After `manager`, a confirmed absence moves on to the environment. */

@@ -3,7 +3,9 @@ import { LatchkeyError, nearest, type Issue } from '../errors.ts'
 import { hostedName, parsePrefix, slugHashCodec } from '../names.ts'
 import { defaultsOf } from '../settings.ts'
 import { isMapping } from './access.ts'
-import { policySettings, systems, type AccessMode, type PolicySettings } from './litellm-settings.ts'
+import { policySettings, type AccessMode, type PolicySettings } from './litellm-settings.ts'
+import { systems } from './systems.ts'
+import { unprintable } from './unprintable.ts'
 
 /** What chose the system of the store `default`. `none`: a file without a system, which is LiteLLM's environment only. `built-in`: there is no file. */
 export type SelectedBy = 'key_management_system' | 'use_azure_key_vault' | 'use_google_kms' | 'latchkey.default_store' | 'none' | 'built-in'
@@ -82,13 +84,6 @@ export const makeStore = (name: string, path: string, system: string, settings: 
     ...(tags === null ? {} : { tags }),
     fallbackToEnvironment: policy.fallback === 'environment',
   }
-}
-
-/** The same settings, which print as `[settings]`: a provider's credentials may stand among them in plain text until its table has read them. */
-const unprintable = (settings: Mapping): Mapping => {
-  const copy = { ...settings }
-  for (const way of ['toJSON', Symbol.for('nodejs.util.inspect.custom')]) Object.defineProperty(copy, way, { value: () => '[settings]', enumerable: false })
-  return copy
 }
 
 const readPrefix = (text: string, path: string, findings: Findings): string => attempt(() => parsePrefix(text, path), path, findings) ?? ''

@@ -2,7 +2,8 @@
 import { didYouMean } from '../errors.ts'
 import type { Env } from '../runtime.ts'
 import { readSettings, type SettingsTable } from '../settings.ts'
-import { accessModes, policySettings, systems, type AccessMode } from './litellm-settings.ts'
+import { accessModes, policySettings, type AccessMode } from './litellm-settings.ts'
+import { systems } from './systems.ts'
 import { canonical, checkSystem, makeStore, mappingOf, policyDefaults, restOf, take, type Findings, type Policy, type StoreConfiguration } from './store-configuration.ts'
 
 /** What every entry may say about its store, beside the provider's own settings. */
@@ -60,6 +61,3 @@ export const readOrder = (given: unknown, configured: readonly StoreConfiguratio
 
 const environmentStore = (prefix: string): StoreConfiguration =>
   makeStore('environment', 'latchkey.read_order', 'environment', {}, { ...policyDefaults, prefix_for_stored_virtual_keys: prefix }, () => undefined, { issues: [], warnings: [] })
-
-/** The settings of a store that no provider's table has, so that a slip in one of them is told by its right name. */
-export const storeSettingNames: readonly string[] = Object.keys(storeEntrySettings)

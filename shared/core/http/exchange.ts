@@ -5,7 +5,7 @@ import { LatchkeyError } from '../errors.ts'
 import type { HttpPeer, HttpRequest, HttpResponse, HttpText } from '../http-client.ts'
 import type { Call, Clock } from '../runtime.ts'
 import { SecretValue } from '../secret.ts'
-import { checkedLookup, refuseAddress, type Lookup, type Resolve } from './addresses.ts'
+import type { Lookup, Resolve } from './addresses.ts'
 
 export type { Resolve } from './addresses.ts'
 
@@ -56,7 +56,7 @@ const bytesOf = (body: NonNullable<HttpRequest['body']>): Uint8Array => (typeof 
 const cannotBeSent = (what: string): LatchkeyError => new LatchkeyError('invalid_request', `${what} holds characters that cannot be sent as they are.`)
 
 /** Opens the pool. @throws misconfigured */
-export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefined): Wire => {
+export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | undefined): Promise<Wire> => {
   const { title, setting, identity } = peer
   const base = URL.canParse(peer.url) ? new URL(peer.url) : undefined
   if (base === undefined || !/^https?:$/.test(base.protocol) || base.username !== '' || base.password !== '' || base.search !== '' || base.hash !== '') {
@@ -69,13 +69,16 @@ export const openWire = (peer: HttpPeer, clock: Clock, resolve: Resolve | undefi
   const [connectMs, firstByteMs, totalMs] = [peer.limits?.connect ?? 2_000, peer.limits?.firstByte ?? 3_000, peer.limits?.total ?? 5_000]
   const maxBytes = peer.maxAnswerBytes ?? mebibyte
   let lookup: Lookup | undefined
-  if (peer.addresses !== undefined && peer.addresses !== 'operator') {
-    refuseAddress(host, peer.addresses.allowed, setting)
-    lookup = checkedLookup(peer.addresses.allowed, setting, resolve)
-  } else if (resolve !== undefined) lookup = checkedLookup(undefined, setting, resolve)
+  const allowed = peer.addresses === undefined || peer.addresses === 'operator' ? undefined : peer.addresses.allowed
+  if (allowed !== undefined || resolve !== undefined) {
+    const { checkedLookup, refuseAddress } = await import('./addresses.ts')
+    if (allowed !== undefined) refuseAddress(host, allowed, setting)
+    lookup = checkedLookup(allowed, setting, resolve)
+  }
   const trust = { ...(peer.ca !== undefined && { ca: peer.ca }), ...(identity !== undefined && { cert: identity.cert, key: identity.key.reveal() }), rejectUnauthorized: peer.verifyCertificate ?? true }
   try {
-    if (secure) process.getBuiltinModule('node:tls').createSecureContext(trust)
+    // What the system trusts needs no trial, and the first context of a process takes milliseconds.
+    if (secure && (peer.ca !== undefined || identity !== undefined)) process.getBuiltinModule('node:tls').createSecureContext(trust)
     if (peer.ca !== undefined) new X509Certificate(peer.ca)
   } catch {
     throw new LatchkeyError('misconfigured', `${title}: the client certificate, its key or the authorities given beside ${setting} are no PEM that fits together.`)

@@ -1,13 +1,15 @@
-// Key Vault's calls through Microsoft's own client, which sends through ours. The client's token handling is a formality: it is challenged and answered on this
-// machine, and the real token is put on here. So no call travels without one, no first call loses its body, and no token or refusal of the vendor's enters its errors.
-import type { SecretProperties } from '@azure/keyvault-secrets'
+// Key Vault's calls. A value is read by a plain request; everything else goes through Microsoft's own client, loaded by who needs it first, which sends through ours. Its token
+// handling is a formality: it is challenged and answered on this machine, and the real token is put on here. So no call travels without one, no first call loses its body, and
+// no token or refusal of the vendor's enters its errors.
+import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
 import { isCode, LatchkeyError } from '../../core/errors.ts'
-import { jsonOf, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, jsonOf, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { azureSite, type AzureSettings } from './identity.ts'
 import { azureTokens } from './login.ts'
 import { failureOf, nonsense, refusedToken, title, type VaultAction, type VaultSubject } from './refusals.ts'
-import { requestOf, responseOf, sdkOrigin, type SdkClient } from './pipeline.ts'
+import type { SdkClient } from './pipeline.ts'
+import { secretOf } from './vault-answers.ts'
 import type { Token } from '../token.ts'
 import { isLoopbackHost } from '../../core/settings.ts'
 
@@ -86,6 +88,8 @@ interface Context extends VaultAction {
 }
 
 const mostPages = 400
+/** The one that Microsoft's client asks for. */
+const apiVersion = '2026-04-01'
 /** The token that the SDK sees. It is replaced before anything is sent. */
 const placeholder = { token: 'put-on-by-latchkey', expiresOnTimestamp: 8_640_000_000_000_000 }
 
@@ -94,10 +98,8 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** Opens a vault. Makes no call. @throws misconfigured */
 export const openVault = async (settings: AzureSettings, io: ProviderIo): Promise<Vault> => {
   const site = await azureSite(settings, io)
-  const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks')
-  const [{ SecretClient }, http, tokens] = await Promise.all([import('@azure/keyvault-secrets'), io.http.connect({ url: site.vault, title, setting: 'azure_key_vault_uri' }), azureTokens(settings, site, io)])
-  const contexts = new AsyncLocalStorage<Context>()
-  const origin = sdkOrigin(site.vault)
+  const [http, tokens] = await Promise.all([io.http.connect({ url: site.vault, title, setting: 'azure_key_vault_uri' }), azureTokens(settings, site, io)])
+  const origin = site.vault.replace(/^http:/, 'https:')
   const notYet = { status: 404, headers: { 'content-type': 'application/json' }, body: Buffer.from('{"error":{"code":"SecretNotFound"}}') }
   const challenge = { status: 401, headers: { 'www-authenticate': `Bearer authorization="${site.authority}/${site.credential.tenantId || 'organizations'}", resource="${site.resource}"` }, body: Buffer.alloc(0) }
 
@@ -124,25 +126,29 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
     return answer
   }
 
-  const httpClient: SdkClient = {
-    sendRequest: async (request) => {
-      const context = contexts.getStore()
-      if (context === undefined) throw nonsense({ action: 'a call' })
-      return responseOf(request, request.headers.has('authorization') ? await exchange(context, requestOf(request, site.vault, title)) : challenge)
-    },
+  let loaded: Promise<{ readonly client: SecretClient; readonly contexts: import('node:async_hooks').AsyncLocalStorage<Context> }> | undefined
+  const load = async () => {
+    const [{ SecretClient: Client }, { requestOf, responseOf }] = await Promise.all([import('@azure/keyvault-secrets'), import('./pipeline.ts')])
+    const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks')
+    const contexts = new AsyncLocalStorage<Context>()
+    const httpClient: SdkClient = {
+      sendRequest: async (request) => {
+        const context = contexts.getStore()
+        if (context === undefined) throw nonsense({ action: 'a call' })
+        return responseOf(request, request.headers.has('authorization') ? await exchange(context, requestOf(request, site.vault, title)) : challenge)
+      },
+    }
+    const options = { httpClient, retryOptions: { maxRetries: 0 }, disableChallengeResourceVerification: isLoopbackHost(new URL(site.vault).hostname) }
+    return { client: new Client(origin, { getToken: async () => placeholder }, options), contexts }
   }
-  const client = new SecretClient(origin, { getToken: async () => placeholder }, {
-    httpClient,
-    retryOptions: { maxRetries: 0 },
-    disableChallengeResourceVerification: isLoopbackHost(new URL(site.vault).hostname),
-  })
 
   /** Runs one method of the SDK for one caller. Whatever the SDK throws that is not ours is an answer it could not read. */
-  const run = async <T>(action: string, subject: VaultSubject | undefined, call: Call, act: (context: Context) => Promise<T>): Promise<T> => {
+  const run = async <T>(action: string, subject: VaultSubject | undefined, call: Call, act: (client: SecretClient, context: Context) => Promise<T>): Promise<T> => {
     checkCall(call, io.clock)
     const context: Context = { call, action, ...(subject !== undefined && { subject }) }
     try {
-      return await contexts.run(context, () => act(context))
+      const { client, contexts } = await (loaded ??= load())
+      return await contexts.run(context, () => act(client, context))
     } catch (error) {
       call.signal.throwIfAborted()
       throw error instanceof LatchkeyError ? error : nonsense(context)
@@ -176,14 +182,13 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
     who: tokens.who,
     setting: site.credential.setting,
     signIn: async (call) => void (await tokens.get(call)),
-    get: (subject, version, call) =>
-      run('get', subject, call, async (context) => {
-        const { value, properties } = await client.getSecret(subject.native, version === undefined ? {} : { version })
-        if (typeof value !== 'string') throw nonsense(context)
-        return { ...written(properties, subject, version), value }
-      }),
+    get: async (subject, version, call) => {
+      checkCall(call, io.clock)
+      const answer = await exchange({ call, action: 'get', subject }, { method: 'GET', path: `/secrets/${encodePart(subject.native)}/${version === undefined ? '' : encodePart(version)}?api-version=${apiVersion}` })
+      return secretOf(jsonOf(answer, title), subject, version)
+    },
     versions: (subject, call) =>
-      run('list', subject, call, async (context) => {
+      run('list', subject, call, async (client, context) => {
         const found: VaultVersion[] = []
         let pages = 0
         for await (const page of client.listPropertiesOfSecretVersions(subject.native).byPage({ maxPageSize: 25 })) {
@@ -193,7 +198,7 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
         return { versions: found, asOf: context.asOf ?? io.clock.now() }
       }).catch((error: unknown) => (isCode(error, 'not_found') ? { versions: [], asOf: io.clock.now() } : Promise.reject(error as Error))),
     page: (link, size, call) =>
-      run('list', undefined, call, async (context) => {
+      run('list', undefined, call, async (client, context) => {
         const step = await client.listPropertiesOfSecrets().byPage({ maxPageSize: size, ...(link !== undefined && { continuationToken: `${origin}${link}` }) }).next()
         const page: readonly SecretProperties[] = step.done === true ? [] : step.value
         const items = page.map((properties) => ({ ...versionOf(properties, undefined), native: properties.name }))
@@ -202,18 +207,18 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
         if (next.origin !== origin) throw nonsense(context)
         return { items, link: next.pathname + next.search }
       }),
-    put: (subject, value, properties, call) => run('set', subject, call, async () => written((await client.setSecret(subject.native, value, optionsOf(properties))).properties, subject)),
-    patch: (subject, version, properties, call) => run('update', subject, call, async () => written(await client.updateSecretProperties(subject.native, version, optionsOf(properties)), subject, version)),
+    put: (subject, value, properties, call) => run('set', subject, call, async (client) => written((await client.setSecret(subject.native, value, optionsOf(properties))).properties, subject)),
+    patch: (subject, version, properties, call) => run('update', subject, call, async (client) => written(await client.updateSecretProperties(subject.native, version, optionsOf(properties)), subject, version)),
     remove: (subject, call) =>
-      run('delete', subject, call, async (context) => {
+      run('delete', subject, call, async (client, context) => {
         const { result } = (await client.beginDeleteSecret(subject.native)).getOperationState()
         if (result === undefined) throw nonsense(context)
         return deletedOf(result.properties, subject)
       }),
     deleted: (subject, call) =>
-      run('get', subject, call, async () => deletedOf((await client.getDeletedSecret(subject.native)).properties, subject)).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : Promise.reject(error as Error))),
-    recover: (subject, call) => run('recover', subject, call, async () => void (await client.beginRecoverDeletedSecret(subject.native))),
-    purge: (subject, call) => run('purge', subject, call, () => client.purgeDeletedSecret(subject.native)),
+      run('get', subject, call, async (client) => deletedOf((await client.getDeletedSecret(subject.native)).properties, subject)).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : Promise.reject(error as Error))),
+    recover: (subject, call) => run('recover', subject, call, async (client) => void (await client.beginRecoverDeletedSecret(subject.native))),
+    purge: (subject, call) => run('purge', subject, call, (client) => client.purgeDeletedSecret(subject.native)),
     close: async () => {
       await http.close()
       await tokens.close()

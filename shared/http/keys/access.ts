@@ -5,7 +5,7 @@ import type { AuditEvent } from '../../core/runtime.ts'
 import type { KeyInfo, KeyTarget, OperationContext } from '../../core/virtual-key.ts'
 import type { Action, Caller, Exchange } from '../api.ts'
 import { allows, covers, demand, teamsOf } from '../auth.ts'
-import { canonicalText } from '../body.ts'
+import { canonicalText } from '../json-reader.ts'
 import type { Enforced } from '../key-requests.ts'
 
 /** The lifecycle, loaded by the first key route. */

@@ -20,18 +20,18 @@ export const awsCapabilities = capabilities.filter((capability) => capability !=
 const user = { ...fakeKeys, arn: 'arn:aws:iam::123456789012:user/latchkey' }
 const role = 'arn:aws:iam::123456789012:role/Latchkey'
 
-/** The provider on the fake, a fresh account each time, as a role that a user assumes. */
-export const awsHarness: Harness = {
+/** The provider on the fake, a fresh account each time, as a role that a user assumes; or with further settings. */
+export const awsHarness = (more: Given = {}): Harness => ({
   mustHave: awsCapabilities,
   faults: faultKinds,
   nonsense: nonsenseKinds,
   open: async () => {
-    const runtime = testRuntime()
+    const runtime = testRuntime({ hurries: true })
     const now = (): number => runtime.clock.now()
     const sts = await startStsFake({ now, callers: [user], roles: [{ arn: role, principals: [user.arn] }] })
     const fake = await startSecretsManagerFake({ now, keys: sts.keys })
-    const settings = { aws_secretsmanager_endpoint: fake.url, aws_max_attempts: 2, aws_role_name: role, aws_sts_endpoint: sts.url }
-    const exam = await onFake(fake, runtime, (more) => openAws(runtime, { ...settings, ...more }), { aws_secret_access_key: 'a key that belongs to nobody' })
+    const settings = { aws_secretsmanager_endpoint: fake.url, aws_max_attempts: 2, aws_role_name: role, aws_sts_endpoint: sts.url, ...more }
+    const exam = await onFake(fake, runtime, (given) => openAws(runtime, { ...settings, ...given }), { aws_secret_access_key: 'a key that belongs to nobody' })
     return {
       ...exam,
       seed: async (name, value) => fake.seed(name.text, value),
@@ -45,7 +45,7 @@ export const awsHarness: Harness = {
       },
     }
   },
-}
+})
 
 /** The provider on any server that speaks Secrets Manager's protocol. */
 export const awsTargetHarness = (target: Target, deviations: readonly Deviation[] = []): Harness => ({

@@ -1,0 +1,13 @@
+// What the configuration of a deployed function means: as the build compiled it, where it did and nothing here says otherwise; else as the parser reads it, which is loaded only then.
+import type { Configuration, ParseOptions } from '../shared/core/configuration.ts'
+import { fileOf, revive } from '../shared/core/configuration/compiled.ts'
+import type { Env } from '../shared/core/runtime.ts'
+import { registry } from '../shared/providers/registry.ts'
+
+/** `written` is the JSON that the function was given. Who changes keys needs the gateway that no compiled configuration has. @throws misconfigured with every issue of the file */
+export const functionConfiguration = async (written: unknown, env: Env, more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<Configuration> => {
+  const compiled = more.gateway === undefined ? revive(written, env) : undefined
+  if (compiled !== undefined) return compiled
+  const { parseConfiguration } = await import('../shared/core/configuration.ts')
+  return parseConfiguration(fileOf(written), { env, loopback: false, systems: Object.keys(registry), ...more }).configuration
+}

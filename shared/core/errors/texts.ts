@@ -1,0 +1,35 @@
+// What each code means and what to do, for people. Apart from the codes, because only a failure needs it, and a cold start has none.
+import type { ErrorCode } from '../errors.ts'
+
+/** By code: when it is answered, and what mends it. */
+export const errorTexts: Readonly<Record<ErrorCode, { readonly when: string; readonly fix: string }>> = {
+  unauthenticated: { when: 'No caller credential, or a wrong one.', fix: 'Send `Authorization: Bearer <token>` or `x-litellm-api-key` with the master key or a token listed under `latchkey.access`.' },
+  forbidden: { when: "The caller, or the store's policy, may not: access mode, hosted keys, prefix, grant.", fix: 'The message names the grant or the setting; ask whoever owns the configuration.' },
+  invalid_request: { when: 'A body, name, query or setting does not fit; every issue is listed with its path.', fix: 'Mend the fields named and send the request again.' },
+  not_found: { when: 'The secret, version, property, key or route is confirmed absent; the message says which.', fix: 'Check the name, including its case; an absent secret is never answered as an empty value.' },
+  already_exists: { when: 'The alias is taken, or a secret of that name exists and is not ours.', fix: 'Choose another name, or adopt the secret with `adopt: true` if it is yours.' },
+  conflict: { when: 'The version moved under us, or another operation on this secret is in progress.', fix: 'Read again and retry after `Retry-After`.' },
+  soft_deleted: { when: 'The name is held by a deletion that can be recovered.', fix: 'Recover it (`POST /secrets/{name}:recover`), or wait until the time named.' },
+  precondition_failed: { when: '`If-Match` names another version than the current one.', fix: 'Read the secret, decide again, and send its `ETag`.' },
+  idempotency_mismatch: { when: 'The `Idempotency-Key` was used with another body.', fix: 'Use a new key.' },
+  approval_required: { when: 'The service took the write as a request for approval; nothing is stored.', fix: 'Have it approved in the service, or use a path without an approval policy.' },
+  method_not_allowed: { when: 'The route has other methods; `Allow` lists them.', fix: 'Use one of the methods in `Allow`.' },
+  unsupported_media_type: { when: 'The body is not `application/json`.', fix: 'Send `Content-Type: application/json`.' },
+  uri_too_long: { when: 'The URL is longer than 2 KiB.', fix: 'Send names in the body (`POST /secrets:read`).' },
+  headers_too_large: { when: 'The header block is larger than 8 KiB.', fix: 'Send fewer or shorter headers.' },
+  too_large: { when: 'The body or the value is over the limit; the message says both numbers.', fix: 'Store a shorter value, or a reference to it.' },
+  unsupported: { when: 'This provider cannot do it, whoever asks.', fix: 'See the provider table; use a store that can.' },
+  throttled: { when: "Latchkey's own limit.", fix: 'Wait for `Retry-After`.' },
+  provider_denied: { when: 'The secret manager refused Latchkey.', fix: "Give Latchkey's identity the permission that the message names." },
+  provider_throttled: { when: "The secret manager's rate limit, after our retries.", fix: 'Wait for `Retry-After`; raise the quota if it stays.' },
+  provider_unavailable: { when: 'The secret manager could not be reached, or answered nonsense.', fix: 'Check the network path and the service; retry after `Retry-After`.' },
+  provider_quota: { when: 'A permanent quota of the secret manager is used up.', fix: 'Free room in the service, or have the quota raised.' },
+  gateway_denied: { when: "The LLM gateway refused Latchkey's master key, or a field.", fix: 'Check `latchkey.gateway.master_key`, and what the message names.' },
+  gateway_unavailable: { when: 'The LLM gateway could not be reached, or answered nonsense.', fix: 'Check `latchkey.gateway.url`; repeat with the same `Idempotency-Key`.' },
+  version_disabled: { when: 'The version exists and is disabled or destroyed; that is no absence.', fix: 'Enable the version in the service, or read another one.' },
+  deadline_exceeded: { when: 'Our time budget ran out; `applied` says `no`, `yes` or `unknown`.', fix: 'Send the request again with the same `Idempotency-Key`.' },
+  integrity: { when: "A checksum or an authenticated value does not match: the service's answer, or a stored row that somebody changed.", fix: 'Do not use the value; look at the store and its key.' },
+  audit_unavailable: { when: 'The audit line cannot be written, so the request is refused.', fix: 'Mend the log sink; retry.' },
+  misconfigured: { when: 'A setting is wrong or missing; at the start it stops the start with exit code 78.', fix: 'Mend the setting that the message names.' },
+  internal: { when: 'A bug in Latchkey; only the request id is shown.', fix: 'Report it with the request id.' },
+}
