@@ -11,6 +11,7 @@ import { SecretValue, type SecretRef } from './core/secret.ts'
 import { refuseIssues } from './core/settings.ts'
 import { SecretStore } from './core/store.ts'
 import type { KeyLifecycle } from './core/key-lifecycle.ts'
+import type { Rotator } from './core/rotation/rotator.ts'
 import { createApp } from './http/app.ts'
 import { createAuthenticator } from './http/auth.ts'
 import type { App, Route } from './http/api.ts'
@@ -43,6 +44,8 @@ export interface Latchkey {
   read(ref: string | SecretRef, how?: Partial<Call> & { readonly default?: string }): Promise<SecretValue>
   /** The virtual keys of the default store. */
   keys(): Promise<KeyLifecycle>
+  /** What takes the rotation events of every cloud. */
+  rotator(): Promise<Rotator>
   /** The master key, or nothing where none is configured. @throws the failure of the store that should hold it */
   masterKey(call: Call): Promise<SecretValue | undefined>
   /** Every reference of the configuration with where it is held; asks the stores. */
@@ -109,12 +112,15 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   const masterKey = (call: Call): Promise<SecretValue | undefined> => keyOf(configuration.masterKey, call)
 
   let opened: Promise<OpenedKeys> | undefined
-  const keys = async (): Promise<KeyLifecycle> => (await (opened ??= import('./virtual-keys.ts').then(({ openKeys }) => openKeys(main, configuration, runtime, keyOf)))).keys
+  const ownKeys = (): Promise<OpenedKeys> => (opened ??= import('./virtual-keys.ts').then(({ openKeys }) => openKeys(main, configuration, runtime, keyOf, stores)))
+  const keys = async (): Promise<KeyLifecycle> => (await ownKeys()).keys
+  const rotator = async (): Promise<Rotator> => (await ownKeys()).rotator()
 
   const services = {
     stores,
     reader,
     keys,
+    rotator,
     auth: createAuthenticator({ access: configuration.access, masterKey, masterSecrets: masterSecretsOf(configuration) }),
     runtime,
     version: latchkeyVersion,
@@ -128,6 +134,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     stores,
     reader,
     keys,
+    rotator,
     masterKey,
     read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs, default: instead } = {}) => {
       const ref = typeof given === 'string' ? parseRef(given) : given

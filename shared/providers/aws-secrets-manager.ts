@@ -4,11 +4,13 @@
 import type { DescribeSecretResponse, GetSecretValueResponse, SecretListEntry, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
 import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
 import { awsCall, awsClient, awsClientSettings, awsFailure, awsLabels, awsTagChange, awsTags, checkAwsTags, nonsense, withoutQuotaRetries, type AwsClientSettings, type AwsService, type Patience } from '../credentials/aws-calls.ts'
+import { claimLabel, pendingLabels, sharedLabel, stagesOf, versionOf } from '../credentials/aws/stages.ts'
+import { stepRotation } from '../credentials/aws/step-rotation.ts'
 import { asLatchkeyError, isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { createdName, hostedName, verbatimCodec } from '../core/names.ts'
 import { defineProvider, type Finding, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
-import { SecretValue, type SecretFacts, type SecretName, type SecretRecord, type Stage, type Version } from '../core/secret.ts'
+import { SecretValue, type SecretFacts, type SecretName, type SecretRecord, type Version } from '../core/secret.ts'
 
 interface AwsSecretsManagerSettings extends AwsIdentitySettings, AwsClientSettings {
   readonly kms_key_id?: string
@@ -21,10 +23,6 @@ const tagLimits = { pairs: 50, keyBytes: 127, valueBytes: 255 }
 const limits = { valueBytes: 65_536, batch: 20, singleReadsAtOnce: 8 }
 const legal = /^[A-Za-z0-9/_+=.@-]{1,512}$/
 const codec = verbatimCodec(legal, 512, '1 to 512 of A-Z a-z 0-9 / _ + = . @ -')
-/** The one label that a claim holds beside its own; AWSPENDING is what AWS's own rotation holds. */
-const sharedLabel = 'latchkey-next'
-const pendingLabels: readonly string[] = [sharedLabel, 'AWSPENDING']
-const claimLabel = (operation: string): string => `latchkey-claim-${operation}`
 
 const service: AwsService = {
   title: 'AWS Secrets Manager',
@@ -48,15 +46,6 @@ const raise = (error: unknown): never => { throw error }
 const absent = (name: SecretName, what = 'secret'): LatchkeyError => new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`)
 const conflict = (name: SecretName): LatchkeyError => new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, { hint: 'Read it again and decide again.' })
 const softDeleted = (name: SecretName, until: Date): LatchkeyError => new LatchkeyError('soft_deleted', `${name.text} is deleted and can be recovered until ${until.toISOString()}.`, { recoverableUntil: until })
-
-/** A label of a claim on a version that is or was current is left over, and makes nothing pending. */
-const stagesOf = (labels: readonly string[]): Stage[] =>
-  labels.includes('AWSCURRENT') ? ['current'] : labels.includes('AWSPREVIOUS') ? ['previous'] : labels.some((label) => pendingLabels.includes(label)) ? ['pending'] : []
-
-const versionOf = (id: string, labels: readonly string[], created?: Date): Version => {
-  const epoch = /^(\d{1,15})-[a-z]+-[0-9a-f]+$/.exec(id)?.[1]
-  return { id, stages: stagesOf(labels), enabled: true, operation: id, ...(epoch !== undefined && { epoch: Number(epoch) }), ...(created !== undefined && { created }) }
-}
 
 /** One secret without its value, as DescribeSecret or ListSecrets shows it. */
 interface Seen {
@@ -341,10 +330,14 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     return who.some(({ ok }) => !ok) ? who : [...who, ...(await Promise.all(Object.entries(probes).map(probe)))]
   }
 
-  const parts = { notices: identity.notices, read, readMany, list, write, remove, check }
+  const describe = async (name: SecretName, call: Call): Promise<SecretFacts> => {
+    const seen = await found(name, call)
+    return factsOf(name, seen, await versionsOf(name, seen, call))
+  }
+  const steps = stepRotation({ api, region: awsRegion(settings), ask, body: bodyOf, facts: describe })
+  const parts = { notices: identity.notices, read, readMany, list, write, remove, check, describe, locate: steps.locate, stepRotation: steps.rotation }
   return {
     ...parts,
-    describe: (name, call) => found(name, call).then(async (seen) => factsOf(name, seen, await versionsOf(name, seen, call))),
     promote: async (name, { to, from }, call) => {
       const seen = await live(name, call)
       const labels = seen.versions.get(to)
