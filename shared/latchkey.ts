@@ -1,8 +1,9 @@
 // The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
-import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
+import { LatchkeyError, isCode, type Issue } from './core/errors.ts'
 import { systems } from './core/configuration/litellm-settings.ts'
+import type { ReferenceSource } from './core/configuration/reference-sources.ts'
 import { isOpener, parseRef } from './core/configuration/references.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
@@ -21,13 +22,7 @@ import type { OpenedKeys } from './virtual-keys.ts'
 /** The version of this Latchkey, as `GET /health` says it. */
 export const latchkeyVersion = '0.1.0'
 
-/** Where one reference of the configuration is held. `failed` carries the code; a failure stops nothing but the master key. */
-export interface ReferenceSource {
-  readonly path: string
-  readonly reference: string
-  readonly source: 'manager' | 'environment' | 'absent' | 'refused' | 'failed'
-  readonly code?: ErrorCode
-}
+export type { ReferenceSource } from './core/configuration/reference-sources.ts'
 
 /** A running Latchkey: the application, its stores, and what a program that imports it may ask. */
 export interface Latchkey {
@@ -145,17 +140,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
         return SecretValue.of(instead)
       }
     },
-    references: (call) =>
-      Promise.all(
-        configuration.references.map(async ({ path, reference, ref, source }): Promise<ReferenceSource> => {
-          try {
-            return { path, reference, source: (await resolve(ref, call, source === 'manager')).source }
-          } catch (error) {
-            if (isCode(error, 'not_found')) return { path, reference, source: 'absent' }
-            return { path, reference, source: isCode(error, 'provider_denied', 'forbidden') ? 'refused' : 'failed', code: error instanceof LatchkeyError ? error.code : 'internal' }
-          }
-        }),
-      ),
+    references: async (call) => (await import('./core/configuration/reference-sources.ts')).referenceSources(configuration.references, (ref, managerFirst) => resolve(ref, call, managerFirst)),
     close: async () => {
       await (await opened)?.close()
       for (const store of [...stores.values(), ...(openManager === undefined ? [] : [await openManager])]) await store.provider.close?.()
