@@ -1,7 +1,7 @@
 // The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
-import { LatchkeyError, isCode, type Issue } from './core/errors.ts'
+import { isCode, type Issue, type LatchkeyError } from './core/errors.ts'
 import { systems } from './core/configuration/litellm-settings.ts'
 import type { ReferenceSource } from './core/configuration/reference-sources.ts'
 import { isOpener, parseRef } from './core/configuration/references.ts'
