@@ -161,6 +161,25 @@ describe.each([{ gateway: false }, { gateway: true }])('the four steps of a key,
   })
 })
 
+describe('the four steps with a gateway', () => {
+  it.each([['testSecret'], ['finishSecret']] as const)('refuse %s while the gateway does not know the new token, or no longer takes the old one', async (step) => {
+    const { oldKey, begin, invoke, changes, gateway, fake, labelsOf } = await opened({ gateway: true })
+    const made = await oldKey('a')
+    const rotation = begin(name)
+    await invoke('createSecret', rotation)
+    const before = changes()
+    const skipped = await invoke(step, rotation)
+    await invoke('setSecret', rotation)
+    await gateway.port.setBlocked({ token: made.key as never }, true, { signal: new AbortController().signal, deadline: Number.MAX_SAFE_INTEGER })
+
+    const locked = await invoke(step, rotation)
+
+    expect([skipped, locked].map(({ decision, reason }) => [decision, reason])).toEqual([['refused', 'out_of_order'], ['refused', 'out_of_order']])
+    expect([changes() - before, fake.secrets.get(name)?.versions.size]).toEqual([0, 2])
+    expect(labelsOf(name)[rotation.token]).not.toContain('AWSCURRENT')
+  })
+})
+
 describe('the checks of a step', () => {
   it.each<[title: string, reason: string, (account: Awaited<ReturnType<typeof openAccount>>, rotation: { arn: string; token: string }) => Promise<Parameters<Awaited<ReturnType<typeof openAccount>>['invoke']>>]>([
     ['an ARN of another account', 'not_ours', async (_, { arn, token }) => ['createSecret', { arn: arn.replace('123456789012', '999999999999'), token }]],

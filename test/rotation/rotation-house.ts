@@ -31,14 +31,15 @@ export const eventOf = (given: Partial<RotationEvent>): RotationEvent => ({ sour
 
 export const rotationHouse = async (runtime: TestRuntime, open: () => Promise<SecretProvider>, opening: Opening = {}) => {
   const { clock, random } = runtime
-  const gateway = new GatewayModel(clock)
+  const model = new GatewayModel(clock)
+  const gateway = { model, port: model.through(calmHook, clock) }
   /** One process: its own provider, cache, lifecycle and rotator. `wrap` stands before its provider. */
   const instance = async (wrap: (provider: SecretProvider) => Partial<SecretProvider> = () => ({})) => {
     const opened = await open()
     const provider = { ...opened, ...wrap(opened) }
     const policy: AccessPolicy = { accessMode: 'read_and_write', prefix: 'litellm', storeVirtualKeys: true, ...opening.policy }
     const store = new SecretStore({ name: 'default', system: 'any', provider, policy, cache: new SecretCache(clock), clock, random })
-    const keys = new KeyLifecycle(store, { clock, random, ...(opening.gateway === true ? { gateway: gateway.through(calmHook, clock) } : {}) })
+    const keys = new KeyLifecycle(store, { clock, random, ...(opening.gateway === true ? { gateway: model.through(calmHook, clock) } : {}) })
     const stores = new Map([['default', store]])
     const rotator = new Rotator({ stores, keys, keyStore: 'default', gateway: opening.gateway === true, rotated: readRotation(opening.rotation), runtime })
     return { provider, store, keys, rotator, handle: (event: Parameters<Rotator['handle']>[0], withinMs = 300_000) => rotator.handle(event, callOf(clock, { withinMs })) }
