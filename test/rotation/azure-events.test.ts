@@ -1,7 +1,7 @@
 // What Event Grid puts into the queue, in both of its schemas and with the documentation's stray spaces, and what becomes of the message.
 import { describe, expect, it } from 'vitest'
 import { queueEvents, timerEvent } from '../../functions/azure/events.ts'
-import { rotateTriggers } from '../../functions/azure/rotate.ts'
+import { rotateTriggers } from '../../functions/azure/triggers.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { MalformedEvent, RotationEvent, RotationOutcome } from '../../shared/core/rotation/event.ts'
 import { ManualClock } from '../support/runtime.ts'
