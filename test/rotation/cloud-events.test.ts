@@ -10,7 +10,7 @@ import { fakeProject, startGoogleFake } from '../fakes/google/secret-manager.ts'
 import { projectNumber } from '../fakes/google/secrets.ts'
 import { callOf, testRuntime } from '../support/runtime.ts'
 import { openAccount } from './aws-account.ts'
-import { eventOf, rotationHouse, type Opening } from './rotation-house.ts'
+import { day, eventOf, rotationHouse, type Opening } from './rotation-house.ts'
 
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -141,6 +141,32 @@ describe.each(Object.keys(clouds))('an event of %s', (name) => {
     expect([failed.decision, failed.reason, failed.error?.code]).toEqual(['retry', 'failed', 'internal'])
     expect(JSON.stringify(house.runtime.audited)).not.toContain('too much')
     expect([await handled(cloud, native, 'rotate', 'event-1'), await house.epochOf('a')]).toEqual([['done rotated'], 2])
+  })
+})
+
+describe('Key Vault’s near-expiry', () => {
+  it('rotates a key with an expiry that an operator set, once, and gives the new token as long a time', async () => {
+    const { fake, runtime, io, settings } = await startVault()
+    const house = await rotationHouse(runtime, () => openAzure(io, settings), { rotation: { secrets: [{ names: ['DB'] }] } })
+    ends.push(() => fake.close(), async () => house.provider.close?.())
+    const [key] = [await house.oldKey('a'), await house.oldKey('ending', { durationMs: 20 * day })]
+    await house.oldSecret('DB', 'first')
+    const soon = new Date(runtime.clock.now() + 20 * day)
+    for (const name of [createdName('litellm/a'), house.store.nameOf('DB')]) await house.provider.annotate?.(name, { expires: soon }, house.call())
+    const expiring = (name: ReturnType<typeof createdName>): string => `${new URL(String(settings['azure_key_vault_uri'])).origin}/secrets/${house.provider.traits.names.encode(name)}`
+    const told = async (name: ReturnType<typeof createdName>) => {
+      const [event] = queueEvents({ id: randomUUID(), eventType: 'Microsoft.KeyVault.SecretNearExpiry', eventTime: new Date(runtime.clock.now()).toISOString(), data: { Id: expiring(name), ObjectType: 'Secret' } }, 'm')
+      return (await house.handle(event as never)).reason
+    }
+
+    const reasons = [await told(createdName('litellm/a')), await told(createdName('litellm/ending')), await told(house.store.nameOf('DB')), await told(createdName('litellm/a'))]
+
+    expect(reasons).toEqual(['rotated', 'ends_by_itself', 'rotated', 'already_done'])
+    expect([await house.accepts(key.key), await house.epochOf('a'), await house.epochOf('ending')]).toEqual([true, 2, 1])
+    for (const name of [createdName('litellm/a'), house.store.nameOf('DB')]) {
+      const { expires } = await house.store.describe(name, house.call())
+      expect(expires?.getTime()).toBeGreaterThan(runtime.clock.now() + 59 * day)
+    }
   })
 })
 

@@ -56,6 +56,7 @@ export const rotationReasons = {
   too_soon: { decision: 'ignored', when: 'The value was made after the event, or less than 10 minutes before it.', fix: 'Nothing; to rotate at once, send `POST /key/regenerate`.' },
   too_old: { decision: 'ignored', when: 'The event is more than an hour old.', fix: 'Nothing for keys with `auto_rotate`: the sweep finds them. Otherwise rotate by hand.' },
   key_ended: { decision: 'ignored', when: 'The key is deleted, blocked or expired.', fix: 'Take the schedule off that still names it.' },
+  ends_by_itself: { decision: 'ignored', when: 'The vault says that the key is about to expire; that is the end that the key was given, which no rotation moves.', fix: 'Nothing; to let it live longer, change its `duration`.' },
   no_generator: { decision: 'ignored', when: 'The secret is no key, and no generator is configured for it.', fix: 'List it under `latchkey.rotation.secrets`, or take its schedule off.' },
   malformed: { decision: 'refused', when: 'It is not an event that this source sends.', fix: 'Look at who may send here; the message names what is wrong.' },
   not_ours: { decision: 'refused', when: 'The secret is in another account, region, vault or project, is not there, or is not marked as Latchkey’s.', fix: 'Take the subscription off, or adopt the secret (`managed-by: latchkey`).' },

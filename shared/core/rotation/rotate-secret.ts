@@ -8,7 +8,7 @@ import { keyIdLabel, ownershipMark } from '../stores/writing.ts'
 import { checkWrite } from '../policy.ts'
 import type { RotationEvent, Verdict } from './event.ts'
 import type { Generator } from './generator.ts'
-import { eventGraceMs, isTooSoon } from './schedule.ts'
+import { eventGraceMs, isTooSoon, renewedExpiry } from './schedule.ts'
 import { createHash } from 'node:crypto'
 
 /** Which version still has to be finished: made current, and its generator not yet told. */
@@ -27,7 +27,7 @@ interface Tools {
 }
 
 /** Tells the generator that the version is current, and takes the mark off. */
-export const finishSecret = async ({ store, generator, validDays, clock }: Tools, name: SecretName, call: Call): Promise<void> => {
+export const finishSecret = async ({ store, generator, validDays, clock }: Tools, name: SecretName, call: Call, renewed?: Date): Promise<void> => {
   const { provider } = store
   const current = (await provider.read(name, {}, call)).value
   const previous = await provider.read(name, { stage: 'previous' }, call).then(({ value }) => value, (error: unknown) => {
@@ -36,8 +36,8 @@ export const finishSecret = async ({ store, generator, validDays, clock }: Tools
     throw error
   })
   if (previous !== undefined) await generator.finish(name.text, { current, previous, until: new Date(clock.now() + eventGraceMs) }, call)
-  const expires = validDays === undefined ? {} : { expires: new Date(clock.now() + validDays * 86_400_000) }
-  await provider.annotate?.(name, { labels: { [unfinishedLabel]: null }, ...expires }, call)
+  const expires = validDays === undefined ? renewed : new Date(clock.now() + validDays * 86_400_000)
+  await provider.annotate?.(name, { labels: { [unfinishedLabel]: null }, ...(expires === undefined ? {} : { expires }) }, call)
 }
 
 /** Rotates one secret that a generator is configured for. @throws what a repetition may mend */
@@ -51,9 +51,10 @@ export const rotateSecretByEvent = async (tools: Tools, event: RotationEvent, na
   const from = facts.current
   const unfinished = facts.labels[unfinishedLabel]
   const operation = operationFrom(name, from.id)
+  const renewed = renewedExpiry(event, facts, from.created, clock.now())
   try {
     if (unfinished !== undefined && unfinished === from.operation) {
-      await finishSecret(tools, name, call)
+      await finishSecret(tools, name, call, renewed)
       return { reason: 'rotated', ...about, version: from.id, operationId: unfinished }
     }
     const begun = facts.versions?.some((version) => version.operation === operation && version.stages.includes('pending')) === true
@@ -66,7 +67,7 @@ export const rotateSecretByEvent = async (tools: Tools, event: RotationEvent, na
     await generator.test(name.text, { pending: staged.value, current }, call)
     await provider.annotate(name, { labels: { [unfinishedLabel]: operation } }, call)
     await provider.promote(name, { to: staged.version.id, from: from.id }, call)
-    await finishSecret(tools, name, call)
+    await finishSecret(tools, name, call, renewed)
     return { reason: 'rotated', ...about, version: staged.version.id, operationId: operation }
   } finally {
     store.invalidate(name)

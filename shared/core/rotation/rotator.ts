@@ -127,7 +127,7 @@ export class Rotator {
       store.invalidate(name)
       return { reason: 'invalidated', ...about }
     }
-    if (facts.labels[keyIdLabel] !== undefined && store.name === this.#options.keyStore) return { store: store.name, ...(await rotateKeyByEvent({ keys, ...runtime }, event, name, facts, call)) }
+    if (facts.labels[keyIdLabel] !== undefined && store.name === this.#options.keyStore) return { store: store.name, ...(await rotateKeyByEvent({ keys, provider: store.provider, ...runtime }, event, name, facts, call)) }
     const made = this.#generatorFor(store.name, name.text)
     if (made === undefined) return { reason: store.isKeyName(name.text) ? 'not_ours' : 'no_generator', ...about }
     return rotateSecretByEvent({ store, generator: made.generator, validDays: made.entry.validDays, clock: runtime.clock }, event, name, facts, call)

@@ -18,7 +18,7 @@ export const rotatedSettings: SettingsTable<RotatedSettings> = {
   module: { type: 'string', text: 'The path of a module of yours with any of `create`, `set`, `test` and `finish`. Left out: a random password.' },
   length: { type: 'integer', default: 40, min: 16, max: 1024, text: 'How many characters a random password has.' },
   characters: { type: 'string', default: 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', text: 'What a random password is made of: 10 to 94 different characters of printable ASCII.' },
-  valid_days: { type: 'integer', min: 1, max: 3650, text: "How long a new value is valid: it becomes the secret's expiry where the store has one, which is what Azure's near-expiry events go by. Left out: the expiry stays." },
+  valid_days: { type: 'integer', min: 1, max: 3650, text: "How long a new value is valid: it becomes the secret's expiry where the store has one, which is what Azure's near-expiry events go by. Left out: after such an event as long as the one before, at least 60 days; otherwise the expiry stays." },
 }
 
 /** Secrets that are rotated alike. */

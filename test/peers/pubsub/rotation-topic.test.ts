@@ -64,14 +64,19 @@ const open = async (address: string, folder: string) => {
   // As push does: the envelope is posted, a success acknowledges, a failure brings the message again.
   subscription.on('message', (message) => {
     const envelope = { message: { data: message.data.toString('base64'), attributes: message.attributes, messageId: message.id, publishTime: message.publishTime.toISOString() }, subscription: `projects/p/subscriptions/${name}-push` }
-    void handleAll(rotator, runtime.clock, pubsubEvents(envelope, message.id), 300_000)
-      .then(throwRetries)
-      .then((outcomes) => (message.ack(), outcomes[0]?.reason ?? 'nothing'), () => (message.nack(), 'failed'))
-      .then((reason) => {
-        delivered.push(reason)
-        for (const { count, done } of waiting) if (delivered.length >= count) done()
-      })
+    void push(message, envelope)
   })
+  const push = async (message: Message, envelope: unknown): Promise<void> => {
+    try {
+      const [outcome] = throwRetries(await handleAll(rotator, runtime.clock, pubsubEvents(envelope, message.id), 300_000))
+      message.ack()
+      delivered.push(outcome?.reason ?? 'nothing')
+    } catch {
+      message.nack()
+      delivered.push('failed')
+    }
+    for (const { count, done } of waiting) if (delivered.length >= count) done()
+  }
   const deliveries = (count: number): Promise<readonly string[]> => (delivered.length >= count ? Promise.resolve(delivered) : new Promise((resolve) => void waiting.push({ count, done: () => resolve(delivered) })))
   const native = (alias: string): string => `projects/${projectNumber}/secrets/${house.provider.traits.names.encode(createdName(`litellm/${alias}`))}`
   const publish = (secretId: string, attributes: Readonly<Record<string, string>> = {}): Promise<string> =>
