@@ -13,6 +13,8 @@ import { gatewaySettings, policySettings, systemChoice } from '../shared/core/co
 import { storeEntrySettings } from '../shared/core/configuration/stores.ts'
 import { errorTexts } from '../shared/core/errors/texts.ts'
 import { errorCodes, type ErrorCode } from '../shared/core/errors.ts'
+import { rotationReasons } from '../shared/core/rotation/event.ts'
+import { rotatedSettings } from '../shared/core/rotation/settings.ts'
 import { maxNameBytes, maxSegmentBytes, maxSegments } from '../shared/core/names.ts'
 import type { SecretProvider } from '../shared/core/provider.ts'
 import { readSettings, refuseIssues, type Setting } from '../shared/core/settings.ts'
@@ -163,6 +165,8 @@ const errors = (): string =>
     .map(([name, status, retryable, { when, fix }]) => `### \`${name}\`\n\n${status}${retryable ? ', may be retried' : ''}. ${when}\n${fix}`)
     .join('\n\n')
 
+const told = { done: 'taken', ignored: 'taken', refused: 'not to come again', retry: 'to send it again' } as const
+
 const limits = (): string =>
   table(
     ['what', 'limit', 'beyond it'],
@@ -188,6 +192,7 @@ const settings = (): string =>
     ['**`latchkey.cache`**', settingTable(cacheSettings)],
     ['**`latchkey.access[]`**', settingTable(accessSettings)],
     ['**`latchkey.gateway`**', settingTable(gatewaySectionSettings)],
+    ['**`latchkey.rotation.secrets[]`, beside `names`**', settingTable(rotatedSettings)],
   ]
     .map((part) => part.join('\n\n'))
     .join('\n\n')
@@ -217,6 +222,7 @@ export const sections = (): Promise<Readonly<Record<string, string>>> =>
     'key-fields': fieldTable(),
     actions: actions.map(code).join(', '),
     errors: errors(),
+    'rotation-reasons': table(['reason', 'the platform is told', 'when', 'what to do'], Object.entries(rotationReasons).map(([name, { decision, when, fix }]) => [code(name), told[decision], when, fix])),
     'litellm-differences': differences(),
     limits: limits(),
   }))

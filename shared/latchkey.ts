@@ -1,8 +1,9 @@
 // The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
-import { LatchkeyError, isCode, type ErrorCode, type Issue } from './core/errors.ts'
+import { isCode, type Issue, type LatchkeyError } from './core/errors.ts'
 import { systems } from './core/configuration/systems.ts'
+import type { ReferenceSource } from './core/configuration/reference-sources.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
@@ -10,6 +11,7 @@ import { SecretValue, type SecretRef } from './core/secret.ts'
 import { refuseIssues } from './core/settings.ts'
 import { SecretStore } from './core/store.ts'
 import type { KeyLifecycle } from './core/key-lifecycle.ts'
+import type { Rotator } from './core/rotation/rotator.ts'
 import { createApp } from './http/app.ts'
 import { createAuthenticator } from './http/auth.ts'
 import type { App, Route } from './http/api.ts'
@@ -19,13 +21,7 @@ import type { OpenedKeys } from './virtual-keys.ts'
 /** The version of this Latchkey, as `GET /health` says it. */
 export const latchkeyVersion = '0.1.0'
 
-/** Where one reference of the configuration is held. `failed` carries the code; a failure stops nothing but the master key. */
-export interface ReferenceSource {
-  readonly path: string
-  readonly reference: string
-  readonly source: 'manager' | 'environment' | 'absent' | 'refused' | 'failed'
-  readonly code?: ErrorCode
-}
+export type { ReferenceSource } from './core/configuration/reference-sources.ts'
 
 /** A running Latchkey: the application, its stores, and what a program that imports it may ask. */
 export interface Latchkey {
@@ -42,6 +38,8 @@ export interface Latchkey {
   read(ref: string | SecretRef, how?: Partial<Call> & { readonly default?: string }): Promise<SecretValue>
   /** The virtual keys of the default store. */
   keys(): Promise<KeyLifecycle>
+  /** What takes the rotation events of every cloud. */
+  rotator(): Promise<Rotator>
   /** The master key, or nothing where none is configured. @throws the failure of the store that should hold it */
   masterKey(call: Call): Promise<SecretValue | undefined>
   /** Every reference of the configuration with where it is held; asks the stores. */
@@ -108,12 +106,15 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   const masterKey = (call: Call): Promise<SecretValue | undefined> => keyOf(configuration.masterKey, call)
 
   let opened: Promise<OpenedKeys> | undefined
-  const keys = async (): Promise<KeyLifecycle> => (await (opened ??= import('./virtual-keys.ts').then(({ openKeys }) => openKeys(main, configuration, runtime, keyOf)))).keys
+  const ownKeys = (): Promise<OpenedKeys> => (opened ??= import('./virtual-keys.ts').then(({ openKeys }) => openKeys(main, configuration, runtime, keyOf, stores)))
+  const keys = async (): Promise<KeyLifecycle> => (await ownKeys()).keys
+  const rotator = async (): Promise<Rotator> => (await ownKeys()).rotator()
 
   const services = {
     stores,
     reader,
     keys,
+    rotator,
     auth: createAuthenticator({ access: configuration.access, masterKey, masterSecrets: masterSecretsOf(configuration) }),
     runtime,
     version: latchkeyVersion,
@@ -132,6 +133,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     stores,
     reader,
     keys,
+    rotator,
     masterKey,
     read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs, default: instead } = {}) => {
       const { isOpener, parseRef } = await import('./core/configuration/references.ts')
@@ -143,17 +145,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
         return SecretValue.of(instead)
       }
     },
-    references: (call) =>
-      Promise.all(
-        configuration.references.map(async ({ path, reference, ref, source }): Promise<ReferenceSource> => {
-          try {
-            return { path, reference, source: (await resolve(ref, call, source === 'manager')).source }
-          } catch (error) {
-            if (isCode(error, 'not_found')) return { path, reference, source: 'absent' }
-            return { path, reference, source: isCode(error, 'provider_denied', 'forbidden') ? 'refused' : 'failed', code: error instanceof LatchkeyError ? error.code : 'internal' }
-          }
-        }),
-      ),
+    references: async (call) => (await import('./core/configuration/reference-sources.ts')).referenceSources(configuration.references, (ref, managerFirst) => resolve(ref, call, managerFirst)),
     close,
   }
 }

@@ -47,6 +47,8 @@ export interface Configuration {
   readonly gateway?: GatewayConfiguration
   /** LiteLLM's part of that name as it is written; `aliasPolicy` reads what concerns the aliases of keys. */
   readonly litellmSettings?: unknown
+  /** `latchkey.rotation` as it is written; read by whoever changes keys. */
+  readonly rotation?: unknown
   readonly warnings: readonly Warning[]
 }
 
@@ -89,7 +91,7 @@ export const parseConfiguration = (input: unknown, { env, loopback, systems = []
   const gateway = readGateway?.(section['gateway'], { env, plan, references, own: masterKey }, findings)
   const warnings = [...findings.warnings, ...found.warnings, ...noticeEnvironment(env)]
   refuseIssues([...findings.issues, ...issues, ...found.issues])
-  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, litellmSettings: file['litellm_settings'], ...(gateway !== undefined && { gateway }), warnings }
+  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, litellmSettings: file['litellm_settings'], rotation: section['rotation'], ...(gateway !== undefined && { gateway }), warnings }
   return { configuration, warnings }
 }
 

@@ -15,6 +15,7 @@ import { missingKey } from './keys/refusals.ts'
 import { unlessArriving } from './key-steps/arrival.ts'
 import { reconcileKeys } from './keys/reconcile.ts'
 import { removeKey } from './keys/remove.ts'
+import { rotateKeyStep, type KeyStepAnswer, type KeyStepRequest } from './rotation/step-key.ts'
 import { movedBy, nameAfter, renameKey } from './keys/rename.ts'
 import { rotateKey } from './keys/rotate.ts'
 import { KeySettling } from './key-steps/settling.ts'
@@ -49,6 +50,11 @@ export class KeyLifecycle {
   /** Gives a key a new token under the same name and key id. @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
   async rotate(target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> {
     return saying(context, rotateKey(this.#house, target, request, context))
+  }
+
+  /** One step of a rotation that the secret manager drives. @throws conflict, forbidden, gateway_denied, and every failure that a repetition may mend */
+  rotateByStep(request: KeyStepRequest, call: Call): Promise<KeyStepAnswer> {
+    return rotateKeyStep(this.#house, request, call)
   }
 
   /** Ends a key by a tombstone. The service's own delete may follow after `purgeAfter`. @throws not_found, conflict, forbidden, unsupported */

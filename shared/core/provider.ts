@@ -70,6 +70,32 @@ export interface Finding {
   readonly setting?: string
 }
 
+/** A rotation that the service itself began, as it stands. */
+export interface StepRotationState {
+  readonly facts: SecretFacts
+  /** Whether the service rotates this secret at all. */
+  readonly enabled: boolean
+  /** The function that the service calls for it. */
+  readonly handler?: string
+  /** Where the version of this rotation stands; `absent`: the service does not know it. */
+  readonly stage: Stage | 'none' | 'absent'
+}
+
+/**
+ * A rotation that the service drives by steps, with a version that it has reserved: AWS Secrets Manager. It needs what the other methods do not have: whether the
+ * service rotates at all and by whom, a write under the service's own version id, and a promotion that leaves the service's own mark alone.
+ */
+export interface StepRotation {
+  /** @throws provider_…; nothing for what is of another account or region, or not there */
+  describe(resource: string, version: string, call: Call): Promise<StepRotationState | undefined>
+  /** The reserved version's value; nothing while none was put. */
+  read(name: SecretName, version: string, call: Call): Promise<SecretValue | undefined>
+  /** Puts the reserved version's value. `operation` claims the epoch of a key with it. A version that has a value keeps it. @throws conflict while another claim stands */
+  write(name: SecretName, put: { readonly version: string; readonly value: SecretValue; readonly operation?: string; readonly rotationToken?: string }, call: Call): Promise<'written' | 'same_operation'>
+  /** Makes the version current if `from` still is; already there is success. @throws conflict */
+  finish(name: SecretName, move: { readonly to: string; readonly from: string }, call: Call): Promise<void>
+}
+
 /** One opened service. `read` and `check` are required; every other method that is there is a capability. */
 export interface SecretProvider {
   /** Facts of this opened provider: settings may take methods away. */
@@ -97,11 +123,17 @@ export interface SecretProvider {
   remove?(name: SecretName, how: { readonly expect: 'any' | { readonly version: string }; readonly final: boolean }, call: Call): Promise<{ readonly recoverableUntil?: Date }>
   /** Takes a soft delete back. Not deleted is success. @throws not_found */
   recover?(name: SecretName, call: Call): Promise<void>
+  /**
+   * The secret that the service's own name for it means (an ARN, a vault's URL, a project's path), under our name; nothing for what is of another account, region, vault or
+   * project, or not there. This is how an event is told from a foreign or forged one: by asking the service, not by believing the event.
+   */
+  locate?(resource: string, call: Call): Promise<SecretFacts | undefined>
+  readonly stepRotation?: StepRotation
   close?(): Promise<void>
 }
 
-/** The name of an optional method. */
-export type Capability = Exclude<keyof SecretProvider, 'traits' | 'notices' | 'read' | 'check'>
+/** The name of an optional method. What only events need is none: whoever lacks it is told of rotations by name. */
+export type Capability = Exclude<keyof SecretProvider, 'traits' | 'notices' | 'read' | 'check' | 'locate' | 'stepRotation'>
 
 /** Every optional method, in the order in which tables show them. */
 export const capabilities = ['describe', 'readMany', 'list', 'write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover', 'close'] as const satisfies readonly Capability[]

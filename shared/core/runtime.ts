@@ -57,6 +57,8 @@ export interface AuditEvent {
   readonly operationId?: string
   readonly code?: string
   readonly version?: string
+  /** For events: what is to be done about it. */
+  readonly note?: string
 }
 
 declare const receipt: unique symbol

@@ -4,6 +4,7 @@ import type { Grant } from '../core/configuration.ts'
 import type { actions } from '../core/configuration/access.ts'
 import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
 import type { KeyLifecycle } from '../core/key-lifecycle.ts'
+import type { Rotator } from '../core/rotation/rotator.ts'
 import type { Reader } from '../core/stores/reading.ts'
 import type { SecretStore } from '../core/store.ts'
 
@@ -58,6 +59,8 @@ export interface Services {
   readonly reader: Reader
   /** Loaded by the first key route, so that the read function never loads it. */
   readonly keys: () => Promise<KeyLifecycle>
+  /** Loaded by the first event. */
+  readonly rotator: () => Promise<Rotator>
   readonly auth: Authenticator
   readonly runtime: Runtime
   readonly version: string

@@ -5,6 +5,7 @@ import type { KeyInfo } from '../core/virtual-key.ts'
 import type { Answer, Exchange, Route } from './api.ts'
 import { demand } from './auth.ts'
 import { badField } from './body.ts'
+import { eventRoutes } from './events.ts'
 import { changeBody, infoBody, keptBody } from './key-answers.ts'
 import { blockRequest, changesSomething, generateRequest, rotateRequest, updateRequest, type Change } from './key-requests.ts'
 import { audited, contextOf, demandFields, keysOf, theirKey } from './keys/access.ts'
@@ -130,4 +131,5 @@ export const keyRoutes: readonly Route[] = [
   { ...changes, path: '/keys:adopt', shape: 'problem', action: ['keys:adopt'], handler: adoptKeys },
   { ...changes, path: '/keys:reconcile', shape: 'problem', action: ['keys:reconcile'], body: 'optional', handler: reconcileKeys },
   ...writeRoutes,
+  ...eventRoutes,
 ]

@@ -3,8 +3,9 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { awsIdentity, awsIdentitySettings, awsRegion } from '../credentials/aws.ts'
 import { awsCall, awsClientSettings } from '../credentials/aws-calls.ts'
-import { absent, codec, pendingLabels, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
+import { absent, codec, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../credentials/aws/signed-reads.ts'
+import { pendingLabels } from '../credentials/aws/stages.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { isCode } from '../core/errors.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider } from '../core/provider.ts'
@@ -34,6 +35,11 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   let loaded: SecretsManager | undefined
   const sdk = once(async () => (loaded = await (await import('../credentials/aws/secrets-sdk.ts')).openSecretsManager(settings, endpoint ?? url, identity, io)))
   const changes = once(async () => (await import('../credentials/aws/secret-changes.ts')).changesOf(await sdk(), settings, ask))
+
+  const steps = once(async () => {
+    const [{ bodyOf }, { stepRotation }] = await Promise.all([import('../credentials/aws/secret-changes.ts'), import('../credentials/aws/step-rotation.ts')])
+    return stepRotation({ api: await sdk(), region, ask, body: bodyOf, facts: async (name, call) => (await changes()).describe(name, call) })
+  })
 
   const ask: Ask = (action, name, call, send) => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 
@@ -66,6 +72,13 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     discard: async (name, version, call) => (await changes()).discard(name, version, call),
     remove: async (name, how, call) => (await changes()).remove(name, how, call),
     recover: async (name, call) => (await changes()).recover(name, call),
+    locate: async (resource, call) => (await steps()).locate(resource, call),
+    stepRotation: {
+      describe: async (resource, version, call) => (await steps()).rotation.describe(resource, version, call),
+      read: async (name, version, call) => (await steps()).rotation.read(name, version, call),
+      write: async (name, version, call) => (await steps()).rotation.write(name, version, call),
+      finish: async (name, move, call) => (await steps()).rotation.finish(name, move, call),
+    },
     check: async (depth, call, prefix = '') => (await import('../credentials/aws/secret-check.ts')).checkSecretsManager(depth, call, prefix, { identity, ask, reads, random: io.random, sdk }),
     close: async () => {
       await signed?.close()

@@ -9,6 +9,7 @@ import { SecretValue, type SecretFacts, type SecretName, type SecretRecord, type
 import { idOf, isGone, markOf, markText, tagNames } from '../credentials/azure/chain.ts'
 import { checkVault } from '../credentials/azure/check.ts'
 import { azureSettings, type AzureSettings } from '../credentials/azure/identity.ts'
+import { locateSecret } from '../credentials/azure/locate.ts'
 import { title, type VaultSubject } from '../credentials/azure/refusals.ts'
 import { azureSecrets, checkLabels, checkTags, claimsOf, failure, isMeant, labelLimits, labelsOf, settleMs, subjectOf, versionOf, versionsOf } from '../credentials/azure/secrets.ts'
 import { cursorOf, linkOf, openVault, type VaultSecret, type VaultVersion } from '../credentials/azure/vault.ts'
@@ -226,6 +227,10 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
       const copies = all.filter((each) => idOf(each) === version)
       if (copies.length === 0) throw failure('not_found', name)
       for (const { id } of copies) await vault.patch(subjectOf(name), id, { enabled }, call)
+    },
+    locate: async (resource, call) => {
+      const name = await locateSecret(vault, settings.azure_key_vault_uri, resource, call)
+      return name && describe(name, call).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : Promise.reject(error as Error)))
     },
     close: () => vault.close(),
     notices: vault.who.startsWith('the managed identity') && settings.azure_credential === undefined ? ['No credential of Azure is set: the managed identity of this host is used. azure_credential: managed_identity says so expressly.'] : [],

@@ -3,6 +3,7 @@
 // operator hosts has no record: there the newest enabled version is current, as for everybody who reads `latest`.
 import { googleIdentity, googleIdentitySettings, type GoogleIdentitySettings } from '../credentials/google.ts'
 import { annotated, checkLabels, entryAt, entryNamed, firstAnnotations, googleLabelLimits, idOf, labelFilter, nameAnnotation, stateOf, versionOf, withEntry, type Entry, type SecretState } from '../credentials/google/annotations.ts'
+import { locateSecret } from '../credentials/google/locate.ts'
 import { googleFindings } from '../credentials/google/probes.ts'
 import { absent, conflict, googleNameOf, googleRecords, type Loaded } from '../credentials/google/records.ts'
 import { googleSecrets } from '../credentials/google/secrets.ts'
@@ -197,6 +198,10 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
     ...{ read, write, promote, discard, setEnabled, list },
     check: (depth, call) => googleFindings(depth, identity, secrets, io.random, call),
     describe: (name, call) => found(name, call).then((loaded) => factsOf(name, loaded)),
+    locate: async (resource, call) => {
+      const located = await locateSecret(secrets, parent, resource, call)
+      return located && factsOf(located.name, await found(located.name, call))
+    },
     annotate: async (name, annotation, call) => {
       checkLabels(annotation.labels ?? {})
       await change(name, call, ({ state, secret }) => (annotation.etag === undefined || annotation.etag === secret.etag ? annotated(state, annotation) : raise(conflict(name))))

@@ -66,6 +66,7 @@ const fieldsOf = (event: AuditEvent): Readonly<Record<string, string | undefined
   operation_id: event.operationId,
   code: event.code,
   version: event.version,
+  note: event.note,
 })
 
 const receiptOf = (sequence: number): AuditReceipt => ({ sequence }) as AuditReceipt

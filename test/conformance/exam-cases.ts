@@ -10,6 +10,7 @@ import { nameCases } from './cases/names.ts'
 import { nonsenseCases } from './cases/nonsense.ts'
 import { readingCases } from './cases/reading.ts'
 import { removingCases } from './cases/removing.ts'
+import { steppedCases } from './cases/stepped.ts'
 import { togetherCases } from './cases/together.ts'
 import { versionCases } from './cases/versions.ts'
 import { writingCases } from './cases/writing.ts'
@@ -17,7 +18,7 @@ import { leftOut, runCase, type ExamCase } from './exam.ts'
 import type { Deviation, Harness } from './harness.ts'
 
 /** Every case, as data. */
-export const examCases: readonly ExamCase[] = [...readingCases, ...nameCases, ...writingCases, ...versionCases, ...claimCases, ...labelCases, ...removingCases, ...listingCases, ...togetherCases, ...faultCases, ...cancellingCases, ...nonsenseCases]
+export const examCases: readonly ExamCase[] = [...readingCases, ...nameCases, ...writingCases, ...versionCases, ...claimCases, ...labelCases, ...removingCases, ...listingCases, ...togetherCases, ...steppedCases, ...faultCases, ...cancellingCases, ...nonsenseCases]
 
 /** A case by its id. @throws when there is none, so that a mistyped id never passes for a case. */
 export const caseNamed = (id: string): ExamCase => {
@@ -37,7 +38,7 @@ export type Subject = (typeof subjects)[number]
 
 const subjectOfWord: Readonly<Record<string, Subject>> = {
   write: 'write', create: 'write', replace: 'write', label: 'write', description: 'write', expiry: 'write', annotate: 'write', tags: 'write',
-  claim: 'rotate', promote: 'rotate', discard: 'rotate', disable: 'rotate', enable: 'rotate',
+  claim: 'rotate', step: 'rotate', promote: 'rotate', discard: 'rotate', disable: 'rotate', enable: 'rotate',
   remove: 'delete', recover: 'delete',
   list: 'list',
   batch: 'batch', 'read-many': 'batch',

@@ -72,6 +72,12 @@ export interface ExamProvider {
   heal?(): Promise<void> | void
   /** Lets so much time go by that every credential the provider holds has expired at the service. New ones can be had: the next call must succeed. */
   expire?(): Promise<void> | void
+  /** The service's own name for a secret, as its events have it. */
+  resourceOf?(name: SecretName): Promise<string> | string
+  /** Names of other places that look like this one. */
+  foreignTo?(resource: string): readonly string[]
+  /** Begins a rotation as the service does: a version is reserved, without a value. */
+  begin?(name: SecretName): Promise<{ readonly resource: string; readonly version: string; readonly handler: string }>
   /** How many calls the service has received so far, refused ones included. */
   calls?(): number
   /** A second provider on the same service, as another instance would have it. Closed with the first. */

@@ -7,7 +7,8 @@ type Output = Record<string, unknown>
 
 interface HeldVersion {
   readonly id: string
-  readonly value: HeldValue
+  /** Nothing while a rotation has only reserved it. */
+  value: HeldValue | undefined
   readonly labels: Set<string>
   readonly created: number
   readonly kmsKeyId: string
@@ -26,12 +27,14 @@ export interface HeldSecret {
   readonly replicas: string[]
   deletionDate: number | undefined
   nextRotation: number | undefined
+  /** The function that rotates it, once rotation is configured. */
+  rotationLambda: string | undefined
 }
 
 const dayMs = 86_400_000
 const seconds = (ms: number): number => ms / 1000
 
-const sameValue = (a: HeldValue, b: HeldValue): boolean => JSON.stringify(a) === JSON.stringify(b)
+const sameValue = (a: HeldValue | undefined, b: HeldValue): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 export interface RulesOptions {
   readonly region?: string
@@ -89,6 +92,13 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
 
   const addVersion = (secret: HeldSecret, token: string, value: HeldValue, labels: readonly string[]): HeldVersion => {
     const there = secret.versions.get(token)
+    if (there !== undefined && there.value === undefined) {
+      if (labelCount(secret) + labels.filter((label) => holder(secret, label) === undefined).length > quota.labels) throw new ServiceFailure('LimitExceededException', 'The request failed because it would exceed the staging label quota.')
+      there.value = value
+      for (const label of labels) attach(secret, label, there)
+      secret.changed = now()
+      return there
+    }
     if (there !== undefined) {
       if (!sameValue(there.value, value)) throw new ServiceFailure('ResourceExistsException', `You can't use ClientRequestToken ${token} because that value is already in use for a version of secret ${secret.arn}.`)
       return there
@@ -106,6 +116,7 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
   }
 
   const valueAnswer = (secret: HeldSecret, version: HeldVersion): Output => {
+    if (version.value === undefined) throw notFound(`the specified secret value for VersionId: ${version.id}`)
     if (disabledKeys.has(version.kmsKeyId)) throw new ServiceFailure('DecryptionFailure', 'Secrets Manager can\'t decrypt the protected secret text using the provided KMS key.')
     return { ARN: secret.arn, Name: secret.name, VersionId: version.id, ...version.value, VersionStages: [...version.labels], CreatedDate: seconds(version.created) }
   }
@@ -118,6 +129,7 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
     ...(secret.description !== undefined && { Description: secret.description }),
     ...(secret.kmsKeyId !== undefined && { KmsKeyId: secret.kmsKeyId }),
     ...(secret.nextRotation !== undefined && { RotationEnabled: true, NextRotationDate: seconds(secret.nextRotation) }),
+    ...(secret.rotationLambda !== undefined && { RotationLambdaARN: secret.rotationLambda }),
     ...(secret.deletionDate !== undefined && { DeletedDate: seconds(secret.deletionDate) }),
     CreatedDate: seconds(secret.created),
     LastChangedDate: seconds(secret.changed),
@@ -183,7 +195,7 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
       }
       if (value !== undefined && disabledKeys.has(kmsKeyId ?? '')) throw new ServiceFailure('EncryptionFailure', 'Secrets Manager can\'t encrypt the protected secret text using the provided KMS key.')
       const arn = `arn:aws:secretsmanager:${region}:${account}:secret:${name}-${suffix()}`
-      const secret: HeldSecret = { arn, name, created: now(), changed: now(), description, kmsKeyId, tags, versions: new Map(), replicas: [], deletionDate: undefined, nextRotation: undefined }
+      const secret: HeldSecret = { arn, name, created: now(), changed: now(), description, kmsKeyId, tags, versions: new Map(), replicas: [], deletionDate: undefined, nextRotation: undefined, rotationLambda: undefined }
       secrets.set(name, secret)
       return { ARN: arn, Name: name, ...(value !== undefined && { VersionId: addVersion(secret, token, value, ['AWSCURRENT']).id }) }
     },
@@ -341,9 +353,27 @@ export const secretsManagerRules = ({ region = 'us-east-1', account = '123456789
       return { ARN: secret.arn, ReplicationStatus: secret.replicas.map((Region) => ({ Region, Status: 'InProgress' })) }
     },
 
+    // It reserves a version and calls the function; that the function is called is the test's part.
     RotateSecret: (input) => {
-      live(input)
-      throw refused('No Lambda rotation function ARN is associated with this secret.')
+      const token = textOf(input, 'ClientRequestToken', 32, 64) ?? uuid()
+      const lambda = textOf(input, 'RotationLambdaARN', 0, 2048)
+      const rules = input['RotationRules'] as { readonly AutomaticallyAfterDays?: number } | undefined
+      const secret = live(input)
+      secret.rotationLambda = lambda ?? secret.rotationLambda
+      if (secret.rotationLambda === undefined) throw refused('No Lambda rotation function ARN is associated with this secret.')
+      secret.nextRotation = now() + (rules?.AutomaticallyAfterDays ?? 30) * dayMs
+      if (input['RotateImmediately'] === false) return { ARN: secret.arn, Name: secret.name }
+      const pending = holder(secret, 'AWSPENDING')
+      if (pending !== undefined && pending.id !== token && !pending.labels.has('AWSCURRENT')) throw refused("A previous rotation isn't complete. That rotation will be reattempted.")
+      if (!secret.versions.has(token)) secret.versions.set(token, { id: token, value: undefined, labels: new Set(), created: now(), kmsKeyId: secret.kmsKeyId ?? 'DefaultEncryptionKey' })
+      attach(secret, 'AWSPENDING', secret.versions.get(token) as HeldVersion)
+      return { ARN: secret.arn, Name: secret.name, VersionId: token }
+    },
+
+    CancelRotateSecret: (input) => {
+      const secret = live(input)
+      secret.nextRotation = undefined
+      return { ARN: secret.arn, Name: secret.name }
     },
   }
   return { secrets, operations }

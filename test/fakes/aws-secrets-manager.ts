@@ -82,6 +82,8 @@ export interface SecretsManagerFake {
   seed(name: string, value: string | Uint8Array): void
   /** Adds a version under labels of its own, as an operation of somebody would. */
   put(name: string, token: string, labels: readonly string[]): void
+  /** Begins a rotation as the service does on its schedule: a version is reserved under AWSPENDING, without a value. Answers the secret's ARN. */
+  rotate(name: string, token: string, lambda: string): string
   fault(fault: FakeFault): void
   /** Once an answer is being held back by a `slow` fault; at once when there is no such fault. */
   held(): Promise<void>
@@ -196,6 +198,7 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
       else operations['CreateSecret']?.({ Name: name, ...body })
     },
     put: (name, token, labels) => void operations['PutSecretValue']?.({ SecretId: name, ClientRequestToken: token, SecretString: 'x', VersionStages: labels }),
+    rotate: (name, token, lambda) => String(operations['RotateSecret']?.({ SecretId: name, ClientRequestToken: token, RotationLambdaARN: lambda })['ARN']),
     ...faults,
     close: () => {
       faults.heal()

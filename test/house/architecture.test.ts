@@ -70,6 +70,7 @@ describe('the ways out', () => {
     expect(running.filter(opensSecrets).map(({ path }) => path).toSorted()).toEqual([
       'shared/core/http/exchange.ts',
       'shared/core/keys/finding.ts',
+      'shared/core/rotation/generator.ts',
       'shared/core/secret.ts',
       'shared/core/stores/property.ts',
       'shared/core/virtual-key.ts',

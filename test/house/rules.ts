@@ -107,6 +107,8 @@ const linesAllowed = (path: string): number => {
   if (path === 'shared/providers/aws-secrets-manager.ts') return 400
   if (path.startsWith('shared/providers/')) return 250
   if (path.startsWith('shared/core/')) return 200
+  // What reads a cloud's events is a parser, no adapter.
+  if (/^functions\/(?:lambda|azure|gcp)\/events\.ts$/.test(path)) return 150
   if (/^functions\/(?:lambda|azure|gcp)\/|^functions\/local\/node-http\.ts$/.test(path)) return 40
   return path.startsWith('test/') ? 400 : 250
 }

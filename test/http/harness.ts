@@ -7,6 +7,8 @@ import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
 import { hostedName } from '../../shared/core/names.ts'
 import type { AccessPolicy } from '../../shared/core/policy.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
+import { Rotator } from '../../shared/core/rotation/rotator.ts'
+import type { RotatedSecrets } from '../../shared/core/rotation/settings.ts'
 import { createReader } from '../../shared/core/stores/reading.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { SecretStore } from '../../shared/core/store.ts'
@@ -34,6 +36,8 @@ export interface OpenOptions {
   /** Stands between the store and its provider. */
   readonly wrap?: (provider: SecretProvider) => SecretProvider
   readonly stores?: readonly string[]
+  /** Ordinary secrets that events may rotate. */
+  readonly rotated?: readonly RotatedSecrets[]
 }
 
 export interface Sent {
@@ -73,6 +77,7 @@ export const open = async (options: OpenOptions = {}) => {
     stores,
     reader: createReader({ stores, order: [...stores.keys()], fallback: new Set() }),
     keys: async () => lifecycle,
+    rotator: async () => new Rotator({ stores, keys: lifecycle, keyStore: 'default', gateway: false, rotated: options.rotated ?? [], runtime }),
     auth: createAuthenticator({ access, masterKey: options.masterKey ?? (async () => master) }),
     runtime,
     version: '0.0.0-test',

@@ -2,6 +2,8 @@
 // Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { startAzurite } from './azurite/server.ts'
+import { startPubsub } from './pubsub/server.ts'
 import { startOpenBao } from './openbao/server.ts'
 import { goProgram } from './go-programs.ts'
 import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
@@ -22,6 +24,8 @@ const starters = {
   python_clients: async (): Promise<Running> => ({ url: join(await pythonEnvironment('clients'), 'bin', 'python'), stop: async () => undefined }),
   litellm_client: async (): Promise<Running> => ({ url: join(await pythonEnvironment('litellm'), 'bin', 'python'), stop: async () => undefined }),
   openbao: startOpenBao,
+  azurite: startAzurite,
+  pubsub: startPubsub,
   infisical_client: async (): Promise<Running> => ({ url: await goProgram('infisical-client'), stop: async () => undefined }),
   conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>

@@ -26,7 +26,7 @@ export interface AccessEntry {
 /** Everything a grant can allow. */
 export const actions = [
   'secrets:read', 'secrets:list', 'secrets:write', 'secrets:delete',
-  'keys:create', 'keys:update', 'keys:rotate', 'keys:block', 'keys:delete', 'keys:read', 'keys:verify', 'keys:adopt', 'keys:reconcile', 'keys:reveal', 'ops:read',
+  'keys:create', 'keys:update', 'keys:rotate', 'keys:block', 'keys:delete', 'keys:read', 'keys:verify', 'keys:adopt', 'keys:reconcile', 'keys:reveal', 'events:rotate', 'ops:read',
 ] as const
 
 const grantKeys: readonly string[] = ['action', 'names', 'team', 'fields']

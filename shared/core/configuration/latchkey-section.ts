@@ -44,7 +44,7 @@ export const namingSettings: SettingsTable<NamingSettings> = {
   key_name: { type: 'string', default: '{prefix}{alias}', values: ['{prefix}{alias}', '{prefix}{team}/{alias}'], text: 'How a stored key is named; with {team} an alias is unique per team.' },
 }
 
-const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'gateway'] as const
+const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'gateway', 'rotation'] as const
 const notBuilt = ['team_endpoints', 'teams'] as const
 
 interface Section {

@@ -7,7 +7,8 @@ import type { Call } from '../../core/runtime.ts'
 import type { SecretName, SecretValue, Version } from '../../core/secret.ts'
 import { nonsense } from '../aws-calls.ts'
 import { holderOf, sightOf, softDeleted, type Seen } from './secret-sight.ts'
-import { absent, claimLabel, codec, pendingLabels, service, sharedLabel, stagesOf, tagLimits, valueBytes, versionOf, type Ask, type AwsSecretsManagerSettings } from './secrets-manager.ts'
+import { absent, codec, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings } from './secrets-manager.ts'
+import { claimLabel, pendingLabels, sharedLabel, stagesOf, versionOf } from './stages.ts'
 import { awsTagChange, awsTags, checkAwsTags } from './tags.ts'
 
 /** The methods of a provider that need the SDK. */
@@ -16,7 +17,8 @@ export type Changes = Required<Pick<SecretProvider, 'describe' | 'list' | 'write
 const raise = (error: unknown): never => { throw error }
 const conflict = (name: SecretName): LatchkeyError => new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, { hint: 'Read it again and decide again.' })
 
-const bodyOf = (value: SecretValue): { SecretString: string } | { SecretBinary: Uint8Array } => (value.isText ? { SecretString: value.reveal() } : { SecretBinary: value.bytes() })
+/** A value as a request takes it. */
+export const bodyOf = (value: SecretValue): { SecretString: string } | { SecretBinary: Uint8Array } => (value.isText ? { SecretString: value.reveal() } : { SecretBinary: value.bytes() })
 
 /** Changes through one client of the SDK. */
 export const changesOf = (api: SecretsManager, settings: AwsSecretsManagerSettings, ask: Ask): Changes => {

@@ -4,9 +4,10 @@ import type { BatchGetSecretValueResponse, GetSecretValueRequest, GetSecretValue
 import { LatchkeyError } from '../../core/errors.ts'
 import { verbatimCodec } from '../../core/names.ts'
 import type { Call } from '../../core/runtime.ts'
-import { SecretValue, type SecretName, type SecretRecord, type Stage, type Version } from '../../core/secret.ts'
+import { SecretValue, type SecretName, type SecretRecord } from '../../core/secret.ts'
 import type { AwsIdentitySettings } from '../aws.ts'
 import { nonsense, type AwsClientSettings, type AwsService, type Patience } from '../aws-calls.ts'
+import { versionOf } from './stages.ts'
 
 /** Everything that one store of the service is told. */
 export interface AwsSecretsManagerSettings extends AwsIdentitySettings, AwsClientSettings {
@@ -25,12 +26,6 @@ export const valueBytes = 65_536
 export const legal = /^[A-Za-z0-9/_+=.@-]{1,512}$/
 /** Names are sent as they are. */
 export const codec = verbatimCodec(legal, 512, '1 to 512 of A-Z a-z 0-9 / _ + = . @ -')
-/** The one label that a claim holds beside its own; AWSPENDING is what AWS's own rotation holds. */
-export const sharedLabel = 'latchkey-next'
-/** Labels that make a version pending. */
-export const pendingLabels: readonly string[] = [sharedLabel, 'AWSPENDING']
-/** A claim's own label. */
-export const claimLabel = (operation: string): string => `latchkey-claim-${operation}`
 
 /** How the service names what went wrong. */
 export const service: AwsService = {
@@ -53,16 +48,6 @@ export const service: AwsService = {
 
 /** Confirmed absence. */
 export const absent = (name: SecretName, what = 'secret'): LatchkeyError => new LatchkeyError('not_found', `There is no such ${what}: ${name.text}.`)
-
-/** A label of a claim on a version that is or was current is left over, and makes nothing pending. */
-export const stagesOf = (labels: readonly string[]): Stage[] =>
-  labels.includes('AWSCURRENT') ? ['current'] : labels.includes('AWSPREVIOUS') ? ['previous'] : labels.some((label) => pendingLabels.includes(label)) ? ['pending'] : []
-
-/** A version by its id, which is the operation that wrote it, and its labels. */
-export const versionOf = (id: string, labels: readonly string[], created?: Date): Version => {
-  const epoch = /^(\d{1,15})-[a-z]+-[0-9a-f]+$/.exec(id)?.[1]
-  return { id, stages: stagesOf(labels), enabled: true, operation: id, ...(epoch !== undefined && { epoch: Number(epoch) }), ...(created !== undefined && { created }) }
-}
 
 /** A read's answer. @throws provider_unavailable for an answer that cannot be one */
 export const recordOf = ({ SecretString: text, SecretBinary: bytes, VersionId: id, VersionStages, CreatedDate }: GetSecretValueResponse | SecretValueEntry, action: string): Omit<SecretRecord, 'name'> => {

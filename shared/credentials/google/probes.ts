@@ -21,7 +21,7 @@ export const googleFindings = async (depth: Depth, identity: GoogleIdentity, sec
     ...(depth === 'write' && {
       // No secret can have this name, so that none is made where this is allowed.
       'secrets.create': () => secrets.create('not.a.name', {}, id, call),
-      'secrets.update': () => secrets.patch({ id, etag: '"0"', labels: {}, annotations: {}, aliases: {} }, { labels: {} }, id, call),
+      'secrets.update': () => secrets.patch({ id, resource: '', etag: '"0"', labels: {}, annotations: {}, aliases: {} }, { labels: {} }, id, call),
       'secrets.delete': () => secrets.remove(id, undefined, id, call),
       'secrets.list': () => secrets.list({ filter: `name:${id}`, limit: 1 }, call),
       'versions.add': () => secrets.add(id, SecretValue.of('probe'), id, call),

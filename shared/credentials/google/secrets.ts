@@ -16,6 +16,8 @@ type IVersion = protos.google.cloud.secretmanager.v1.ISecretVersion
 export interface GoogleSecret {
   /** The last part of its resource name. */
   readonly id: string
+  /** The whole of it, with the project's number. */
+  readonly resource: string
   readonly etag: string
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
@@ -79,6 +81,7 @@ const secretOf = (secret: ISecret): GoogleSecret => {
   const [created, expires, nextRotation] = [dateOf(secret.createTime), dateOf(secret.expireTime), dateOf(secret.rotation?.nextRotationTime)]
   return {
     id: lastOf(secret.name),
+    resource: secret.name ?? '',
     etag: secret.etag ?? '',
     labels: texts(secret.labels),
     annotations: texts(secret.annotations),

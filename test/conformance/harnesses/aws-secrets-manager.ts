@@ -1,6 +1,6 @@
 // AWS Secrets Manager under examination: the provider over its real SDK, against the fake that speaks the wire protocol. Two attempts instead of three,
 // so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer. It works under an assumed role, whose session can end.
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
 import { awsSecretsManager } from '../../../shared/providers/aws-secrets-manager.ts'
 import { fakeKeys, startSecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
@@ -35,6 +35,12 @@ export const awsHarness = (more: Given = {}): Harness => ({
     return {
       ...exam,
       seed: async (name, value) => fake.seed(name.text, value),
+      resourceOf: ({ text }) => fake.secrets.get(text)?.arn ?? '',
+      foreignTo: (arn) => [arn.replace('123456789012', '210987654321'), arn.replace('us-east-1', 'us-west-2'), `${arn.slice(0, -6)}AbCdEf`],
+      begin: async ({ text }) => {
+        const [version, handler] = [randomUUID(), 'arn:aws:lambda:us-east-1:123456789012:function:rotate']
+        return { resource: fake.rotate(text, version, handler), version, handler }
+      },
       expire: () => {
         runtime.clock.advance(3_660_000)
         sts.endSessions()

@@ -106,6 +106,8 @@ export const azureHarness: Harness = {
     return {
       ...(await onFake(fake, runtime, (more) => openAzure(io, { ...settings, ...more }), { azure_client_secret: 'a secret that belongs to nobody' })),
       seed: async (name, value) => seedVault(vault, name, value),
+      resourceOf: (name) => `${fake.url}/secrets/${slugHashCodec.encode(name)}`,
+      foreignTo: (resource) => [resource.replace(fake.url, 'https://other.vault.azure.net'), resource.replace('/secrets/', '/keys/')],
       expire: () => runtime.clock.advance(3_600_000),
     }
   },

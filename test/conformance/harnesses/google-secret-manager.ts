@@ -4,6 +4,7 @@ import { capabilities, type SecretProvider } from '../../../shared/core/provider
 import { googleSecretManager } from '../../../shared/providers/google-secret-manager.ts'
 import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
 import { fakeProject, startGoogleFake } from '../../fakes/google/secret-manager.ts'
+import { projectNumber } from '../../fakes/google/secrets.ts'
 import { ManualClock, testRuntime, type TestRuntime } from '../../support/runtime.ts'
 import { faultKinds, nonsenseKinds, passOnTarget, type Deviation, type Harness, type Target } from '../harness.ts'
 import { onFake, onTarget, openConfigured, runByOthers, type Given } from '../opened.ts'
@@ -26,6 +27,8 @@ export const googleSecretManagerHarness: Harness = {
     return {
       ...exam,
       seed: async (name, value) => fake.seed(exam.provider.traits.names.encode(name), value),
+      resourceOf: (name) => `projects/${projectNumber}/secrets/${exam.provider.traits.names.encode(name)}`,
+      foreignTo: (resource) => [resource.replace(projectNumber, '999'), resource.replace('/secrets/', '/locations/europe-west3/secrets/')],
       expire: () => runtime.clock.advance(2 * 3_600_000),
     }
   },
