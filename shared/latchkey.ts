@@ -2,8 +2,8 @@
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
 import { isCode, type Issue, type LatchkeyError } from './core/errors.ts'
+import { isCode, type Issue, type LatchkeyError } from './core/errors.ts'
 import { systems } from './core/configuration/systems.ts'
-import type { ReferenceSource } from './core/configuration/reference-sources.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
@@ -21,7 +21,7 @@ import type { OpenedKeys } from './virtual-keys.ts'
 /** The version of this Latchkey, as `GET /health` says it. */
 export const latchkeyVersion = '0.1.0'
 
-export type { ReferenceSource } from './core/configuration/reference-sources.ts'
+export type { ReferenceSource } from './core/stores/reference-sources.ts'
 
 /** A running Latchkey: the application, its stores, and what a program that imports it may ask. */
 export interface Latchkey {
@@ -145,7 +145,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
         return SecretValue.of(instead)
       }
     },
-    references: async (call) => (await import('./core/configuration/reference-sources.ts')).referenceSources(configuration.references, (ref, managerFirst) => resolve(ref, call, managerFirst)),
+    references: async (call) => (await import('./core/stores/reference-sources.ts')).referenceSources(configuration.references, (ref, managerFirst) => resolve(ref, call, managerFirst)),
     close,
   }
 }

@@ -1,17 +1,17 @@
 // `POST /events/rotation`: for schedulers that only speak HTTP, and for managers that send no event of their own (Vault, Conjur, Infisical). The grant is what proves the
 // sender; what it names is judged like any event.
 import * as z from 'zod/mini'
-import { LatchkeyError } from '../core/errors.ts'
-import type { RotationEvent, RotationOutcome } from '../core/rotation/event.ts'
-import type { AuditReceipt } from '../core/runtime.ts'
-import type { Answer, Exchange, Route } from './api.ts'
-import { demand } from './auth.ts'
-import { badField } from './body.ts'
-import { demandEveryTeam, keysOf, theirKey } from './keys/access.ts'
-import { optional, text } from './keys/fields.ts'
-import { answer } from './problem.ts'
-import { checkName } from './routing.ts'
-import { strictly } from './validation.ts'
+import { LatchkeyError } from '../../core/errors.ts'
+import type { RotationEvent, RotationOutcome } from '../../core/rotation/event.ts'
+import type { AuditReceipt } from '../../core/runtime.ts'
+import type { Answer, Exchange, Route } from '../api.ts'
+import { demand } from '../auth.ts'
+import { badField } from '../body.ts'
+import { demandEveryTeam, keysOf, theirKey } from '../keys/access.ts'
+import { optional, text } from '../keys/fields.ts'
+import { answer } from '../problem.ts'
+import { checkName } from '../routing.ts'
+import { strictly } from '../validation.ts'
 
 const schema = z.object({
   kind: z.enum(['rotate', 'invalidate', 'due']),

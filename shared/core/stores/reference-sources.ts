@@ -1,7 +1,7 @@
 // Where each reference of a configuration is held, for the start's report and for whoever checks a file. Apart from what reads secrets, because no request needs it.
 import { isCode, LatchkeyError, type ErrorCode } from '../errors.ts'
 import type { SecretRef } from '../secret.ts'
-import type { Reference } from './references.ts'
+import type { Reference } from '../configuration/references.ts'
 
 /** Where one reference of the configuration is held. `failed` carries the code; a failure stops nothing but the master key. */
 export interface ReferenceSource {
