@@ -7,8 +7,7 @@ import type { Call } from '../../core/runtime.ts'
 import type { SecretName, SecretValue, Version } from '../../core/secret.ts'
 import { nonsense } from '../aws-calls.ts'
 import { holderOf, sightOf, softDeleted, type Seen } from './secret-sight.ts'
-import { absent, codec, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings } from './secrets-manager.ts'
-import { claimLabel, pendingLabels, sharedLabel, stagesOf, versionOf } from './stages.ts'
+import { absent, claimLabel, codec, pendingLabels, service, sharedLabel, stagesOf, tagLimits, valueBytes, versionOf, type Ask, type AwsSecretsManagerSettings } from './secrets-manager.ts'
 import { awsTagChange, awsTags, checkAwsTags } from './tags.ts'
 
 /** The methods of a provider that need the SDK. */

@@ -6,8 +6,7 @@ import type { Finding, SecretProvider } from '../../core/provider.ts'
 import type { Call, Random } from '../../core/runtime.ts'
 import type { AwsIdentity } from '../aws.ts'
 import type { Patience } from '../aws-calls.ts'
-import type { Ask, SecretReads } from './secrets-manager.ts'
-import { sharedLabel } from './stages.ts'
+import { sharedLabel, type Ask, type SecretReads } from './secrets-manager.ts'
 
 type CheckDepth = Parameters<SecretProvider['check']>[0]
 

@@ -6,8 +6,7 @@ import type { SecretProvider } from '../../core/provider.ts'
 import type { Call } from '../../core/runtime.ts'
 import type { SecretFacts, SecretName, Version } from '../../core/secret.ts'
 import { nonsense } from '../aws-calls.ts'
-import { absent, codec, legal, service, type Ask } from './secrets-manager.ts'
-import { versionOf } from './stages.ts'
+import { absent, codec, legal, service, versionOf, type Ask } from './secrets-manager.ts'
 import { awsLabels } from './tags.ts'
 
 const raise = (error: unknown): never => { throw error }

@@ -4,10 +4,9 @@ import type { BatchGetSecretValueResponse, GetSecretValueRequest, GetSecretValue
 import { LatchkeyError } from '../../core/errors.ts'
 import { verbatimCodec } from '../../core/names.ts'
 import type { Call } from '../../core/runtime.ts'
-import { SecretValue, type SecretName, type SecretRecord } from '../../core/secret.ts'
+import { SecretValue, type SecretName, type SecretRecord, type Stage, type Version } from '../../core/secret.ts'
 import type { AwsIdentitySettings } from '../aws.ts'
 import { nonsense, type AwsClientSettings, type AwsService, type Patience } from '../aws-calls.ts'
-import { versionOf } from './stages.ts'
 
 /** Everything that one store of the service is told. */
 export interface AwsSecretsManagerSettings extends AwsIdentitySettings, AwsClientSettings {
@@ -26,6 +25,27 @@ export const valueBytes = 65_536
 export const legal = /^[A-Za-z0-9/_+=.@-]{1,512}$/
 /** Names are sent as they are. */
 export const codec = verbatimCodec(legal, 512, '1 to 512 of A-Z a-z 0-9 / _ + = . @ -')
+
+/** The one label that a claim holds beside its own; AWSPENDING is what AWS's own rotation holds. */
+export const sharedLabel = 'latchkey-next'
+/** Who has one of these, and is not current or previous, is pending. */
+export const pendingLabels: readonly string[] = [sharedLabel, 'AWSPENDING']
+/** A claim's own label. */
+export const claimLabel = (operation: string): string => `latchkey-claim-${operation}`
+
+const form = /^(?:latchkey-claim-)?(\d{1,15}-[a-z]+-[0-9a-f]+)$/
+
+/** A label of a claim on a version that is or was current is left over, and makes nothing pending. */
+export const stagesOf = (labels: readonly string[]): Stage[] =>
+  labels.includes('AWSCURRENT') ? ['current'] : labels.includes('AWSPREVIOUS') ? ['previous'] : labels.some((label) => pendingLabels.includes(label)) ? ['pending'] : []
+
+/** A version as the rest of the house sees it. A reserved one that holds no claim has no operation of anybody's. */
+export const versionOf = (id: string, labels: readonly string[], created?: Date): Version => {
+  const claimed = form.test(id) ? undefined : labels.map((label) => form.exec(label)?.[1]).find((text) => text !== undefined)
+  const operation = claimed ?? id
+  const epoch = /^(\d{1,15})-[a-z]+-[0-9a-f]+$/.exec(operation)?.[1]
+  return { id, stages: stagesOf(labels), enabled: true, operation, ...(epoch !== undefined && { epoch: Number(epoch) }), ...(created !== undefined && { created }) }
+}
 
 /** How the service names what went wrong. */
 export const service: AwsService = {

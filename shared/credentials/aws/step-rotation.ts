@@ -7,7 +7,7 @@ import type { StepRotation } from '../../core/provider.ts'
 import type { Call } from '../../core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName } from '../../core/secret.ts'
 import type { Patience } from '../aws-calls.ts'
-import { claimLabel, sharedLabel, stagesOf } from './stages.ts'
+import { claimLabel, sharedLabel, stagesOf } from './secrets-manager.ts'
 
 /** What the steps need of the provider. */
 export interface StepCalls {
