@@ -1,35 +1,16 @@
-// Reading secrets, one and many, and listing their names: the routes of the read function. Bodies are checked by hand, because a validation
+// Reading secrets, one and many, and the routes of the read function. Bodies are checked by hand, because a validation
 // library would cost every cold start more than these two checks.
 import { LatchkeyError, asLatchkeyError, didYouMean, isCode } from '../core/errors.ts'
-import { isInternal } from '../core/names.ts'
-import type { SecretFacts, SecretRef, SecretValue, Stage } from '../core/secret.ts'
+import type { SecretRef, SecretValue, Stage } from '../core/secret.ts'
 import type { SecretStore, StoreRead } from '../core/store.ts'
 import type { Action, Answer, Exchange, Json, Route } from './api.ts'
-import { allows, demand, seesDetail } from './auth.ts'
+import { askedStores, checkReserved } from './secrets/asked-stores.ts'
+import { demand, seesDetail } from './auth.ts'
 import { badField, shownKey } from './body.ts'
 import { answer, etagOf, problemBody, textAnswer, type Body } from './problem.ts'
-import { checkName, integerOf } from './routing.ts'
+import { checkName } from './routing.ts'
 
 const maxNames = 100
-const maxPrefix = 200
-
-/** The store a request names, or `default`. @throws invalid_request for one that is not configured */
-export const storeOf = (exchange: Exchange): SecretStore => {
-  const { stores } = exchange.services
-  const name = exchange.query.get('store') ?? 'default'
-  const store = stores.get(name)
-  if (store !== undefined) return store
-  throw badField('query.store', `is no configured store${seesDetail(exchange.caller) ? didYouMean(name, stores.keys()) : ''}`, 'GET /capabilities lists the stores.')
-}
-
-/** Segments that begin with `__` are Latchkey's own everywhere, except in names that the operator hosts. @throws invalid_request */
-export const checkReserved = (stores: readonly SecretStore[], name: string, field = 'name'): void => {
-  if (!isInternal(name) || stores.some((store) => store.policy.hostedKeys?.has(name) === true)) return
-  throw badField(field, 'has a segment that begins with "__", which is reserved for Latchkey\'s own records', 'Choose another name.')
-}
-
-/** Every store that may answer: the one named, or all of them. */
-const askedStores = (exchange: Exchange): readonly SecretStore[] => (exchange.query.has('store') ? [storeOf(exchange)] : [...exchange.services.stores.values()])
 
 /** What reading a name takes: a name that is, or may be, a virtual key's in any of the stores asked needs `keys:reveal`. */
 const actionFor = (stores: readonly SecretStore[], name: string): Action =>
@@ -134,31 +115,8 @@ const readSecrets = async (exchange: Exchange): Promise<Answer> => {
   return answer(receipt, 200, { results: items })
 }
 
-const factsBody = (facts: SecretFacts, store: SecretStore): Body => ({
-  name: facts.name.text,
-  store: store.name,
-  native_name: facts.nativeName,
-  version: facts.current?.id ?? null,
-  created_at: (facts.created ?? facts.current?.created)?.toISOString() ?? null,
-  expires_at: facts.expires?.toISOString(),
-  next_rotation_at: facts.nextRotation?.toISOString(),
-  description: facts.description,
-})
-
-/** A deleted key's place until the purge: what stands there is no secret. */
-const isTombstone = (facts: SecretFacts): boolean => facts.labels['latchkey-state'] === 'revoked' || /^\d+-delete-/.test(facts.current?.operation ?? '')
-
-const listSecrets = async (exchange: Exchange): Promise<Answer> => {
-  const { query, caller } = exchange
-  const store = storeOf(exchange)
-  const prefix = query.get('prefix') ?? ''
-  if (Buffer.byteLength(prefix) > maxPrefix) throw badField('query.prefix', `is ${Buffer.byteLength(prefix)} bytes long; the limit is ${maxPrefix}`)
-  const cursor = query.get('cursor')
-  const page = await store.list({ prefix, limit: integerOf(query, 'limit', 50, 1, 100), ...(cursor === undefined ? {} : { cursor }) }, exchange.call)
-  const items = page.items.filter((facts) => !isTombstone(facts) && allows(caller, 'secrets:list', { name: facts.name.text }))
-  const receipt = await exchange.record({ decision: 'allowed', store: store.name, ...(prefix === '' ? {} : { name: prefix }) })
-  return answer(receipt, 200, { items: items.map((facts) => factsBody(facts, store)), next_cursor: page.cursor ?? null })
-}
+/** Loaded by the first who asks: no read waits for it. */
+const listSecrets = async (exchange: Exchange): Promise<Answer> => (await import('./secrets/list.ts')).listSecrets(exchange)
 
 /** What the read function serves, beside {@link commonRoutes}. */
 export const readRoutes: readonly Route[] = [
