@@ -3,7 +3,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bundle, partsOf } from '../../functions/build.ts'
+import { bundle } from '../../functions/build/bundle.ts'
+import { partsOf } from '../../functions/build/parts.ts'
 import { parseConfiguration } from '../../shared/core/configuration.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import type { ApiRequest } from '../../shared/http/api.ts'
@@ -17,6 +18,7 @@ import { testRuntime } from '../support/runtime.ts'
 import { callTable, countAll } from './upstream-calls.ts'
 
 const masterKey = 'sk-bench-0123456789-0123456789-0123456789'
+const row = { host: 'lambda', entry: 'read' } as const
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
 const spread = (numbers: readonly number[], unit: string, digits = 0): string => `${median(numbers).toFixed(digits)} ${unit} (${Math.min(...numbers).toFixed(digits)}-${Math.max(...numbers).toFixed(digits)})`
@@ -28,7 +30,7 @@ const request = (name: string): ApiRequest => ({ method: 'GET', path: `/secrets/
 
 const weight = async (aws: SecretsManagerFake): Promise<void> => {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))
-  const parts = partsOf(await bundle('read', folder))
+  const parts = partsOf(await bundle(row, folder), row)
   const sizes = ['entry', 'aws-secrets-manager'].map((name) => `${name} ${((parts.find((part) => part.name === name)?.bytes ?? 0) / 1024).toFixed(1)} kB`)
   const rounds = []
   for (let round = 0; round < 15; round += 1) {
@@ -53,7 +55,7 @@ const registered = async (aws: SecretsManagerFake): Promise<void> => {
   for (const name of ['all', 'aws'] as const) {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))
     folders.set(name, folder)
-    const bytes = partsOf(await bundle('read', folder, builds[name])).filter((part) => ['entry', 'aws-secrets-manager'].includes(part.name)).reduce((sum, part) => sum + part.bytes, 0)
+    const bytes = partsOf(await bundle(row, folder, builds[name]), row).filter((part) => ['entry', 'aws-secrets-manager'].includes(part.name)).reduce((sum, part) => sum + part.bytes, 0)
     parts.push(`${name} ${(bytes / 1024).toFixed(1)} kB`)
   }
   const times = { all: [] as number[], aws: [] as number[] }

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { budgets, bundle, complaints, partsOf, type Part } from '../../functions/build.ts'
+import { bundle } from '../../functions/build/bundle.ts'
+import { budgets, complaints, partsOf, type Part } from '../../functions/build/parts.ts'
 import { fakeKeys, startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { LambdaProcess, recorded } from './lambda-process.ts'
 
@@ -43,11 +44,11 @@ const post = (path: string, body: object, method = 'POST'): Readonly<Record<stri
 
 const bodyOf = (given: { answer?: { body: string } }): unknown => JSON.parse(given.answer?.body ?? 'null')
 
-const parts = (entry: 'read' | 'keys'): readonly Part[] => partsOf(built[entry] ?? { inputs: {}, outputs: {} })
+const parts = (entry: 'read' | 'keys'): readonly Part[] => partsOf(built[entry] ?? { inputs: {}, outputs: {} }, { host: 'lambda', entry })
 
 beforeAll(async () => {
   aws = await startSecretsManagerFake()
-  for (const entry of ['read', 'keys'] as const) built[entry] = await bundle(entry, join(folder, entry))
+  for (const entry of ['read', 'keys'] as const) built[entry] = await bundle({ host: 'lambda', entry }, join(folder, entry))
   const keys = await opened('keys')
   await keys.invoke(post('/secrets/your-test-key', { value: 'kept in the fake' }, 'PUT'))
 }, 60_000)
@@ -103,12 +104,21 @@ describe('the built read function', () => {
     expect(given.answer?.statusCode).toBe(status)
   })
 
-  it('refuses an event that is not HTTP payload 2.0, such as one of a REST API', async () => {
+  it('answers a recorded event of a REST API, in the form that it came', async () => {
     const read = await opened('read')
 
-    const given = await read.invoke(recorded('rest-api-get', token))
+    const { answer } = await read.invoke(recorded('rest-api-get', token))
 
-    expect(given.error?.message).toMatch(/payload format 2\.0/)
+    expect(answer).toMatchObject({ statusCode: 200, isBase64Encoded: false, multiValueHeaders: { 'cache-control': ['no-store'] } })
+    expect(answer).not.toHaveProperty('headers')
+  })
+
+  it('refuses an event that is no HTTP event', async () => {
+    const read = await opened('read')
+
+    const given = await read.invoke({ Records: [{ eventSource: 'aws:sqs', body: '{}' }] })
+
+    expect(given.error?.message).toMatch(/takes HTTP events of API Gateway, of a function URL or of an Application Load Balancer/)
   })
 
   it('gives up before the platform does', async () => {
@@ -166,8 +176,8 @@ describe('bench P4: what the bundles weigh and load', () => {
   })
 
   it('keeps the read entry within its budget, and each provider apart from every other', () => {
-    expect(complaints('read', parts('read'))).toEqual([])
-    expect(complaints('keys', parts('keys'))).toEqual([])
+    expect(complaints({ host: 'lambda', entry: 'read' }, parts('read'))).toEqual([])
+    expect(complaints({ host: 'lambda', entry: 'keys' }, parts('keys'))).toEqual([])
   })
 
   it('brings one provider with the read function: ours, its SDK, and nothing of another', () => {
@@ -182,6 +192,6 @@ describe('bench P4: what the bundles weigh and load', () => {
   it('complains about a bundle that is too heavy, holds another provider, or brings a library', () => {
     const heavy: Part = { name: 'entry', bytes: budgets.readEntry + 1, inputs: new Set(['shared/providers/memory.ts', 'node_modules/yaml/index.js']) }
 
-    expect(complaints('read', [heavy])).toHaveLength(4)
+    expect(complaints({ host: 'lambda', entry: 'read' }, [heavy])).toHaveLength(4)
   })
 })

@@ -1,0 +1,55 @@
+// What every deployed function does once, while its platform starts it: take the configuration that the build validated, from LATCHKEY_CONFIG or from
+// latchkey.json beside the bundle, and open it. Whatever stops that is one clear line in the log, and the platform's own error.
+import { join } from 'node:path'
+import { parseConfiguration, type ParseOptions, type Trust } from '../shared/core/configuration.ts'
+import { LatchkeyError, asLatchkeyError } from '../shared/core/errors.ts'
+import type { Runtime } from '../shared/core/runtime.ts'
+import type { Route } from '../shared/http/api.ts'
+import { openLatchkey, type Latchkey } from '../shared/latchkey.ts'
+import { registry } from '../shared/providers/registry.ts'
+import { hostRuntime } from './host-runtime.ts'
+import { requestMs } from './time-budget.ts'
+
+/** One running instance, as its handlers need it. */
+export interface Deployed extends Pick<Latchkey, 'app' | 'stores'> {
+  readonly runtime: Runtime
+  readonly trust: Trust
+  /** The longest that one request may take here, in milliseconds. */
+  readonly requestMs: number
+}
+
+const written = async ({ env, files }: Runtime): Promise<string> => {
+  const text = env.get('LATCHKEY_CONFIG') ?? (await files.read(join(import.meta.dirname, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
+  if (text === undefined || text === '') throw new LatchkeyError('misconfigured', 'No configuration: set LATCHKEY_CONFIG to JSON, or build with --config so that latchkey.json lies beside the bundle.')
+  return text
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new LatchkeyError('misconfigured', 'The configuration is not JSON: functions take what `npm run build -- --config <file>` writes, not YAML.')
+  }
+}
+
+/** Only a file that may name identities loads what reads them; one that slipped through is refused as an unknown setting. */
+const identityReader = async (text: string): Promise<Pick<ParseOptions, 'identities'>> =>
+  /"(?:aws_arn|jwt|entra|google|trust)"/.test(text) ? { identities: (await import('../shared/core/configuration/identities.ts')).identities } : {}
+
+/** Opens Latchkey with these routes. `check` may refuse what this platform cannot keep. @throws misconfigured, after saying so in the log */
+export const openDeployed = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}, check?: (deployed: Deployed) => void): Promise<Deployed> => {
+  const runtime = hostRuntime()
+  try {
+    const text = await written(runtime)
+    const { configuration, warnings } = parseConfiguration(parsed(text), { env: runtime.env, loopback: false, systems: Object.keys(registry), ...(await identityReader(text)), ...more })
+    for (const { path, message } of warnings) runtime.log.log('warn', `${path} ${message}`)
+    const { app, stores } = await openLatchkey(configuration, runtime, { routes })
+    const deployed: Deployed = { app, stores, runtime, trust: configuration.trust, requestMs: requestMs(runtime.env) }
+    check?.(deployed)
+    return deployed
+  } catch (error) {
+    const known = asLatchkeyError(error)
+    runtime.log.log('error', `Latchkey cannot start: ${known.message}`, { code: known.code })
+    throw known
+  }
+}
