@@ -26,7 +26,8 @@ const entraClaims = (text: string): readonly Claim[] => {
 /** The identity, or nothing. */
 export const easyAuthIdentity = (headers: Readonly<Record<string, string>>, trust: Trust): Pick<ApiRequest, 'identity'> => {
   const principal = headers['x-ms-client-principal']
-  if (!trust.easy_auth || principal === undefined) return {}
+  // Two headers come joined, and decoding would stop at the first one's padding.
+  if (!trust.easy_auth || principal === undefined || !/^[\w+/-]+={0,2}$/.test(principal)) return {}
   const claims = entraClaims(principal)
   const of = (names: readonly string[]): readonly string[] => claims.flatMap(({ typ, val }) => (names.includes(typ) ? [val.toLowerCase()] : []))
   return claims.length === 0 ? {} : { identity: { kind: 'entra', facts: { tenant_id: of(types.tenant_id), object_id: of(types.object_id) } } }

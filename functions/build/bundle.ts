@@ -71,6 +71,17 @@ const withoutWhatNobodyReads = (only: readonly string[] | undefined): Plugin => 
   },
 })
 
+/** What changes things, in a function that only reads: no route leads there, so it is not even in the archive. */
+const withoutChanges: Plugin = {
+  name: 'without-changes',
+  setup: (build) => {
+    build.onLoad({ filter: /[\\/]shared[\\/](?:virtual-keys|core[\\/]stores[\\/]writing)\.ts$/ }, () => ({
+      contents: `const none = () => { throw new TypeError('This function only reads.') }
+export { none as openKeys, none as putSecret, none as removeSecret, none as recoverSecret }`,
+    }))
+  },
+}
+
 /** Builds one function into `folder` and answers what esbuild knows of it. `only`: the systems it will ever have; default: all. */
 export const bundle = async ({ host, entry }: Deployable, folder: string, only?: readonly string[]): Promise<Metafile> => {
   await rm(folder, { recursive: true, force: true })
@@ -97,7 +108,7 @@ export const bundle = async ({ host, entry }: Deployable, folder: string, only?:
     external: ['@azure/functions'],
     // Vendors look for files beside their own; what they find lies in the bundle instead.
     define: { __dirname: '"/latchkey"' },
-    plugins: [withoutUndici, requiredBuiltins, modernNode, withoutDebug, withoutWhatNobodyReads(only)],
+    plugins: [withoutUndici, requiredBuiltins, modernNode, withoutDebug, ...(entry === 'read' ? [withoutChanges] : []), withoutWhatNobodyReads(only)],
   })
   return metafile
 }

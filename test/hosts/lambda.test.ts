@@ -15,9 +15,9 @@ const processes: LambdaProcess[] = []
 const built: Partial<Record<'read' | 'keys', Metafile>> = {}
 let aws: SecretsManagerFake
 
-const onAws = (config: object = {}): Record<string, string> => ({
+const onAws = (config: object = {}, management: object = {}): Record<string, string> => ({
   LATCHKEY_CONFIG: JSON.stringify({
-    general_settings: { master_key: 'os.environ/LITELLM_MASTER_KEY', key_management_system: 'aws_secret_manager', key_management_settings: { access_mode: 'read_and_write', store_virtual_keys: true } },
+    general_settings: { master_key: 'os.environ/LITELLM_MASTER_KEY', key_management_system: 'aws_secret_manager', key_management_settings: { access_mode: 'read_and_write', store_virtual_keys: true, ...management } },
     ...config,
   }),
   LITELLM_MASTER_KEY: token,
@@ -119,6 +119,54 @@ describe('the built read function', () => {
     const given = await read.invoke({ Records: [{ eventSource: 'aws:sqs', body: '{}' }] })
 
     expect(given.error?.message).toMatch(/takes HTTP events of API Gateway, of a function URL or of an Application Load Balancer/)
+  })
+
+  it('has read its hosted secrets before the first event, in batches', async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `HOSTED_${index}`)
+    for (const name of names) aws.seed(name, `value of ${name}`)
+    const before = aws.requests.length
+
+    const read = await opened('read', onAws({}, { hosted_keys: [...names, 'your-test-key', 'HOSTED_ABSENT'] }))
+    const atStart = aws.requests.slice(before).map(({ operation }) => operation)
+    const first = await read.invoke(recorded('http-api-get', token))
+
+    expect(atStart).toEqual(['BatchGetSecretValue', 'BatchGetSecretValue'])
+    expect(first.answer).toMatchObject({ statusCode: 200, headers: { 'x-cache': 'HIT' } })
+    expect(aws.requests.length).toBe(before + 2)
+    expect(read.log.join('\n')).toMatch(/Of the hosted secrets 26 were read at the start and 1 were not.*not_found/)
+    expect(read.log.join('\n')).not.toContain('value of')
+  })
+
+  it('starts, and answers, although the hosted secrets cannot be read at the start', async () => {
+    aws.fault({ kind: 'denied' })
+    const read = await opened('read', onAws({}, { hosted_keys: ['your-test-key'] }))
+    aws.heal()
+
+    const first = await read.invoke(recorded('http-api-get', token))
+
+    expect(first.answer).toMatchObject({ statusCode: 200, headers: { 'x-cache': 'MISS' } })
+    expect(read.log.join('\n')).toMatch(/0 were read at the start and 1 were not.*provider_denied/)
+  })
+
+  it('does not wait for them longer than its initialisation may take', async () => {
+    aws.fault({ kind: 'slow', operations: ['BatchGetSecretValue', 'GetSecretValue'] })
+    const started = performance.now()
+
+    const read = await opened('read', onAws({}, { hosted_keys: ['your-test-key', 'absent'] }))
+    const waited = performance.now() - started
+    aws.heal()
+
+    expect(waited).toBeLessThan(9_000)
+    expect(read.log.join('\n')).toMatch(/0 were read at the start and 2 were not.*deadline_exceeded/)
+  })
+
+  it('knows callers that its gateway proved, where its configuration names them', async () => {
+    const named = await opened('read', onAws({ latchkey: { access: [{ name: 'ci', aws_arn: 'arn:aws:iam::123456789012:role/path/ci', grants: [{ action: 'secrets:read', names: ['your-*'] }] }] } }))
+    const unnamed = await opened('read')
+
+    const answers = [await named.invoke(recorded('http-api-iam', token)), await named.invoke(recorded('http-api-iam', token, { rawPath: '/secrets/other' })), await unnamed.invoke(recorded('http-api-iam', token))]
+
+    expect(answers.map(({ answer }) => answer?.statusCode)).toEqual([200, 403, 401])
   })
 
   it('gives up before the platform does', async () => {
