@@ -22,7 +22,7 @@ const build = (config: string): Promise<{ stdout: string }> => {
   return run(process.execPath, ['functions/build.ts', '--host', 'lambda', '--out', folder, '--config', join(folder, 'config.yaml')], { cwd: root, env: { PATH: process.env['PATH'] ?? '', LITELLM_MASTER_KEY: token } })
 }
 
-describe('npm run build', () => {
+describe('npm run build', { timeout: 60_000 }, () => {
   it('prints the size of every part, and writes bundles that run with the configuration beside them', async () => {
     const { stdout } = await build('general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\nlatchkey:\n  default_store: { system: embedded, access_mode: read_and_write }\n')
     const read = new LambdaProcess(join(folder, 'lambda/read/read.mjs'), { LITELLM_MASTER_KEY: token, LATCHKEY_DATA_DIR: join(folder, 'data') })

@@ -107,10 +107,11 @@ describe('the built read function', () => {
   it('answers a recorded event of a REST API, in the form that it came', async () => {
     const read = await opened('read')
 
-    const { answer } = await read.invoke(recorded('rest-api-get', token))
+    const { answer, undici } = await read.invoke(recorded('rest-api-get', token))
 
     expect(answer).toMatchObject({ statusCode: 200, isBase64Encoded: false, multiValueHeaders: { 'cache-control': ['no-store'] } })
     expect(answer).not.toHaveProperty('headers')
+    expect(undici).toBe(false)
   })
 
   it('refuses an event that is no HTTP event', async () => {

@@ -129,9 +129,10 @@ describe('what was unpacked', () => {
     return child
   }
 
-  it.each(['read', 'keys', 'combined'])('registers %s on Azure as one trigger for every path, anonymous to the platform', async (entry) => {
-    const { functions } = await start('azure-worker.mjs', [unpack(`azure-${entry}`)]).next<{ functions: { name: string; bindings: Record<string, unknown> }[] }>()
+  it.each(['read', 'keys', 'combined'])('registers %s on Azure as one trigger for every path, anonymous to the platform, and has loaded no fetch by then', async (entry) => {
+    const { functions, undici } = await start('azure-worker.mjs', [unpack(`azure-${entry}`)]).next<{ undici: boolean; functions: { name: string; bindings: Record<string, unknown> }[] }>()
 
+    expect(undici).toBe(false)
     expect(functions).toMatchObject([{ name: entry, bindings: { $return: { type: 'http', direction: 'out' } } }])
     expect(Object.values(functions[0]?.bindings ?? {})).toContainEqual(expect.objectContaining({ type: 'httpTrigger', authLevel: 'anonymous', route: '{*path}', methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] }))
   })
