@@ -3,7 +3,7 @@ import { waitFor, type Call } from '../core/runtime.ts'
 import type { Finding } from '../core/provider.ts'
 import type { SecretStore } from '../core/store.ts'
 import type { Answer, Caller, Exchange, Services } from './api.ts'
-import { allows } from './auth.ts'
+import { allows, tokenOf } from './auth.ts'
 import { answer, openAnswer, type Body } from './problem.ts'
 
 const readyForMs = 10_000
@@ -49,11 +49,17 @@ const stateOf = (services: Services, what: keyof typeof checks): Promise<readonl
 const shown = (state: StoreState | undefined): readonly Body[] => (state?.findings ?? []).map(({ ok, subject, message, setting }) => ({ ok, subject, message, setting }))
 const isReady = (state: StoreState): boolean => state.findings.every((finding) => finding.ok)
 
+/** Whoever comes through a gateway that proves everybody, and is named nowhere, asks a public question like anybody else. @throws what it was given, otherwise */
+const unlessUnnamed = (exchange: Exchange, error: unknown): Caller => {
+  if (exchange.identity === undefined || tokenOf(exchange) !== undefined) throw error
+  return exchange.caller
+}
+
 /** Whether every store can be reached, and to operators what each may do. */
 export const ready = async (exchange: Exchange): Promise<Answer> => {
   const { services, headers, identity } = exchange
   const credential = headers['authorization'] ?? headers['x-litellm-api-key'] ?? identity
-  const caller = credential === undefined ? exchange.caller : await services.auth.authenticate(exchange, exchange.call)
+  const caller = credential === undefined ? exchange.caller : await services.auth.authenticate(exchange, exchange.call).catch((error: unknown) => unlessUnnamed(exchange, error))
   const states = await waitFor(stateOf(services, 'reach'), exchange.call, services.runtime.clock)
   const fine = states.every(isReady)
   const body = { status: fine ? 'ready' : 'not_ready' }

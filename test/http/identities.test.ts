@@ -67,6 +67,16 @@ describe('an identity that the platform proved', () => {
     expect([who.json['master'], reveal.status]).toEqual([false, 403])
   })
 
+  it('asks /ready like anybody else where it is named nowhere, and a wrong token is still refused', async () => {
+    const { send } = await open({ access: [ci({ action: 'ops:read' })] })
+    const headers = { authorization: 'AWS4-HMAC-SHA256 Credential=x' }
+    const stranger = aws('arn:aws:iam::123456789012:role/other')
+
+    const answers = [await send('GET /ready', { as: '', identity: stranger, headers }), await send('GET /ready', { as: '', identity: stranger, headers: { ...headers, 'x-litellm-api-key': 'sk-wrong' } }), await send('GET /ready', { as: '', headers })]
+
+    expect(answers.map(({ status, json }) => [status, json['stores']])).toEqual([[200, undefined], [401, undefined], [401, undefined]])
+  })
+
   it('opens what /ready tells operators', async () => {
     const { send } = await open({ access: [ci({ action: 'ops:read' })] })
 
