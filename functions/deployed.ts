@@ -5,7 +5,7 @@ import { parseConfiguration, type ParseOptions, type Trust } from '../shared/cor
 import { LatchkeyError, asLatchkeyError } from '../shared/core/errors.ts'
 import type { Runtime } from '../shared/core/runtime.ts'
 import type { Route } from '../shared/http/api.ts'
-import { openLatchkey, type Latchkey } from '../shared/latchkey.ts'
+import { openLatchkey, type Latchkey, type OpenOptions } from '../shared/latchkey.ts'
 import { registry } from '../shared/providers/registry.ts'
 import { hostRuntime } from './host-runtime.ts'
 import { requestMs } from './time-budget.ts'
@@ -36,14 +36,17 @@ const parsed = (text: string): unknown => {
 const identityReader = async (text: string): Promise<Pick<ParseOptions, 'identities'>> =>
   /"(?:aws_arn|jwt|entra|google|trust)"/.test(text) ? { identities: (await import('../shared/core/configuration/identities.ts')).identities } : {}
 
+/** What a function's entry knows: what it reads of the file beside the rest, and whether its platform lets it work between requests. */
+export type FunctionOptions = Pick<ParseOptions, 'gateway' | 'checkFields'> & Pick<OpenOptions, 'refreshBeside'>
+
 /** Opens Latchkey with these routes. `check` may refuse what this platform cannot keep. @throws misconfigured, after saying so in the log */
-export const openDeployed = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}, check?: (deployed: Deployed) => void): Promise<Deployed> => {
+export const openDeployed = async (routes: readonly Route[], { refreshBeside = true, ...more }: FunctionOptions = {}, check?: (deployed: Deployed) => void): Promise<Deployed> => {
   const runtime = hostRuntime()
   try {
     const text = await written(runtime)
     const { configuration, warnings } = parseConfiguration(parsed(text), { env: runtime.env, loopback: false, systems: Object.keys(registry), ...(await identityReader(text)), ...more })
     for (const { path, message } of warnings) runtime.log.log('warn', `${path} ${message}`)
-    const { app, stores } = await openLatchkey(configuration, runtime, { routes })
+    const { app, stores } = await openLatchkey(configuration, runtime, { routes, refreshBeside })
     const deployed: Deployed = { app, stores, runtime, trust: configuration.trust, requestMs: requestMs(runtime.env) }
     check?.(deployed)
     return deployed

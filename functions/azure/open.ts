@@ -2,10 +2,9 @@
 // anonymous): a key names nobody and its holder could not be told from another; who calls is proved by a token, the master key, or App Service authentication.
 import { app } from '@azure/functions'
 import type { HttpHandler } from '@azure/functions'
-import type { ParseOptions } from '../../shared/core/configuration.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Route } from '../../shared/http/api.ts'
-import { openDeployed, type Deployed } from '../deployed.ts'
+import { openDeployed, type Deployed, type FunctionOptions } from '../deployed.ts'
 import { answerHttp } from './http.ts'
 
 /** Where the platform itself says that its authentication is off, its headers are anybody's. */
@@ -15,7 +14,7 @@ const checkTrust = ({ trust, runtime }: Deployed): void => {
 }
 
 /** Opens Latchkey with these routes and registers them as one function. @throws misconfigured, after saying so in the log */
-export const openFunction = async (name: string, routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<HttpHandler> => {
+export const openFunction = async (name: string, routes: readonly Route[], more: FunctionOptions = {}): Promise<HttpHandler> => {
   const deployed = await openDeployed(routes, more, checkTrust)
   const handler: HttpHandler = (request) => answerHttp(deployed, request)
   app.http(name, { route: '{*path}', methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'], authLevel: 'anonymous', handler })

@@ -1,10 +1,9 @@
 // A request of Google's functions-framework, there and back. The framework runs the exported handler and is never bundled; it has read the whole body, whatever
 // its length, before it calls. Nothing is thrown out of here: the framework would answer with the error's text.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ParseOptions } from '../../shared/core/configuration.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Route } from '../../shared/http/api.ts'
-import { openDeployed, type Deployed } from '../deployed.ts'
+import { openDeployed, type Deployed, type FunctionOptions } from '../deployed.ts'
 import { messageParts } from '../node-message.ts'
 import { timeBudget } from '../time-budget.ts'
 import { googleIdentity } from './identity.ts'
@@ -16,8 +15,9 @@ export type Handler = (request: IncomingMessage & { readonly rawBody?: Uint8Arra
 const patience = ({ runtime, requestMs }: Deployed): number => Math.min(requestMs, (Number(runtime.env.get('CLOUD_RUN_TIMEOUT_SECONDS')) || 300) * 1_000 - 1_500)
 
 /** Opens Latchkey with these routes and answers the function's handler. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<Handler> => {
-  const deployed = await openDeployed(routes, more)
+export const openFunction = async (routes: readonly Route[], more: FunctionOptions = {}): Promise<Handler> => {
+  // By default there is no processor between requests.
+  const deployed = await openDeployed(routes, { ...more, refreshBeside: false })
   return async (request, response) => {
     const time = timeBudget(deployed.runtime.clock, patience(deployed))
     if (request.method === 'GET') response.once('close', () => time.end(new LatchkeyError('deadline_exceeded', 'The caller went away.')))

@@ -1,8 +1,7 @@
 // Both HTTP functions on Lambda: opened once at initialisation, where AWS gives the whole of a processor for nothing, and their hosted secrets read before
 // the first request comes. Secrets that cannot be read then stop nothing: they are read when somebody asks.
-import type { ParseOptions } from '../../shared/core/configuration.ts'
 import type { Route } from '../../shared/http/api.ts'
-import { openDeployed, type Deployed } from '../deployed.ts'
+import { openDeployed, type Deployed, type FunctionOptions } from '../deployed.ts'
 import { timeBudget } from '../time-budget.ts'
 import { answerHttp, type HttpAnswer } from './http.ts'
 
@@ -21,8 +20,9 @@ const preloadHosted = async ({ stores, runtime }: Deployed): Promise<void> => {
 }
 
 /** Opens Latchkey with these routes and answers the function's handler. `preloads`: where values are read. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[], { preloads = false, ...more }: Pick<ParseOptions, 'gateway' | 'checkFields'> & { readonly preloads?: boolean } = {}): Promise<Handler> => {
-  const deployed = await openDeployed(routes, more)
+export const openFunction = async (routes: readonly Route[], { preloads = false, ...more }: FunctionOptions & { readonly preloads?: boolean } = {}): Promise<Handler> => {
+  // The process is frozen after each answer: nothing may be under way then.
+  const deployed = await openDeployed(routes, { ...more, refreshBeside: false })
   if (preloads) await preloadHosted(deployed)
   return (event, context) => answerHttp(deployed, event, context.getRemainingTimeInMillis())
 }
