@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { defaultLimits } from '../shared/core/cache.ts'
 import { accessSettings, actions } from '../shared/core/configuration/access.ts'
 import { gatewaySectionSettings } from '../shared/core/configuration/gateway-section.ts'
+import { identitySettings, trustSettings } from '../shared/core/configuration/identities.ts'
 import { aliasSettings } from '../shared/core/configuration/alias-policy.ts'
 import { cacheSettings, namingSettings } from '../shared/core/configuration/latchkey-section.ts'
 import { gatewaySettings, policySettings, systemChoice } from '../shared/core/configuration/litellm-settings.ts'
@@ -182,6 +183,8 @@ const limits = (): string =>
     ],
   )
 
+const pins = Object.fromEntries(Object.entries(identitySettings).flatMap(([kind, fields]) => Object.entries(fields).map(([field, setting]) => [kind === field ? field : `${kind}.${field}`, setting])))
+
 const settings = (): string =>
   [
     ['**`general_settings`**', settingTable({ ...systemChoice, ...gatewaySettings })],
@@ -191,6 +194,8 @@ const settings = (): string =>
     ['**`latchkey.stores.<name>` and `latchkey.default_store`, beside the settings of the system**', settingTable(storeEntrySettings)],
     ['**`latchkey.cache`**', settingTable(cacheSettings)],
     ['**`latchkey.access[]`**', settingTable(accessSettings)],
+    ['**`latchkey.access[]`, in place of `token_sha256`: an identity that the platform in front of a function proves**', settingTable(pins)],
+    ['**`latchkey.trust`**', settingTable(trustSettings)],
     ['**`latchkey.gateway`**', settingTable(gatewaySectionSettings)],
     ['**`latchkey.rotation.secrets[]`, beside `names`**', settingTable(rotatedSettings)],
   ]

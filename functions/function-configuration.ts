@@ -8,6 +8,6 @@ import { registry } from '../shared/providers/registry.ts'
 export const functionConfiguration = async (written: unknown, env: Env, more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<Configuration> => {
   const compiled = more.gateway === undefined ? revive(written, env) : undefined
   if (compiled !== undefined) return compiled
-  const { parseConfiguration } = await import('../shared/core/configuration.ts')
-  return parseConfiguration(fileOf(written), { env, loopback: false, systems: Object.keys(registry), ...more }).configuration
+  const [{ parseConfiguration }, { identities }] = await Promise.all([import('../shared/core/configuration.ts'), import('../shared/core/configuration/identities.ts')])
+  return parseConfiguration(fileOf(written), { env, loopback: false, systems: Object.keys(registry), identities, ...more }).configuration
 }

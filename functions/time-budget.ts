@@ -1,9 +1,17 @@
 // The time of one request, on every host alike: an absolute deadline for those who plan, and a signal that ends what still waits when it has come.
 import { LatchkeyError } from '../shared/core/errors.ts'
-import type { Call, Clock } from '../shared/core/runtime.ts'
+import type { Call, Clock, Env } from '../shared/core/runtime.ts'
 
 /** The longest any request may take, in milliseconds. */
 export const longestRequestMs = 25_000
+
+/** How long a request may take by `LATCHKEY_REQUEST_SECONDS`, in milliseconds. Default: 25 000. @throws misconfigured */
+export const requestMs = (env: Env): number => {
+  const text = env.get('LATCHKEY_REQUEST_SECONDS') || '25'
+  const ms = /^\d{1,2}$/.test(text) ? Number(text) * 1_000 : 0
+  if (ms < 1_000 || ms > longestRequestMs) throw new LatchkeyError('misconfigured', `LATCHKEY_REQUEST_SECONDS must be a whole number from 1 to ${longestRequestMs / 1_000}.`)
+  return ms
+}
 
 /** The patience of one request, and how it ends. */
 export interface TimeBudget extends Call {

@@ -51,6 +51,8 @@ export interface Latchkey {
 export interface OpenOptions {
   /** What the application answers. Default: nothing. */
   readonly routes?: readonly Route[]
+  /** Whether cached values are refreshed beside an answer. Not where nothing runs between requests: the first read after the TTL waits there. Default: true. */
+  readonly refreshBeside?: boolean
 }
 
 const callMs = 25_000
@@ -58,7 +60,7 @@ const callMs = 25_000
 /** Opens every configured store without a network call and composes the application. @throws misconfigured with every issue of the stores' settings, or of the rule for aliases */
 export const openLatchkey = async (configuration: Configuration, runtime: Runtime, options: OpenOptions = {}): Promise<Latchkey> => {
   const { clock, random } = runtime
-  const cache = new SecretCache(clock, limitsOf(configuration))
+  const cache = new SecretCache(clock, { ...limitsOf(configuration), refreshBeside: options.refreshBeside !== false })
   const open = async (store: StoreConfiguration): Promise<SecretStore> =>
     new SecretStore({ name: store.name, system: store.system, provider: await openProvider(store, runtime), policy: policyOf(store), cache, clock, random })
 

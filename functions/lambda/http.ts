@@ -1,38 +1,40 @@
-// API Gateway's HTTP API, payload 2.0 (a function URL has the same shape), as an ApiRequest. The body is decoded by its flag, never by its type.
+// Any HTTP event that AWS makes, there and back. Events of API Gateway's HTTP API and of function URLs (payload 2.0) are read here; REST APIs and load
+// balancers have an older form, which only who gets it loads. The body is decoded by its flag, never by its type.
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import type { Clock } from '../../shared/core/runtime.ts'
-import type { ApiResponse, App } from '../../shared/http/api.ts'
+import type { ApiRequest, ApiResponse } from '../../shared/http/api.ts'
+import { failure } from '../../shared/http/failures.ts'
+import type { Deployed } from '../deployed.ts'
 import { timeBudget } from '../time-budget.ts'
+import { basePath, fromPayload2, isPayload2 } from './payload-2.ts'
 
-/** What Latchkey reads of an event. */
-export interface HttpEvent {
-  readonly rawPath: string
-  readonly rawQueryString?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-  readonly isBase64Encoded?: boolean
-  readonly requestContext: { readonly stage?: string; readonly http: { readonly method: string } }
+/** What every form of event comes down to. `multiValue`: the sender wants its headers as lists. */
+export interface HttpEvent extends Pick<ApiRequest, 'method' | 'path' | 'query' | 'headers' | 'identity'> {
+  readonly multiValue: boolean
 }
 
 /** What the platform takes back. */
-export type HttpAnswer = Pick<ApiResponse, 'headers' | 'body'> & { readonly statusCode: number; readonly isBase64Encoded: false }
-
-const isHttp = (event: unknown): event is HttpEvent =>
-  typeof event === 'object' && event !== null && 'rawPath' in event && typeof (event as Partial<HttpEvent>).requestContext?.http?.method === 'string'
-
-/** A stage that is not `$default` stands before the path unless a custom domain took it away. */
-const routed = (event: HttpEvent): string => {
-  const stage = `/${event.requestContext.stage ?? '$default'}`
-  return event.rawPath.startsWith(`${stage}/`) ? event.rawPath.slice(stage.length) : event.rawPath
+export interface HttpAnswer {
+  readonly statusCode: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly multiValueHeaders?: Readonly<Record<string, readonly string[]>>
+  readonly body: string
+  readonly isBase64Encoded: false
 }
 
-/** Answers one event, with the time the platform leaves less 1.5 s. @throws invalid_request for an event of any other shape, which no HTTP caller can send */
-export const answerHttp = async (app: App, clock: Clock, event: unknown, remainingMs: number): Promise<HttpAnswer> => {
-  if (!isHttp(event)) throw new LatchkeyError('invalid_request', 'This function takes HTTP events of API Gateway (HTTP API, payload format 2.0) or of a function URL, and nothing else.')
-  const time = timeBudget(clock, remainingMs - 1_500)
-  const headers = Object.fromEntries(Object.entries(event.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
-  const body = Buffer.from(event.body ?? '', event.isBase64Encoded === true ? 'base64' : 'utf8')
-  const request = { method: event.requestContext.http.method, path: routed(event), query: event.rawQueryString ?? '', headers, body, signal: time.signal, deadline: time.deadline }
-  const { status, ...answer } = await app(request).finally(() => time.end())
-  return { statusCode: status, ...answer, isBase64Encoded: false }
+const maxAnswerBytes = 6 * 1_048_576
+const inForm = ({ status, headers, body }: ApiResponse, multiValue: boolean): HttpAnswer =>
+  multiValue ? { statusCode: status, multiValueHeaders: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])), body, isBase64Encoded: false } : { statusCode: status, headers, body, isBase64Encoded: false }
+
+/** Answers one event, with the time the platform leaves less 1.5 s. @throws invalid_request for an event that is no HTTP event, which no HTTP caller can send */
+export const answerHttp = async ({ app, runtime, requestMs }: Deployed, event: unknown, remainingMs: number): Promise<HttpAnswer> => {
+  const { multiValue, path, ...parts } = isPayload2(event) ? fromPayload2(event) : (await import('./payload-1.ts')).fromPayload1(event)
+  const { body = '', isBase64Encoded } = event as { readonly body?: string | null; readonly isBase64Encoded?: boolean }
+  const time = timeBudget(runtime.clock, Math.min(remainingMs - 1_500, requestMs))
+  const request = { ...parts, path: basePath(path, runtime.env), body: Buffer.from(body ?? '', isBase64Encoded === true ? 'base64' : 'utf8'), signal: time.signal, deadline: time.deadline }
+  const response = await app(request).finally(() => time.end())
+  const answer = inForm(response, multiValue)
+  if (response.body.length < maxAnswerBytes / 8 || Buffer.byteLength(JSON.stringify(answer)) < maxAnswerBytes) return answer
+  const id = response.headers['x-request-id'] ?? ''
+  const tooLong = failure(new LatchkeyError('too_large', 'body: the answer would be longer than 6 MiB, all that Lambda gives back.', { hint: 'Ask for fewer names at once.' }), 'problem', id)
+  return inForm({ ...tooLong, headers: { ...tooLong.headers, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': id } }, multiValue)
 }

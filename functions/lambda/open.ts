@@ -1,38 +1,28 @@
-// What both functions do once, while the platform starts them: take the configuration that the build validated, from LATCHKEY_CONFIG or from
-// latchkey.json beside the bundle, and open it. Whatever stops that is one clear line in the log, and the platform's own error.
-import { join } from 'node:path'
-import type { ParseOptions } from '../../shared/core/configuration.ts'
-import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
-import type { Runtime } from '../../shared/core/runtime.ts'
+// Both HTTP functions on Lambda: opened once at initialisation, where AWS gives the whole of a processor for nothing, and their hosted secrets read before
+// the first request comes. Secrets that cannot be read then stop nothing: they are read when somebody asks.
 import type { Route } from '../../shared/http/api.ts'
-import { openLatchkey } from '../../shared/latchkey.ts'
-import { functionConfiguration } from '../function-configuration.ts'
-import { hostRuntime } from '../host-runtime.ts'
+import { openDeployed, type Deployed, type FunctionOptions } from '../deployed.ts'
+import { timeBudget } from '../time-budget.ts'
 import { answerHttp, type HttpAnswer } from './http.ts'
 
-type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<HttpAnswer>
+/** What the platform calls, once for each event. */
+export type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<HttpAnswer>
 
-const written = async ({ env, files }: Runtime): Promise<unknown> => {
-  const text = env.get('LATCHKEY_CONFIG') ?? (await files.read(join(import.meta.dirname, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
-  if (text === undefined || text === '') throw new LatchkeyError('misconfigured', 'No configuration: set LATCHKEY_CONFIG to JSON, or build with --config so that latchkey.json lies beside the bundle.')
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new LatchkeyError('misconfigured', 'The configuration is not JSON: functions take what `npm run build -- --config <file>` writes, not YAML.')
-  }
+/** Half of what the platform gives an initialisation; a slow secret manager must not use up the rest. */
+const preloadMs = 5_000
+
+const preloadHosted = async ({ stores, runtime }: Deployed): Promise<void> => {
+  if (![...stores.values()].some(({ policy }) => policy.hostedKeys !== undefined)) return
+  const time = timeBudget(runtime.clock, preloadMs)
+  const { preload } = await import('../../shared/core/stores/preload.ts')
+  const { read, failed } = await preload(stores.values(), time).finally(() => time.end())
+  if (failed.length > 0) runtime.log.log('warn', `Of the hosted secrets ${read} were read at the start and ${failed.length} were not; they are read when they are asked for.`, { codes: [...new Set(failed)].join(' ') })
 }
 
-/** Opens Latchkey with these routes and answers the function's handler. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[], more: Pick<ParseOptions, 'gateway' | 'checkFields'> = {}): Promise<Handler> => {
-  const runtime = hostRuntime()
-  try {
-    const configuration = await functionConfiguration(await written(runtime), runtime.env, more)
-    for (const { path, message } of configuration.warnings) runtime.log.log('warn', `${path} ${message}`)
-    const { app } = await openLatchkey(configuration, runtime, { routes })
-    return (event, context) => answerHttp(app, runtime.clock, event, context.getRemainingTimeInMillis())
-  } catch (error) {
-    const known = asLatchkeyError(error)
-    runtime.log.log('error', `Latchkey cannot start: ${known.message}`, { code: known.code })
-    throw known
-  }
+/** Opens Latchkey with these routes and answers the function's handler. `preloads`: where values are read. @throws misconfigured, after saying so in the log */
+export const openFunction = async (routes: readonly Route[], { preloads = false, ...more }: FunctionOptions & { readonly preloads?: boolean } = {}): Promise<Handler> => {
+  // The process is frozen after each answer: nothing may be under way then.
+  const deployed = await openDeployed(routes, { ...more, refreshBeside: false })
+  if (preloads) await preloadHosted(deployed)
+  return (event, context) => answerHttp(deployed, event, context.getRemainingTimeInMillis())
 }

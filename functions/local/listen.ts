@@ -6,7 +6,7 @@ import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Clock } from '../../shared/core/runtime.ts'
 import type { App } from '../../shared/http/api.ts'
 import { failure } from '../../shared/http/failures.ts'
-import { timeBudget } from '../time-budget.ts'
+import { timeBudget, type TimeBudget } from '../time-budget.ts'
 import { apiRequest, sendResponse } from './node-http.ts'
 
 const limits = { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeadersCount: 200 }
@@ -19,9 +19,9 @@ export interface Listening {
   stop(): Promise<void>
 }
 
-/** Serves `app` on one address. @throws misconfigured when the address cannot be taken */
-export const listen = async (app: App, at: { readonly host: string; readonly port: number }, clock: Clock): Promise<Listening> => {
-  const server: Server = process.getBuiltinModule('node:http').createServer(limits, (message, response) => void answer(server, app, clock, message, response))
+/** Serves `app` on one address; each request may take `requestMs`, by default 25 s. @throws misconfigured when the address cannot be taken */
+export const listen = async (app: App, at: { readonly host: string; readonly port: number; readonly requestMs?: number }, clock: Clock): Promise<Listening> => {
+  const server: Server = process.getBuiltinModule('node:http').createServer(limits, (message, response) => void answer(server, app, timeBudget(clock, at.requestMs), message, response))
   server.on('clientError', refuse)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(error.code, at)))
@@ -31,8 +31,7 @@ export const listen = async (app: App, at: { readonly host: string; readonly por
   return { url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`, stop: () => stop(server) }
 }
 
-const answer = async (server: Server, app: App, clock: Clock, message: IncomingMessage, response: ServerResponse): Promise<void> => {
-  const time = timeBudget(clock)
+const answer = async (server: Server, app: App, time: TimeBudget, message: IncomingMessage, response: ServerResponse): Promise<void> => {
   // A caller who leaves ends its own waiting for a read; a change that has begun is brought to its end.
   if (message.method === 'GET') response.once('close', () => time.end(new LatchkeyError('deadline_exceeded', 'The caller went away.')))
   try {

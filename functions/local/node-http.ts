@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ApiRequest, ApiResponse } from '../../shared/http/api.ts'
 import { maxBodyBytes } from '../../shared/http/body.ts'
+import { messageParts } from '../node-message.ts'
 import type { TimeBudget } from '../time-budget.ts'
 
 const bodyOf = async (message: IncomingMessage, limit: number): Promise<Uint8Array> => {
@@ -18,11 +19,8 @@ const bodyOf = async (message: IncomingMessage, limit: number): Promise<Uint8Arr
 
 /** Makes an ApiRequest of what Node received. @throws when the client goes away before its body is there */
 export const apiRequest = async (message: IncomingMessage, time: TimeBudget): Promise<ApiRequest> => {
-  const [, path = '/', query = ''] = /^([^?]*)\??(.*)$/s.exec(message.url ?? '/') ?? []
-  const method = message.method ?? 'GET'
-  const headers = Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]))
-  const headerBytes = message.rawHeaders.reduce((sum, part) => sum + Buffer.byteLength(part, 'latin1') + 2, 0)
-  return { method, path, query, headers, headerBytes, body: await bodyOf(message, maxBodyBytes(method, path)), signal: time.signal, deadline: time.deadline }
+  const parts = messageParts(message)
+  return { ...parts, body: await bodyOf(message, maxBodyBytes(parts.method, parts.path)), signal: time.signal, deadline: time.deadline }
 }
 
 /** Sends an ApiResponse. A request whose body was not read to its end ends its connection, so that its rest is never taken for a request. */

@@ -2,6 +2,7 @@
 import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { parseConfiguration } from '../../shared/core/configuration.ts'
 import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
+import { identities } from '../../shared/core/configuration/identities.ts'
 import { openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
 import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
@@ -11,6 +12,6 @@ import { loadConfigFile } from './config-file.ts'
 export const openConfigFile = async (path?: string): Promise<Latchkey> => {
   const runtime = hostRuntime()
   const { input } = await loadConfigFile(path, runtime.env, runtime.files)
-  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry), gateway: readGateway, checkFields })
+  const { configuration } = parseConfiguration(input, { env: runtime.env, loopback: true, systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
   return openLatchkey(configuration, runtime)
 }

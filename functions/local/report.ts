@@ -10,6 +10,7 @@ export const serverSettings = [
   { name: '', env: 'LITELLM_MASTER_KEY', default: 'made anew for each run', text: 'The master key, unless `general_settings.master_key` says otherwise.' },
   { name: '', env: 'LATCHKEY_DATA_DIR', default: '.latchkey', text: 'Where the store `embedded` keeps its file and its key.' },
   { name: '', env: 'LATCHKEY_AUDIT_KEY', default: 'drawn for each process and announced in its first audit line', text: 'At least 32 bytes that chain the audit lines; kept where whoever can change the log cannot read it.' },
+  { name: '', env: 'LATCHKEY_REQUEST_SECONDS', default: '25', text: 'The longest that one request may take, 1 to 25 seconds, here and in functions; for whatever stands in front and waits less.' },
   { name: '--help', env: '', default: '', text: 'Prints this.' },
 ] as const
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { isWeakMasterKey, parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
 import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
+import { identities } from '../../shared/core/configuration/identities.ts'
 import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
@@ -12,7 +13,7 @@ import { readRoutes } from '../../shared/http/secrets.ts'
 import { latchkeyVersion, openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
 import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
-import { within } from '../time-budget.ts'
+import { requestMs, within } from '../time-budget.ts'
 import { loadConfigFile } from './config-file.ts'
 import { listen } from './listen.ts'
 import { helpText, isLoopback, startText } from './report.ts'
@@ -46,9 +47,9 @@ const start = async (runtime: Runtime, config: string | undefined): Promise<void
   const { clock, env, random } = runtime
   const [host, port] = [env.get('HOST') || '127.0.0.1', portOf(env.get('PORT'))]
   const file = await loadConfigFile(config, env, runtime.files)
-  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry), gateway: readGateway, checkFields })
+  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
   const { latchkey, minted, weak = false } = await openWithKey(configuration, runtime, host)
-  const server = await listen(latchkey.app, { host, port }, clock)
+  const server = await listen(latchkey.app, { host, port, requestMs: requestMs(env) }, clock)
   const facts = { configuration, minted, weak, path: file.path, url: server.url, version: latchkeyVersion, stores: latchkey.stores, mark: Buffer.from(random.bytes(3)).toString('hex') }
   process.stdout.write(startText({ ...facts, references: await within(clock, (call) => latchkey.references(call)) }))
 

@@ -15,10 +15,12 @@ export interface CacheLimits {
   readonly negativeTtlMs: number
   readonly maxEntries: number
   readonly maxBytes: number
+  /** Whether a read in the last quarter of the TTL starts a refresh that goes on after its answer. Not where the process is frozen then. Default: true. */
+  readonly refreshBeside: boolean
 }
 
 /** The limits where the configuration says nothing. */
-export const defaultLimits: CacheLimits = { ttlMs: 300_000, maxStaleMs: 900_000, negativeTtlMs: 10_000, maxEntries: 1_000, maxBytes: 8 * 1024 * 1024 }
+export const defaultLimits: CacheLimits = { ttlMs: 300_000, maxStaleMs: 900_000, negativeTtlMs: 10_000, maxEntries: 1_000, maxBytes: 8 * 1024 * 1024, refreshBeside: true }
 const flightMs = 10_000
 
 /** What a read is answered with, and how sure it is. */
@@ -170,7 +172,7 @@ export class SecretCache {
     const ttl = absent ? Math.min(this.#limits.negativeTtlMs, ttlMs) : ttlMs
     const rotation = absent ? undefined : record.nextRotation?.getTime()
     const freshUntil = Math.min(confirmedAt + ttl, rotation !== undefined && rotation > confirmedAt ? rotation : Infinity)
-    const softAt = absent ? freshUntil : confirmedAt + 0.75 * (freshUntil - confirmedAt)
+    const softAt = absent || !this.#limits.refreshBeside ? freshUntil : confirmedAt + 0.75 * (freshUntil - confirmedAt)
     if (ttl === 0) this.#entries.drop(id)
     else this.#entries.keep(id, { secret, record, confirmedAt, freshUntil, softAt, bytes: absent ? 0 : record.value.byteLength })
   }

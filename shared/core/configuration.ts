@@ -2,6 +2,7 @@
 // nothing; it reports every problem at once, because a person mends a file once, not ten times.
 import { builtInStore, readDefaultStore } from './configuration/default-store.ts'
 import type { AccessEntry, FieldCheck } from './configuration/access.ts'
+import type { IdentityReader, Trust } from './configuration/identities.ts'
 import type { GatewayConfiguration, GatewayReader } from './configuration/gateway-section.ts'
 import { readSection, type CacheConfiguration, type KeyNameTemplate } from './configuration/latchkey-section.ts'
 import { gatewaySettings, systemChoice, type KeyManagementSettings } from './configuration/litellm-settings.ts'
@@ -14,6 +15,7 @@ import type { Env } from './runtime.ts'
 import { readSettings, refuseIssues, unknownKey } from './settings.ts'
 
 export type { AccessEntry, Grant } from './configuration/access.ts'
+export type { PinnedIdentity, Trust } from './configuration/identities.ts'
 export type { CacheConfiguration, KeyNameTemplate } from './configuration/latchkey-section.ts'
 export type { GatewayConfiguration } from './configuration/gateway-section.ts'
 export type { AccessMode, KeyManagementSettings } from './configuration/litellm-settings.ts'
@@ -42,6 +44,8 @@ export interface Configuration {
   readonly cache: CacheConfiguration
   /** Who may call beside the master key. */
   readonly access: readonly AccessEntry[]
+  /** Whose headers say who calls. */
+  readonly trust: Trust
   readonly keyName: KeyNameTemplate
   /** The LLM gateway that is told of every key; absent where none is configured, or nobody asked (see {@link ParseOptions.gateway}). */
   readonly gateway?: GatewayConfiguration
@@ -63,6 +67,8 @@ export interface ParseOptions {
   readonly gateway?: GatewayReader
   /** Holds the `fields` of grants to those that there are. Default: they are believed; only the read function does so. */
   readonly checkFields?: FieldCheck
+  /** `identities`, for whoever may be given a file with callers that a platform proves. Without it such entries are issues: nobody is let in by what was not read. */
+  readonly identities?: IdentityReader
 }
 
 /** A configuration, and its warnings once more for whoever prints them before anything is opened. */
@@ -75,7 +81,7 @@ export interface Parsed {
  * Reads LiteLLM's file, already parsed into objects. `undefined` means that there is no file: the built-in configuration of `npm start`.
  * @throws misconfigured with every issue of the file and its path
  */
-export const parseConfiguration = (input: unknown, { env, loopback, systems = [], gateway: readGateway, checkFields }: ParseOptions): Parsed => {
+export const parseConfiguration = (input: unknown, { env, loopback, systems = [], gateway: readGateway, checkFields, identities }: ParseOptions): Parsed => {
   const findings: Findings = { issues: [], warnings: [], systems }
   const file = mappingOf(input, 'the file', findings)
   const general = mappingOf(file['general_settings'], 'general_settings', findings)
@@ -85,13 +91,13 @@ export const parseConfiguration = (input: unknown, { env, loopback, systems = []
   const { store, selectedBy, keyManagement } = input === undefined ? builtInStore() : readDefaultStore(general, section['default_store'], env, findings)
   const further = readFurtherStores(section['stores'], store, env, findings)
   const plan = readOrder(input === undefined ? ['default', 'environment'] : section['read_order'], [store, ...further], findings)
-  const { cache, access, keyName, issues } = readSection(section, env, checkFields)
+  const { cache, access, trust, keyName, issues } = readSection(section, env, checkFields, identities)
   const { references, ...found } = collectReferences(file, plan)
   const masterKey = ownMasterKey(general, plan, references, loopback, findings)
   const gateway = readGateway?.(section['gateway'], { env, plan, references, own: masterKey }, findings)
   const warnings = [...findings.warnings, ...found.warnings, ...noticeEnvironment(env)]
   refuseIssues([...findings.issues, ...issues, ...found.issues])
-  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, keyName, litellmSettings: file['litellm_settings'], rotation: section['rotation'], ...(gateway !== undefined && { gateway }), warnings }
+  const configuration: Configuration = { ...plan, selectedBy, keyManagement, masterKey, references, cache, access, trust, keyName, litellmSettings: file['litellm_settings'], rotation: section['rotation'], ...(gateway !== undefined && { gateway }), warnings }
   return { configuration, warnings }
 }
 

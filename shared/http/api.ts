@@ -2,6 +2,7 @@
 // globals loads undici, which costs every cold start 10 to 20 ms.
 import type { Grant } from '../core/configuration.ts'
 import type { actions } from '../core/configuration/access.ts'
+import type { IdentityKind } from '../core/configuration/identities.ts'
 import type { AuditEvent, AuditReceipt, Call, Runtime } from '../core/runtime.ts'
 import type { KeyLifecycle } from '../core/key-lifecycle.ts'
 import type { Rotator } from '../core/rotation/rotator.ts'
@@ -23,7 +24,21 @@ export interface ApiRequest {
   readonly deadline: number
   /** The size of the header block where the host knows it; otherwise it is counted from `headers`. */
   readonly headerBytes?: number
+  readonly identity?: ProvedIdentity
 }
+
+/**
+ * Who calls, as the platform in front of a function proved it. A host adapter makes it of what only its platform can write, never of what a caller may have
+ * sent; it counts for nothing unless an entry of `latchkey.access` names it.
+ */
+export interface ProvedIdentity {
+  readonly kind: IdentityKind
+  /** By the fields of that kind's settings: every text that is true of the caller. */
+  readonly facts: Readonly<Record<string, readonly string[]>>
+}
+
+/** What a request says of who sent it. */
+export type Credentials = Pick<ApiRequest, 'headers' | 'identity'>
 
 /** What a host adapter turns back; the body is always text. */
 export interface ApiResponse {
@@ -43,12 +58,14 @@ export interface Caller {
   readonly grants: readonly Grant[]
   /** The names that no grant covers, as `auth.ts` spells them: the secrets of the master keys. */
   readonly barred?: readonly string[]
+  /** Who must be allowed as well: the holder of the token that an identity sent beside itself. */
+  readonly also?: Caller
 }
 
-/** Tells who calls from the headers. */
+/** Tells who calls from what the platform proved and from the headers. */
 export interface Authenticator {
   /** @throws unauthenticated; the failure of the master key's store when only that could decide */
-  authenticate(headers: Readonly<Record<string, string>>, call: Call): Promise<Caller>
+  authenticate(credentials: Credentials, call: Call): Promise<Caller>
 }
 
 /** What the handlers work with; `latchkey.ts` composes it. */
@@ -89,6 +106,7 @@ export interface Exchange {
   readonly call: Call
   readonly requestId: string
   readonly headers: Readonly<Record<string, string>>
+  readonly identity?: ProvedIdentity
   /** Path parameters, decoded once. */
   readonly params: Readonly<Record<string, string>>
   readonly query: ReadonlyMap<string, string>

@@ -41,7 +41,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
     if (route === undefined) return await refuseMethod(match, progress)
     progress.route = route
     const call: Call = { signal: request.signal, deadline: request.deadline }
-    if (route.action !== 'public') progress.caller = await services.auth.authenticate(request.headers, call)
+    if (route.action !== 'public') progress.caller = await services.auth.authenticate(request, call)
     const raw = match.raw
     authorize(route, raw, progress)
     if (route.body !== undefined && request.body.byteLength > 0) checkContentType(request.headers)
@@ -52,6 +52,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
       call,
       requestId: progress.requestId,
       headers: request.headers,
+      ...(request.identity !== undefined && { identity: request.identity }),
       params: Object.fromEntries(Object.entries(raw).map(([name, text]) => [name, name === 'name' ? decodeName(text) : decodeOnce(text, name)])),
       query: parseQuery(request.query, route, (name) => unsupportedQuery(name)),
       body: await bodyOf(request, route),

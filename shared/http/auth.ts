@@ -1,11 +1,11 @@
 // Who calls, and what the grants allow. Tokens are compared by their SHA-256, all of them every time; the master key is asked for only when no token
-// matched, because it may live in a secret manager that is slow or down.
+// matched, because it may live in a secret manager that is slow or down. An identity that the platform proved counts only where an entry names it.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { AccessEntry, Grant } from '../core/configuration.ts'
 import { LatchkeyError } from '../core/errors.ts'
 import type { Call } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
-import type { Action, Authenticator, Caller } from './api.ts'
+import type { Action, Authenticator, Caller, Credentials, ProvedIdentity } from './api.ts'
 
 /** The caller's name under which the master key stands in audit lines; no `access` entry may have it. */
 export const masterKeyName = 'master-key'
@@ -26,13 +26,15 @@ const refuse = (message: string): LatchkeyError => new LatchkeyError('unauthenti
 
 /** @throws misconfigured when two entries share a name or one takes a reserved name */
 export const createAuthenticator = (options: AuthenticatorOptions): Authenticator => {
-  const entries = options.access.map((entry) => ({ digest: Buffer.from(entry.tokenSha256, 'hex'), caller: { name: entry.name, master: false, grants: entry.grants, barred: (options.masterSecrets ?? []).map(spelling) } }))
+  const barred = (options.masterSecrets ?? []).map(spelling)
+  const entries = options.access.map(({ name, tokenSha256, identity, grants }) => ({ digest: Buffer.from(tokenSha256 ?? '', 'hex'), identity, caller: { name, master: false, grants, barred } }))
   const names = new Set([masterKeyName, anonymous.name])
-  for (const { digest, caller } of entries) {
+  for (const { digest, identity, caller } of entries) {
     if (names.has(caller.name)) throw new LatchkeyError('misconfigured', `latchkey.access: the name "${caller.name}" is reserved or stands twice; give every entry its own name.`)
-    if (digest.length !== 32) throw new LatchkeyError('misconfigured', `latchkey.access: token_sha256 of "${caller.name}" must be 64 hex digits.`)
+    if (identity === undefined && digest.length !== 32) throw new LatchkeyError('misconfigured', `latchkey.access: token_sha256 of "${caller.name}" must be 64 hex digits.`)
     names.add(caller.name)
   }
+  const byToken = entries.filter(({ identity }) => identity === undefined)
   const known = new WeakMap<SecretValue, Buffer>()
   /** Once a token was the master key, its digest stands for that key: the same answer for a tenth of the work. */
   const isMaster = (master: SecretValue, token: string, digest: Buffer): boolean => {
@@ -42,24 +44,37 @@ export const createAuthenticator = (options: AuthenticatorOptions): Authenticato
     if (same) known.set(master, digest)
     return same
   }
+  const holderOf = async (token: string, call: Call): Promise<Caller> => {
+    const digest = createHash('sha256').update(token, 'utf8').digest()
+    let found: Caller | undefined
+    for (const entry of byToken) if (timingSafeEqual(entry.digest, digest)) found = entry.caller
+    if (found !== undefined) return found
+    const master = await options.masterKey(call)
+    if (master === undefined || !isMaster(master, token, digest)) throw refuse('The credential is not one that Latchkey knows.')
+    return { name: masterKeyName, master: true, grants: [] }
+  }
+  /** The first entry, in the file's order, all of whose fields are true of the identity. */
+  const namedBy = ({ kind, facts }: ProvedIdentity): Caller | undefined =>
+    entries.find(({ identity }) => identity?.kind === kind && Object.entries(identity.fields).every(([field, text]) => facts[field]?.includes(text) === true))?.caller
   return {
-    authenticate: async (headers, call) => {
-      const token = tokenOf(headers)
-      if (token === undefined) throw refuse('No credential was sent.')
-      const digest = createHash('sha256').update(token, 'utf8').digest()
-      let found: Caller | undefined
-      for (const entry of entries) if (timingSafeEqual(entry.digest, digest)) found = entry.caller
-      if (found !== undefined) return found
-      const master = await options.masterKey(call)
-      if (master === undefined || !isMaster(master, token, digest)) throw refuse('The credential is not one that Latchkey knows.')
-      return { name: masterKeyName, master: true, grants: [] }
+    authenticate: async (credentials, call) => {
+      const proved = credentials.identity && namedBy(credentials.identity)
+      const token = tokenOf(credentials)
+      const holder = token === undefined ? undefined : await holderOf(token, call)
+      if (proved !== undefined) return holder === undefined ? proved : { ...proved, name: `${proved.name}+${holder.name}`, also: holder }
+      if (holder === undefined) throw refuse(credentials.identity === undefined ? 'No credential was sent.' : 'No entry of latchkey.access names the identity that called, and no token was sent.')
+      return holder
     },
   }
 }
 
-/** The token of `Authorization: Bearer` or `x-litellm-api-key`; another scheme in `Authorization` belongs to whoever stands in front of us. */
-export const tokenOf = (headers: Readonly<Record<string, string>>): string | undefined => {
-  const bearer = /^bearer +(\S+) *$/i.exec(headers['authorization'] ?? '')?.[1]
+/**
+ * The token of `Authorization: Bearer` or `x-litellm-api-key`; another scheme in `Authorization` belongs to whoever stands in front of us, and so does a JWT
+ * there once the platform has proved an identity.
+ */
+export const tokenOf = ({ headers, identity }: Credentials): string | undefined => {
+  const sent = /^bearer +(\S+) *$/i.exec(headers['authorization'] ?? '')?.[1]
+  const bearer = identity !== undefined && sent?.split('.').length === 3 ? undefined : sent
   const own = /^(?:bearer +)?(\S+) *$/i.exec(headers['x-litellm-api-key'] ?? '')?.[1]
   if (bearer !== undefined && own !== undefined && bearer !== own) throw refuse('Two different credentials were sent; send one.')
   const token = bearer ?? own
@@ -94,23 +109,26 @@ const spelling = (name: string): string => name.toUpperCase().replaceAll('-', '_
 
 /** Deny by default. Without a target: whether there is anything at all that the caller may do this to. */
 export const allows = (caller: Caller, action: Action, target: Target = {}): boolean =>
-  (caller.master && action !== 'keys:reveal') ||
-  caller.grants.some(
-    (grant) =>
-      covers(grant, action) &&
-      (target.name === undefined || caller.barred?.includes(spelling(target.name)) !== true) &&
-      (target.name === undefined || coversName(grant, target.name)) &&
-      (target.team === undefined || grant.team === undefined || grant.team === '*' || grant.team === target.team),
-  )
+  ((caller.master && action !== 'keys:reveal') ||
+    caller.grants.some(
+      (grant) =>
+        covers(grant, action) &&
+        (target.name === undefined || caller.barred?.includes(spelling(target.name)) !== true) &&
+        (target.name === undefined || coversName(grant, target.name)) &&
+        (target.team === undefined || grant.team === undefined || grant.team === '*' || grant.team === target.team),
+    )) &&
+  (caller.also === undefined || allows(caller.also, action, target))
 
 /** Whether native names and principals may be shown. */
 export const seesDetail = (caller: Caller): boolean => allows(caller, 'ops:read') || allows(caller, 'secrets:list')
 
 /** The teams a caller is confined to for an action, or `undefined` when every key is covered. */
 export const teamsOf = (caller: Caller, action: Action): readonly string[] | undefined => {
-  if (caller.master) return undefined
+  const also = caller.also && teamsOf(caller.also, action)
   const grants = caller.grants.filter((grant) => covers(grant, action))
-  return grants.some((grant) => grant.team === undefined || grant.team === '*') ? undefined : grants.flatMap((grant) => grant.team ?? [])
+  if (caller.master || grants.some((grant) => grant.team === undefined || grant.team === '*')) return also
+  const teams = grants.flatMap((grant) => grant.team ?? [])
+  return also === undefined ? teams : teams.filter((team) => also.includes(team))
 }
 
 /** @throws forbidden naming the grant, and nothing about what exists */

@@ -4,12 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { bundle, partsOf, type Part } from '../../functions/build.ts'
+import { bundle } from '../../functions/build/bundle.ts'
+import { partsOf, type Part } from '../../functions/build/parts.ts'
 
+const row = { host: 'lambda', entry: 'read' } as const
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-registered-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const readPath = async (only?: readonly string[]): Promise<readonly Part[]> => partsOf(await bundle('read', folder, only)).filter(({ name }) => ['entry', 'aws-secrets-manager'].includes(name))
+const readPath = async (only?: readonly string[]): Promise<readonly Part[]> => partsOf(await bundle(row, folder, only), row).filter(({ name }) => ['entry', 'aws-secrets-manager'].includes(name))
 
 describe('the AWS read', () => {
   it('loads the same modules whether or not the other providers are registered, and hardly more bytes than their lines of the registry', { timeout: 60_000 }, async () => {

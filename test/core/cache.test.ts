@@ -76,6 +76,22 @@ describe('freshness', () => {
     expect(await text(second)).toBe('MISS two')
   })
 
+  it('leaves nothing under way behind an answer where nothing runs after it: the first read after the TTL waits', async () => {
+    const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000, refreshBeside: false })
+    const first = cache.read(key, load, call())
+    asked[0]?.answer('one')
+    await first
+    clock.advance(999)
+
+    const late = await text(cache.read(key, load, call()))
+    const askedBy = asked.length
+    clock.advance(1)
+    const after = cache.read(key, load, call())
+    asked[1]?.answer('two')
+
+    expect([late, askedBy, await text(after)]).toEqual(['HIT one', 1, 'MISS two'])
+  })
+
   it('refreshes beside the answer in the last quarter of the TTL', async () => {
     const { cache, clock, load, asked, call } = setUp({ ttlMs: 1_000 })
     const first = cache.read(key, load, call())

@@ -19,10 +19,10 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const build = (config: string): Promise<{ stdout: string }> => {
   writeFileSync(join(folder, 'config.yaml'), config)
-  return run(process.execPath, ['functions/build.ts', '--out', folder, '--config', join(folder, 'config.yaml')], { cwd: root, env: { PATH: process.env['PATH'] ?? '', LITELLM_MASTER_KEY: token } })
+  return run(process.execPath, ['functions/build.ts', '--host', 'lambda', '--out', folder, '--config', join(folder, 'config.yaml')], { cwd: root, env: { PATH: process.env['PATH'] ?? '', LITELLM_MASTER_KEY: token } })
 }
 
-describe('npm run build', () => {
+describe('npm run build', { timeout: 60_000 }, () => {
   it('prints the size of every part, and writes bundles that run with the configuration beside them', async () => {
     const { stdout } = await build('general_settings:\n  master_key: os.environ/LITELLM_MASTER_KEY\nlatchkey:\n  default_store: { system: embedded, access_mode: read_and_write }\n')
     const read = new LambdaProcess(join(folder, 'lambda/read/read.mjs'), { LITELLM_MASTER_KEY: token, LATCHKEY_DATA_DIR: join(folder, 'data') })
@@ -31,16 +31,16 @@ describe('npm run build', () => {
     const { answer } = await read.invoke(recorded('http-api-get', token))
     await read.close()
 
-    expect(stdout).toMatch(/^read +entry +[\d.]+ kB$/m)
-    expect(stdout).toMatch(/^keys +aws-secrets-manager +[\d.]+ kB$/m)
+    expect(stdout).toMatch(/^lambda +read +entry +[\d.]+ kB$/m)
+    expect(stdout).toMatch(/^lambda +keys +aws-secrets-manager +[\d.]+ kB$/m)
     expect(answer?.statusCode).toBe(404)
     expect(readFileSync(join(folder, 'lambda/keys/latchkey.json'), 'utf8')).not.toContain(token)
   })
 
   it('leaves out the providers that a deployment will never have', async () => {
-    const { stdout } = await run(process.execPath, ['functions/build.ts', '--out', folder, '--only', 'embedded'], { cwd: root })
+    const { stdout } = await run(process.execPath, ['functions/build.ts', '--host', 'lambda', '--out', folder, '--only', 'embedded'], { cwd: root })
 
-    expect([...stdout.matchAll(/^read +([\w-]+) /gm)].map(([, part]) => part)).toEqual(['entry', 'embedded'])
+    expect([...stdout.matchAll(/^lambda +read +([\w-]+) /gm)].map(([, part]) => part)).toEqual(['entry', 'environment', 'embedded', 'zip'])
     await expect(run(process.execPath, ['functions/build.ts', '--out', folder, '--only', 'aws'], { cwd: root })).rejects.toMatchObject({ code: 78, stderr: expect.stringMatching(/--only names aws; there are .*aws_secret_manager/) })
   })
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Metafile } from 'esbuild'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { budgets, bundle, complaints, partsOf, type Part } from '../../functions/build.ts'
+import { bundle } from '../../functions/build/bundle.ts'
+import { budgets, complaints, partsOf, type Part } from '../../functions/build/parts.ts'
 import { fakeKeys, startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { LambdaProcess, recorded } from './lambda-process.ts'
 
@@ -14,9 +15,9 @@ const processes: LambdaProcess[] = []
 const built: Partial<Record<'read' | 'keys', Metafile>> = {}
 let aws: SecretsManagerFake
 
-const onAws = (config: object = {}): Record<string, string> => ({
+const onAws = (config: object = {}, management: object = {}): Record<string, string> => ({
   LATCHKEY_CONFIG: JSON.stringify({
-    general_settings: { master_key: 'os.environ/LITELLM_MASTER_KEY', key_management_system: 'aws_secret_manager', key_management_settings: { access_mode: 'read_and_write', store_virtual_keys: true } },
+    general_settings: { master_key: 'os.environ/LITELLM_MASTER_KEY', key_management_system: 'aws_secret_manager', key_management_settings: { access_mode: 'read_and_write', store_virtual_keys: true, ...management } },
     ...config,
   }),
   LITELLM_MASTER_KEY: token,
@@ -43,11 +44,11 @@ const post = (path: string, body: object, method = 'POST'): Readonly<Record<stri
 
 const bodyOf = (given: { answer?: { body: string } }): unknown => JSON.parse(given.answer?.body ?? 'null')
 
-const parts = (entry: 'read' | 'keys'): readonly Part[] => partsOf(built[entry] ?? { inputs: {}, outputs: {} })
+const parts = (entry: 'read' | 'keys'): readonly Part[] => partsOf(built[entry] ?? { inputs: {}, outputs: {} }, { host: 'lambda', entry })
 
 beforeAll(async () => {
   aws = await startSecretsManagerFake()
-  for (const entry of ['read', 'keys'] as const) built[entry] = await bundle(entry, join(folder, entry))
+  for (const entry of ['read', 'keys'] as const) built[entry] = await bundle({ host: 'lambda', entry }, join(folder, entry))
   const keys = await opened('keys')
   await keys.invoke(post('/secrets/your-test-key', { value: 'kept in the fake' }, 'PUT'))
 }, 60_000)
@@ -103,12 +104,70 @@ describe('the built read function', () => {
     expect(given.answer?.statusCode).toBe(status)
   })
 
-  it('refuses an event that is not HTTP payload 2.0, such as one of a REST API', async () => {
+  it('answers a recorded event of a REST API, in the form that it came', async () => {
     const read = await opened('read')
 
-    const given = await read.invoke(recorded('rest-api-get', token))
+    const { answer, undici } = await read.invoke(recorded('rest-api-get', token))
 
-    expect(given.error?.message).toMatch(/payload format 2\.0/)
+    expect(answer).toMatchObject({ statusCode: 200, isBase64Encoded: false, multiValueHeaders: { 'cache-control': ['no-store'] } })
+    expect(answer).not.toHaveProperty('headers')
+    expect(undici).toBe(false)
+  })
+
+  it('refuses an event that is no HTTP event', async () => {
+    const read = await opened('read')
+
+    const given = await read.invoke({ Records: [{ eventSource: 'aws:sqs', body: '{}' }] })
+
+    expect(given.error?.message).toMatch(/takes HTTP events of API Gateway, of a function URL or of an Application Load Balancer/)
+  })
+
+  it('has read its hosted secrets before the first event, in batches', async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `HOSTED_${index}`)
+    for (const name of names) aws.seed(name, `value of ${name}`)
+    const before = aws.requests.length
+
+    const read = await opened('read', onAws({}, { hosted_keys: [...names, 'your-test-key', 'HOSTED_ABSENT'] }))
+    const atStart = aws.requests.slice(before).map(({ operation }) => operation)
+    const first = await read.invoke(recorded('http-api-get', token))
+
+    expect(atStart).toEqual(['BatchGetSecretValue', 'BatchGetSecretValue'])
+    expect(first.answer).toMatchObject({ statusCode: 200, headers: { 'x-cache': 'HIT' } })
+    expect(aws.requests.length).toBe(before + 2)
+    expect(read.log.join('\n')).toMatch(/Of the hosted secrets 26 were read at the start and 1 were not.*not_found/)
+    expect(read.log.join('\n')).not.toContain('value of')
+  })
+
+  it('starts, and answers, although the hosted secrets cannot be read at the start', async () => {
+    aws.fault({ kind: 'denied' })
+    const read = await opened('read', onAws({}, { hosted_keys: ['your-test-key'] }))
+    aws.heal()
+
+    const first = await read.invoke(recorded('http-api-get', token))
+
+    expect(first.answer).toMatchObject({ statusCode: 200, headers: { 'x-cache': 'MISS' } })
+    expect(read.log.join('\n')).toMatch(/0 were read at the start and 1 were not.*provider_denied/)
+  })
+
+  it('does not wait for them longer than its initialisation may take', async () => {
+    aws.fault({ kind: 'slow', operations: ['BatchGetSecretValue', 'GetSecretValue'] })
+    const started = performance.now()
+
+    const read = await opened('read', onAws({}, { hosted_keys: ['your-test-key', 'absent'] }))
+    const waited = performance.now() - started
+    aws.heal()
+
+    expect(waited).toBeLessThan(9_000)
+    expect(read.log.join('\n')).toMatch(/0 were read at the start and 2 were not.*deadline_exceeded/)
+  })
+
+  it('knows callers that its gateway proved, where its configuration names them', async () => {
+    const named = await opened('read', onAws({ latchkey: { access: [{ name: 'ci', aws_arn: 'arn:aws:iam::123456789012:role/path/ci', grants: [{ action: 'secrets:read', names: ['your-*'] }] }] } }))
+    const unnamed = await opened('read')
+
+    const answers = [await named.invoke(recorded('http-api-iam', token)), await named.invoke(recorded('http-api-iam', token, { rawPath: '/secrets/other' })), await unnamed.invoke(recorded('http-api-iam', token))]
+
+    expect(answers.map(({ answer }) => answer?.statusCode)).toEqual([200, 403, 401])
   })
 
   it('gives up before the platform does', async () => {
@@ -166,8 +225,8 @@ describe('bench P4: what the bundles weigh and load', () => {
   })
 
   it('keeps the read entry within its budget, and each provider apart from every other', () => {
-    expect(complaints('read', parts('read'))).toEqual([])
-    expect(complaints('keys', parts('keys'))).toEqual([])
+    expect(complaints({ host: 'lambda', entry: 'read' }, parts('read'))).toEqual([])
+    expect(complaints({ host: 'lambda', entry: 'keys' }, parts('keys'))).toEqual([])
   })
 
   it('brings one provider with the read function: ours, its SDK, and nothing of another', () => {
@@ -182,6 +241,6 @@ describe('bench P4: what the bundles weigh and load', () => {
   it('complains about a bundle that is too heavy, holds another provider, or brings a library', () => {
     const heavy: Part = { name: 'entry', bytes: budgets.readEntry + 1, inputs: new Set(['shared/providers/memory.ts', 'node_modules/yaml/index.js']) }
 
-    expect(complaints('read', [heavy])).toHaveLength(4)
+    expect(complaints({ host: 'lambda', entry: 'read' }, [heavy])).toHaveLength(4)
   })
 })

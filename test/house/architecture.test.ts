@@ -36,6 +36,8 @@ describe('the arrows', () => {
     ['core that imports the gateway', source('shared/core/a.ts', "import { x } from '../gateway/litellm.ts'")],
     ['a host that imports a credential file', source('functions/a.ts', "import { x } from '../shared/credentials/aws.ts'")],
     ['a host that loads a provider lazily', source('functions/a.ts', "const a = import('../shared/providers/embedded.ts')")],
+    ['a host that imports another one\'s package', source('functions/lambda/a.ts', "import { app } from '@azure/functions'")],
+    ['a host that imports a framework', source('functions/gcp/a.ts', "import { http } from '@google-cloud/functions-framework'")],
     ['a host that imports a test', source('functions/a.ts', "import { x } from '../test/support/runtime.ts'")],
   ])('report %s', (_title, planted) => {
     expect(againstArrows(planted)).toHaveLength(1)
@@ -62,7 +64,7 @@ describe('the ways out', () => {
   })
 
   it('to the network are one client, one file that listens, and what the build gives the vendors', () => {
-    expect(running.filter(takesNetwork).map(({ path }) => path)).toEqual(['shared/core/http/addresses.ts', 'shared/core/http/exchange.ts', 'functions/build.ts', 'functions/local/listen.ts'])
+    expect(running.filter(takesNetwork).map(({ path }) => path)).toEqual(['shared/core/http/addresses.ts', 'shared/core/http/exchange.ts', 'functions/build/bundle.ts', 'functions/local/listen.ts'])
     expect(takesNetwork(source('a.ts', "process.getBuiltinModule('node:https')"))).toBe(true)
   })
 

@@ -42,7 +42,9 @@ const arrows: readonly Arrow[] = [
   { files: /^shared\/telemetry\//, ours: /^shared\/(core|telemetry)\//, packages: () => false },
   { files: /^shared\/latchkey\.ts$/, ours: /^shared\/(core\/|http\/|telemetry\/|providers\/registry\.ts$|virtual-keys\.ts$)/, packages: () => false },
   { files: /^shared\/virtual-keys\.ts$/, ours: /^shared\/(core|gateway)\//, packages: () => false },
-  { files: /^functions\//, ours: /^(functions\/|shared\/(latchkey\.ts$|core\/|http\/|telemetry\/|providers\/registry\.ts$))/, packages: ({ from }) => ['yaml', 'esbuild'].includes(from) },
+  // The worker's package is the host of an Azure function, as Lambda's runtime is of the others.
+  { files: /^functions\/azure\//, ours: /^(functions\/|shared\/(core|http)\/)/, packages: ({ from }) => from === '@azure/functions' },
+  { files: /^functions\//, ours: /^(functions\/|shared\/(latchkey\.ts$|core\/|http\/|telemetry\/|providers\/registry\.ts$))/, packages: ({ from }) => ['yaml', 'esbuild', 'fflate'].includes(from) },
 ]
 
 /** Imports, dynamic ones included, that go against the arrows. */

@@ -1,7 +1,7 @@
 // The whole application over the reference provider, with four callers, a trail of audit lines and a view of everything the stores hold.
 import { createHash } from 'node:crypto'
 import { SecretCache } from '../../shared/core/cache.ts'
-import type { Grant } from '../../shared/core/configuration.ts'
+import type { AccessEntry, Grant } from '../../shared/core/configuration.ts'
 import type { LatchkeyError } from '../../shared/core/errors.ts'
 import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
 import { hostedName } from '../../shared/core/names.ts'
@@ -12,7 +12,7 @@ import type { RotatedSecrets } from '../../shared/core/rotation/settings.ts'
 import { createReader } from '../../shared/core/stores/reading.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { SecretStore } from '../../shared/core/store.ts'
-import type { ApiRequest, ApiResponse, Services } from '../../shared/http/api.ts'
+import type { ApiRequest, ApiResponse, ProvedIdentity, Services } from '../../shared/http/api.ts'
 import { createApp } from '../../shared/http/app.ts'
 import { createAuthenticator } from '../../shared/http/auth.ts'
 import { commonRoutes } from '../../shared/http/health.ts'
@@ -29,6 +29,8 @@ export const tokenOf = (name: string): string => `token-of-${name}-0123456789-01
 
 export interface OpenOptions {
   readonly callers?: Readonly<Record<string, readonly Grant[]>>
+  /** Further entries of `latchkey.access`. */
+  readonly access?: readonly AccessEntry[]
   readonly policy?: Partial<AccessPolicy>
   readonly runtime?: TestRuntime
   /** Without it there is the master key above. */
@@ -44,6 +46,8 @@ export interface Sent {
   readonly method?: string
   readonly as?: string
   readonly query?: string
+  /** What the platform proved. */
+  readonly identity?: ProvedIdentity
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as JSON; bytes and text go as they are. */
   readonly body?: unknown
@@ -71,7 +75,7 @@ export const open = async (options: OpenOptions = {}) => {
   const main = stores.get('default') as SecretStore
   const master = SecretValue.of(masterKey)
   const lifecycle = new KeyLifecycle(main, { clock, random, keyName: '{prefix}{alias}' })
-  const access = Object.entries(options.callers ?? {}).map(([name, grants]) => ({ name, tokenSha256: sha256(tokenOf(name)), grants }))
+  const access = [...Object.entries(options.callers ?? {}).map(([name, grants]) => ({ name, tokenSha256: sha256(tokenOf(name)), grants })), ...(options.access ?? [])]
   const services: Services = {
     changes: true,
     stores,
@@ -97,6 +101,7 @@ export const open = async (options: OpenOptions = {}) => {
       body,
       signal: sent.signal ?? new AbortController().signal,
       deadline: sent.deadline ?? clock.now() + 25_000,
+      ...(sent.identity === undefined ? {} : { identity: sent.identity }),
     }
     const response = await app(request)
     return { ...response, json: (response.headers['content-type']?.includes('json') === true && response.body !== '' ? JSON.parse(response.body) : {}) as Got['json'] }

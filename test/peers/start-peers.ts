@@ -1,9 +1,10 @@
 // Brings the peers up before the tests and takes them down after. A peer that is missing is named and left out; REQUIRE_PEERS=moto,ministack makes it a failure.
-// Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes.
+// Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes; `lambda_ric` runs our archive.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startAzurite } from './azurite/server.ts'
 import { startPubsub } from './pubsub/server.ts'
+import { runtimeClient } from './lambda-ric/runtime-client.ts'
 import { startOpenBao } from './openbao/server.ts'
 import { goProgram } from './go-programs.ts'
 import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
@@ -28,6 +29,7 @@ const starters = {
   pubsub: startPubsub,
   infisical_client: async (): Promise<Running> => ({ url: await goProgram('infisical-client'), stop: async () => undefined }),
   conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
+  lambda_ric: async (): Promise<Running> => ({ url: await runtimeClient(), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>
 
 /** One of them. */

@@ -3,6 +3,7 @@
 import { didYouMean, type Issue } from '../errors.ts'
 import type { Env } from '../runtime.ts'
 import { readSettings, unknownKey, type SettingsTable } from '../settings.ts'
+import type { IdentityReader, PinnedIdentity } from './identities.ts'
 
 /** What one caller may do. `names` and `team` narrow it; a missing `names` means every name, a missing `team` every team. */
 export interface Grant {
@@ -15,11 +16,12 @@ export interface Grant {
   readonly fields?: readonly string[]
 }
 
-/** A caller that is known by the SHA-256 of its token. */
+/** A caller that is known by one thing: the SHA-256 of its token, or an identity that the platform in front of a function proves. */
 export interface AccessEntry {
   readonly name: string
   /** 64 lower-case hex digits. */
-  readonly tokenSha256: string
+  readonly tokenSha256?: string
+  readonly identity?: PinnedIdentity
   readonly grants: readonly Grant[]
 }
 
@@ -41,31 +43,35 @@ export const unbuilt = (path: string): Issue => ({ path, message: 'is not built 
 
 interface AccessSettings {
   readonly name: string
-  readonly token_sha256: string
+  readonly token_sha256?: string
 }
 
-/** One entry of `latchkey.access`; its `grants` are a list of their own. */
+/** One entry of `latchkey.access`; its `grants` are a list of their own, and in place of `token_sha256` stands an identity where a platform proves one. */
 export const accessSettings: SettingsTable<AccessSettings> = {
   name: { type: 'string', required: true, text: 'Who it is; stands in the audit line.' },
-  token_sha256: { type: 'string', required: true, text: "The SHA-256 of the caller's token as 64 hex digits." },
+  token_sha256: { type: 'string', text: "The SHA-256 of the caller's token as 64 hex digits." },
 }
 
 /** The callers of the file; whatever does not fit is an issue. */
-export const readAccess = (given: unknown, env: Env, issues: Issue[], check: FieldCheck | undefined): readonly AccessEntry[] => {
-  const seen = { names: new Map<string, string>(), hashes: new Map<string, string>() }
+export const readAccess = (given: unknown, env: Env, issues: Issue[], check?: FieldCheck, identities?: IdentityReader): readonly AccessEntry[] => {
+  const kinds = identities?.kinds ?? []
+  const seen = { names: new Map<string, string>(), proofs: new Map<string, string>() }
   return listOf(given, 'latchkey.access', issues).flatMap((entry, index) => {
     const path = `latchkey.access[${index}]`
-    const other = ['jwt', 'aws_arn'].filter((key) => Object.hasOwn(entry, key))
-    for (const key of other) issues.push(unbuilt(`${path}.${key}`))
-    const reading = readSettings(accessSettings, entry, { path, env, foreign: ['grants', 'jwt', 'aws_arn'] })
-    issues.push(...reading.issues.filter((issue) => other.length === 0 || issue.path !== `${path}.token_sha256`))
+    const reading = readSettings(accessSettings, entry, { path, env, foreign: ['grants', ...kinds] })
+    issues.push(...reading.issues)
     const { name, token_sha256: hash } = reading.settings
     if (typeof name === 'string' && !/^[A-Za-z0-9][\w.@-]{0,63}$/.test(name)) issues.push({ path: `${path}.name`, message: 'must be 1 to 64 of A-Z a-z 0-9 _ . @ - and begin with a letter or digit' })
     if (typeof hash === 'string' && !/^[0-9a-f]{64}$/i.test(hash)) issues.push({ path: `${path}.token_sha256`, message: 'must be the SHA-256 of the token, 64 hex digits; make it with: printf %s "$TOKEN" | sha256sum' })
+    const [kind, more] = ['token_sha256', ...kinds].filter((proof) => entry[proof] !== undefined && entry[proof] !== null)
+    if (kind === undefined) issues.push({ path: `${path}.token_sha256`, message: 'is required, or an identity: aws_arn, jwt, entra, google' })
+    if (more !== undefined) issues.push({ path: `${path}.${more}`, message: `stands beside ${kind ?? ''}; every entry is known by one of the two` })
+    const identity = identities?.readIdentity(entry, path, env, issues)
     once(seen.names, name, `${path}.name`, issues)
-    once(seen.hashes, hash?.toLowerCase(), `${path}.token_sha256`, issues)
+    once(seen.proofs, identity === undefined ? hash?.toLowerCase() : JSON.stringify(identity), `${path}.${kind ?? ''}`, issues)
+    const proof = typeof hash === 'string' ? { tokenSha256: hash.toLowerCase() } : identity === undefined ? undefined : { identity }
     const grants = readGrants(entry['grants'], `${path}.grants`, issues, check)
-    return typeof name === 'string' && typeof hash === 'string' ? [{ name, tokenSha256: hash.toLowerCase(), grants }] : []
+    return typeof name === 'string' && proof !== undefined ? [{ name, ...proof, grants }] : []
   })
 }
 

@@ -4,6 +4,7 @@ import type { Issue } from '../errors.ts'
 import type { Env } from '../runtime.ts'
 import { readSettings, type SettingsTable } from '../settings.ts'
 import { readAccess, unbuilt, type AccessEntry, type FieldCheck } from './access.ts'
+import type { IdentityReader, Trust } from './identities.ts'
 
 /** How long a read is believed, and how much is kept. */
 export interface CacheConfiguration {
@@ -44,30 +45,33 @@ export const namingSettings: SettingsTable<NamingSettings> = {
   key_name: { type: 'string', default: '{prefix}{alias}', values: ['{prefix}{alias}', '{prefix}{team}/{alias}'], text: 'How a stored key is named; with {team} an alias is unique per team.' },
 }
 
-const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'gateway', 'rotation'] as const
+const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'trust', 'gateway', 'rotation'] as const
 const notBuilt = ['team_endpoints', 'teams'] as const
 
 interface Section {
   readonly cache: CacheConfiguration
   readonly access: readonly AccessEntry[]
+  readonly trust: Trust
   readonly keyName: KeyNameTemplate
   readonly issues: readonly Issue[]
 }
 
 /** Reads everything of `latchkey:` but its stores and its gateway. */
-export const readSection = (section: Readonly<Record<string, unknown>>, env: Env, check?: FieldCheck): Section => {
+export const readSection = (section: Readonly<Record<string, unknown>>, env: Env, check?: FieldCheck, identities?: IdentityReader): Section => {
   const naming = readSettings(namingSettings, section, { path: 'latchkey', env, foreign: [...elsewhere, ...notBuilt] })
   const cache = readSettings(cacheSettings, section['cache'], { path: 'latchkey.cache', env })
   const issues: Issue[] = [...naming.issues, ...cache.issues]
   const interval = refreshInterval(section['cache'], env, issues)
   for (const key of notBuilt) if (section[key] !== undefined && section[key] !== null) issues.push(unbuilt(`latchkey.${key}`))
-  const access = readAccess(section['access'], env, issues, check)
+  const access = readAccess(section['access'], env, issues, check, identities)
+  const trust = identities?.readTrust(section['trust'], access.map(({ identity }) => identity), env, issues) ?? { easy_auth: false, google_iam: false }
   return {
     cache: {
       ttlSeconds: interval ?? cache.settings.ttl_seconds, maxStaleSeconds: cache.settings.max_stale_seconds,
       negativeTtlSeconds: cache.settings.negative_ttl_seconds, maxEntries: cache.settings.max_entries,
     },
     access,
+    trust,
     keyName: naming.settings.key_name,
     issues,
   }

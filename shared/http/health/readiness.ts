@@ -1,9 +1,9 @@
-// Is it ready, who am I, what can the stores do. `/ready` asks each store at most every ten seconds, whoever asks.
+// What Latchkey says of itself and of who asks: is it ready, who am I, what can the stores do. `/ready` asks each store at most every ten seconds, whoever asks.
 import { waitFor, type Call } from '../../core/runtime.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { SecretStore } from '../../core/store.ts'
-import type { Answer, Exchange, Services } from '../api.ts'
-import { allows } from '../auth.ts'
+import type { Answer, Caller, Exchange, Services } from '../api.ts'
+import { allows, tokenOf } from '../auth.ts'
 import { answer, openAnswer, type Body } from '../problem.ts'
 
 const readyForMs = 10_000
@@ -49,11 +49,17 @@ const stateOf = (services: Services, what: keyof typeof checks): Promise<readonl
 const shown = (state: StoreState | undefined): readonly Body[] => (state?.findings ?? []).map(({ ok, subject, message, setting }) => ({ ok, subject, message, setting }))
 const isReady = (state: StoreState): boolean => state.findings.every((finding) => finding.ok)
 
-/** `GET /ready`. */
+/** Whoever comes through a gateway that proves everybody, and is named nowhere, asks a public question like anybody else. @throws what it was given, otherwise */
+const unlessUnnamed = (exchange: Exchange, error: unknown): Caller => {
+  if (exchange.identity === undefined || tokenOf(exchange) !== undefined) throw error
+  return exchange.caller
+}
+
+/** `GET /ready`: whether every store can be reached, and to operators what each may do. */
 export const ready = async (exchange: Exchange): Promise<Answer> => {
-  const { services, headers } = exchange
-  const credential = headers['authorization'] !== undefined || headers['x-litellm-api-key'] !== undefined
-  const caller = credential ? await services.auth.authenticate(headers, exchange.call) : exchange.caller
+  const { services, headers, identity } = exchange
+  const credential = headers['authorization'] ?? headers['x-litellm-api-key'] ?? identity
+  const caller = credential === undefined ? exchange.caller : await services.auth.authenticate(exchange, exchange.call).catch((error: unknown) => unlessUnnamed(exchange, error))
   const states = await waitFor(stateOf(services, 'reach'), exchange.call, services.runtime.clock)
   const fine = states.every(isReady)
   const body = { status: fine ? 'ready' : 'not_ready' }
@@ -66,11 +72,16 @@ export const ready = async (exchange: Exchange): Promise<Answer> => {
   return answer(receipt, status, { ...body, stores }, more)
 }
 
-/** `GET /whoami`. */
+const selfOf = ({ name, master, grants, also }: Caller): Body => ({
+  name,
+  master,
+  grants: master ? [{ action: '*' }] : grants.map(({ action, names, team, fields }) => ({ action, names, team, fields })),
+  also: also && selfOf(also),
+})
+
+/** `GET /whoami`: who the caller is, and what it may do. */
 export const whoami = async (exchange: Exchange): Promise<Answer> => {
-  const { name, master, grants } = exchange.caller
-  const shown = master ? [{ action: '*' }] : grants.map(({ action, names, team, fields }) => ({ action, names, team, fields }))
-  return answer(await exchange.record({ decision: 'allowed' }), 200, { name, master, grants: shown })
+  return answer(await exchange.record({ decision: 'allowed' }), 200, selfOf(exchange.caller))
 }
 
 const capabilitiesOf = (store: SecretStore): Body => {
@@ -98,7 +109,7 @@ const capabilitiesOf = (store: SecretStore): Body => {
   }
 }
 
-/** `GET /capabilities`. */
+/** `GET /capabilities`: what every store can do. */
 export const capabilities = async (exchange: Exchange): Promise<Answer> => {
   const { services } = exchange
   const receipt = await exchange.record({ decision: 'allowed' })

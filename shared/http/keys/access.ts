@@ -57,8 +57,9 @@ export const theirKey = async (keys: KeyLifecycle, target: KeyTarget, action: Ac
 
 /** Whether a grant for this action names a field that the gateway enforces, for a key of this team (`null`: a key without one). */
 const allowsField = (caller: Caller, action: Action, field: string, team: string | null): boolean =>
-  caller.master ||
-  caller.grants.some((grant) => covers(grant, action) && (grant.team === undefined || grant.team === '*' || grant.team === team) && grant.fields?.some((name) => name === '*' || name === field) === true)
+  (caller.master ||
+    caller.grants.some((grant) => covers(grant, action) && (grant.team === undefined || grant.team === '*' || grant.team === team) && grant.fields?.some((name) => name === '*' || name === field) === true)) &&
+  (caller.also === undefined || allowsField(caller.also, action, field, team))
 
 /** @throws forbidden for a field that the gateway enforces and that no grant of this caller names for this team */
 export const demandFields = (exchange: Exchange, action: Action, enforced: Enforced, team: string | null): void => {

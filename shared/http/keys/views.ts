@@ -83,15 +83,15 @@ export const verifyKey = async (exchange: Exchange): Promise<Answer> => {
 /** The caller that the credential proves, or nothing where it may be a virtual key. */
 const callerOf = async (exchange: Exchange): Promise<Caller | undefined> => {
   try {
-    return await exchange.services.auth.authenticate(exchange.headers, exchange.call)
+    return await exchange.services.auth.authenticate(exchange, exchange.call)
   } catch (error) {
-    if (isCode(error, 'unauthenticated') && tokenOf(exchange.headers) !== undefined) return undefined
+    if (isCode(error, 'unauthenticated') && tokenOf(exchange) !== undefined) return undefined
     throw error
   }
 }
 
 const ownHealth = async (exchange: Exchange): Promise<Answer> => {
-  const token = SecretValue.of(tokenOf(exchange.headers) ?? '')
+  const token = SecretValue.of(tokenOf(exchange) ?? '')
   const info = await (await keysOf(exchange)).health(token, exchange.call).catch((error: unknown) => {
     throw isCode(error, 'not_found') ? new LatchkeyError('unauthenticated', 'The credential is neither a caller\'s nor a virtual key\'s.') : error
   })

@@ -6,8 +6,9 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as esbuild from 'esbuild'
-import { bundle, functionConfiguration, providerFiles } from '../../../functions/build.ts'
-import { mergeFirstRead, type FirstRead } from '../../../functions/first-read.ts'
+import { functionConfiguration, providerFiles } from '../../../functions/build.ts'
+import { bundle } from '../../../functions/build/bundle.ts'
+import { mergeFirstRead, type FirstRead } from '../../../functions/build/first-read.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -60,7 +61,7 @@ export const buildPeer = async (name: string, file: string, modules: readonly st
 /** Latchkey's read function for one cloud, with a compiled configuration beside it. `only`: the one system that the bundle has; default: all. */
 export const buildLatchkey = async (cloud: Cloud, folder: string, https: string, only?: string): Promise<FirstRead & { readonly file: string }> => {
   const { system, settings } = clouds[cloud]
-  const metafile = await bundle('read', folder, only === undefined ? undefined : [only])
+  const metafile = await bundle({ host: 'lambda', entry: 'read' }, folder, only === undefined ? undefined : [only])
   const config = join(folder, 'config.yaml')
   await writeFile(config, `latchkey:\n  default_store: { system: ${system}, access_mode: read_only, ${settings(https)} }\n  access:\n    - { name: gateway, token_sha256: ${hash('sha256', callerToken)}, grants: [{ action: "secrets:read", names: ["app-*"] }] }\n`)
   const configuration = await functionConfiguration(config)

@@ -140,10 +140,6 @@ describe('the rest of latchkey:', () => {
     expect(found[path]).toMatch(message)
     expect(JSON.stringify(found)).not.toContain('tok-in-plain-text')
   })
-
-  it.each(['jwt', 'aws_arn'])('says that %s is not built, and asks for no hash beside it', (key) => {
-    expect(refused({ latchkey: { access: [{ name: 'ci', [key]: {}, grants: [{ action: '*' }] }] } })).toEqual({ [`latchkey.access[0].${key}`]: 'is not built yet; take it out' })
-  })
 })
 
 describe('references', () => {

@@ -32,7 +32,8 @@ const bareImport = /import"\.\/chunks\/([\w.-]+)";?/g
 /** Merges, in the folder of a bundle, what its entry loads with what stands behind the first `import()` of the given provider files. Answers what is loaded then. @throws when the bundle is not as esbuild writes it */
 export const mergeFirstRead = async (folder: string, { outputs }: Metafile, providers: readonly string[]): Promise<FirstRead> => {
   const outputOf = (source: (entryPoint: string) => boolean): string | undefined => Object.keys(outputs).find((path) => source(outputs[path]?.entryPoint ?? ''))
-  const entry = outputOf((point) => point.startsWith('functions/')) ?? ''
+  // What a host loads lazily is an entry point too, among the chunks.
+  const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint?.startsWith('functions/') === true && basename(dirname(path)) !== 'chunks') ?? ''
   const lazily = [...providers.map((file) => `shared/providers/${file}.ts`), 'shared/core/http-client.ts'].flatMap((source) => outputOf((point) => point === source) ?? [])
   const chunks = [...new Set([entry, ...lazily].flatMap((path) => [...loadedWith(outputs, path)]))].filter((path) => path !== entry).toSorted()
   const place = new Map(chunks.map((path, index) => [basename(path), index]))

@@ -1,0 +1,67 @@
+// What every deployed function does once, while its platform starts it: take the configuration that the build validated, from LATCHKEY_CONFIG or from
+// latchkey.json beside the bundle, and open it. Whatever stops that is one clear line in the log, and the platform's own error.
+import { join } from 'node:path'
+import type { Configuration, ParseOptions } from '../shared/core/configuration.ts'
+import type { Trust } from '../shared/core/configuration/identities.ts'
+import { LatchkeyError, asLatchkeyError } from '../shared/core/errors.ts'
+import type { Runtime } from '../shared/core/runtime.ts'
+import type { Route } from '../shared/http/api.ts'
+import { openLatchkey, type Latchkey, type OpenOptions } from '../shared/latchkey.ts'
+import { functionConfiguration } from './function-configuration.ts'
+import { hostRuntime } from './host-runtime.ts'
+import { requestMs } from './time-budget.ts'
+
+/** One running instance, as its handlers need it. */
+export interface Deployed extends Pick<Latchkey, 'app' | 'stores'> {
+  readonly runtime: Runtime
+  readonly trust: Trust
+  /** The longest that one request may take here, in milliseconds. */
+  readonly requestMs: number
+}
+
+const written = async ({ env, files }: Runtime, folder: string): Promise<string> => {
+  const text = env.get('LATCHKEY_CONFIG') ?? (await files.read(join(folder, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
+  if (text === undefined || text === '') throw new LatchkeyError('misconfigured', 'No configuration: set LATCHKEY_CONFIG to JSON, or build with --config so that latchkey.json lies beside the bundle.')
+  return text
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new LatchkeyError('misconfigured', 'The configuration is not JSON: functions take what `npm run build -- --config <file>` writes, not YAML.')
+  }
+}
+
+/** The configuration of this function; its warnings are in the log. `folder`: where the bundle lies. @throws misconfigured */
+export const readDeployed = async (runtime: Runtime, more: Pick<ParseOptions, 'gateway' | 'checkFields'>, folder = import.meta.dirname): Promise<Configuration> => {
+  const configuration = await functionConfiguration(parsed(await written(runtime, folder)), runtime.env, more)
+  for (const { path, message } of configuration.warnings) runtime.log.log('warn', `${path} ${message}`)
+  return configuration
+}
+
+/** What stops a start is one clear line in the log. @throws the same, for the platform */
+export const starting = async <T>(runtime: Runtime, start: () => Promise<T>): Promise<T> => {
+  try {
+    return await start()
+  } catch (error) {
+    const known = asLatchkeyError(error)
+    runtime.log.log('error', `Latchkey cannot start: ${known.message}`, { code: known.code })
+    throw known
+  }
+}
+
+/** What a function's entry knows: what it reads of the file beside the rest, and whether its platform lets it work between requests. */
+export type FunctionOptions = Pick<ParseOptions, 'gateway' | 'checkFields'> & Pick<OpenOptions, 'refreshBeside'>
+
+/** Opens Latchkey with these routes. `check` may refuse what this platform cannot keep. @throws misconfigured, after saying so in the log */
+export const openDeployed = async (routes: readonly Route[], { refreshBeside = true, ...more }: FunctionOptions = {}, check?: (deployed: Deployed) => void): Promise<Deployed> => {
+  const runtime = hostRuntime()
+  return starting(runtime, async () => {
+    const configuration = await readDeployed(runtime, more)
+    const { app, stores } = await openLatchkey(configuration, runtime, { routes, refreshBeside })
+    const deployed: Deployed = { app, stores, runtime, trust: configuration.trust, requestMs: requestMs(runtime.env) }
+    check?.(deployed)
+    return deployed
+  })
+}
