@@ -2,7 +2,6 @@
 // balancers have an older form, which only who gets it loads. The body is decoded by its flag, never by its type.
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { ApiRequest, ApiResponse } from '../../shared/http/api.ts'
-import { failure } from '../../shared/http/failures.ts'
 import type { Deployed } from '../deployed.ts'
 import { timeBudget } from '../time-budget.ts'
 import { basePath, fromPayload2, isPayload2 } from './payload-2.ts'
@@ -35,6 +34,7 @@ export const answerHttp = async ({ app, runtime, requestMs }: Deployed, event: u
   const answer = inForm(response, multiValue)
   if (response.body.length < maxAnswerBytes / 8 || Buffer.byteLength(JSON.stringify(answer)) < maxAnswerBytes) return answer
   const id = response.headers['x-request-id'] ?? ''
+  const { failure } = await import('../../shared/http/failures.ts')
   const tooLong = failure(new LatchkeyError('too_large', 'body: the answer would be longer than 6 MiB, all that Lambda gives back.', { hint: 'Ask for fewer names at once.' }), 'problem', id)
   return inForm({ ...tooLong, headers: { ...tooLong.headers, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': id } }, multiValue)
 }

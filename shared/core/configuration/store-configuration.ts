@@ -1,11 +1,10 @@
 // One store before it is opened: its system, its policy, what is left for the provider's own table, and the rules that every store's settings obey.
 import { LatchkeyError, nearest, type Issue } from '../errors.ts'
 import { hostedName, parsePrefix, slugHashCodec } from '../names.ts'
-import { defaultsOf } from '../settings.ts'
+import { defaultsOf, unprintable } from '../settings.ts'
 import { isMapping } from './access.ts'
 import { policySettings, type AccessMode, type PolicySettings } from './litellm-settings.ts'
 import { systems } from './systems.ts'
-import { unprintable } from './unprintable.ts'
 
 /** What chose the system of the store `default`. `none`: a file without a system, which is LiteLLM's environment only. `built-in`: there is no file. */
 export type SelectedBy = 'key_management_system' | 'use_azure_key_vault' | 'use_google_kms' | 'latchkey.default_store' | 'none' | 'built-in'

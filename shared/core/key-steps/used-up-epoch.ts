@@ -8,8 +8,8 @@ import type { KeyRecords } from '../keys/records.ts'
 import type { Call } from '../runtime.ts'
 import type { KeySteps } from './steps.ts'
 
-/** The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again. Repeated, and by two at once, it is done once. */
-export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call): Promise<KeyRecord | undefined> => {
+/** The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again; `full` where the service has no room for a version more. Repeated, and by two at once, it is done once. */
+export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call): Promise<KeyRecord | 'full' | undefined> => {
   const { name, current } = record
   if (current === undefined) return undefined
   // A value that LiteLLM wrote and Latchkey adopted has no operation; it gets one here.
@@ -20,6 +20,7 @@ export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: K
   try {
     await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'current', labels: { [keyLabels.epoch]: String(epoch), ...(seen === undefined ? {} : { [seenLabel]: seen }) } })
   } catch (error) {
+    if (isCode(error, 'provider_quota')) return 'full'
     if (!isCode(error, 'conflict', 'not_found')) throw error
     return undefined
   }

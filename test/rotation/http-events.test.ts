@@ -1,7 +1,7 @@
 // POST /events/rotation: for schedulers that only speak HTTP. The grant proves the sender; what it names is judged like any event, in one line.
 import { describe, expect, it } from 'vitest'
 import { readRotation } from '../../shared/core/rotation/settings.ts'
-import { open, type OpenOptions } from './harness.ts'
+import { open, type OpenOptions } from '../http/harness.ts'
 
 const day = 86_400_000
 const path = 'POST /events/rotation'

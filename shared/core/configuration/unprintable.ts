@@ -1,8 +1,0 @@
-// Settings as they were written may hold credentials in plain text, until a provider's table has read them.
-
-/** The same settings, which print as `[settings]`: a provider's credentials may stand among them in plain text until its table has read them. */
-export const unprintable = (settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
-  const copy = { ...settings }
-  for (const way of ['toJSON', Symbol.for('nodejs.util.inspect.custom')]) Object.defineProperty(copy, way, { value: () => '[settings]', enumerable: false })
-  return copy
-}
