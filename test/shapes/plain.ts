@@ -60,6 +60,17 @@ interface Link {
   readonly state: SecretState
 }
 
+/** A version's text is read by everybody who folds, and never changed: each is parsed once. */
+const links = new Map<string, Link>()
+const linkOf = (text: string): Link => {
+  const known = links.get(text)
+  if (known !== undefined) return known
+  if (links.size > 2_000) links.clear()
+  const link = JSON.parse(text) as Link
+  links.set(text, link)
+  return link
+}
+
 /** The provider over one such service. */
 export const plain = (service: PlainService) =>
   defineProvider({
@@ -68,7 +79,7 @@ export const plain = (service: PlainService) =>
     settings: {},
     open: (_settings, io) => {
       const line = lineTo(io.clock)
-      const fold = (history: readonly Numbered[]) => foldChain(history.map(({ number, text }) => ({ id: number, ...(JSON.parse(text) as Link) })))
+      const fold = (history: readonly Numbered[]) => foldChain(history.map(({ number, text }) => ({ id: number, ...linkOf(text) })))
       return recordProvider(
         {
           traits: {

@@ -1,10 +1,11 @@
 // The gateway's own list, held against the manager: which of the rows that carry our mark belong to a token that counts, and which are left over.
+import { isCode } from '../errors.ts'
 import type { ListedRow } from '../gateway.ts'
 import { findKey } from '../keys/finding.ts'
 import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
-import { hashOf, isAliasBeside, refOf } from './key-tokens.ts'
+import { hashOf, isAliasBeside, ownAlias, refOf } from './key-tokens.ts'
 import type { KeyHouse } from './steps.ts'
 
 /** What is wrong with a row; nothing where it is as it should be, or where nobody can tell. */
@@ -26,8 +27,9 @@ export class GatewayPage {
     this.#call = call
   }
 
-  async look({ keyId = '', sha256, blocked, alias }: ListedRow): Promise<RowFinding | undefined> {
-    const asked = this.#keys.get(keyId) ?? this.#read(keyId)
+  async look(row: ListedRow): Promise<RowFinding | undefined> {
+    const { keyId = '', sha256, blocked, alias } = row
+    const asked = this.#keys.get(keyId) ?? this.#read(row, keyId)
     this.#keys.set(keyId, asked)
     const { record, lawful } = await asked
     if (record === undefined) return { message: 'The gateway has a token of a key that the manager does not hold.', how: blocked ? 'forget' : 'end' }
@@ -37,10 +39,19 @@ export class GatewayPage {
     return { record, message: blocked ? 'The gateway keeps the alias at a token that is over.' : 'The gateway accepts a token that the manager does not hold any more.', how: 'end' }
   }
 
+  /** A list or an index may lag behind what it lists, so that a key is not found by its id for a while. The row says under which name it is: an absence there is one. */
+  async #underItsAlias({ alias, teamId }: ListedRow, keyId: string): Promise<KeyRecord | undefined> {
+    if (alias === undefined) return undefined
+    const record = await findKey(this.#house.records, { alias: ownAlias(alias), ...(teamId === undefined ? {} : { teamId }) }, this.#call).catch((error: unknown) => {
+      if (!isCode(error, 'invalid_request')) throw error
+    })
+    return record?.keyId === keyId ? record : undefined
+  }
+
   /** The hashes that count for a key: of its current token, of those in grace, and of a claim that may still become current. Without reading values that is known only where no claim stands. */
-  async #read(keyId: string): Promise<{ record: KeyRecord | undefined; lawful: ReadonlySet<string> | undefined }> {
+  async #read(row: ListedRow, keyId: string): Promise<{ record: KeyRecord | undefined; lawful: ReadonlySet<string> | undefined }> {
     const { records, answers, store } = this.#house
-    const record = await findKey(records, { keyId }, this.#call)
+    const record = (await findKey(records, { keyId }, this.#call)) ?? (await this.#underItsAlias(row, keyId))
     if (record === undefined || record.revoked) return { record, lawful: undefined }
     const { labels } = record.facts
     if (!mayReadValues(store.policy)) {

@@ -62,3 +62,6 @@ export const aliasBeside = (alias: string, ref: TokenRef): string => `${alias}${
 
 /** Whether an alias at the gateway is such a one, and nobody waits for it. */
 export const isAliasBeside = (alias: string): boolean => alias.includes(besideMark)
+
+/** The key's own alias in either form. */
+export const ownAlias = (alias: string): string => alias.split(besideMark)[0] ?? alias

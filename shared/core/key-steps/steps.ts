@@ -129,10 +129,11 @@ export class KeySteps {
   }
 
   /** The list of operations that lost their stamp, with those whose claims are ruled out by what is written now: a repetition of them does not begin again. Nobody can tell which of them has an `Idempotency-Key`. */
-  overtaken({ facts, claims, revoked }: KeyRecord): string | undefined {
+  overtaken(record: KeyRecord): string | undefined {
+    const { facts, claims, revoked } = record
     let seen = facts.labels[seenLabel]
     const how = { now: this.#now, maxBytes: this.#records.room.valueBytes, force: true, overtaken: true }
-    for (const { live, operation } of claims) if ((live || revoked) && takesEpoch(operation)) seen = rememberEvicted(seen, { ...operation, step: 'rotating', at: new Date(this.#now), digest: '-' }, operation.epoch, how) ?? seen
+    for (const { live, operation } of claims) if ((live || revoked) && takesEpoch(operation) && !wasCurrent(record, operation.id)) seen = rememberEvicted(seen, { ...operation, step: 'rotating', at: new Date(this.#now), digest: '-' }, operation.epoch, how) ?? seen
     return seen
   }
 
