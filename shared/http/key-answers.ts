@@ -4,6 +4,9 @@ import { createHash } from 'node:crypto'
 import type { KeyAnswer, KeyInfo, ReconcileReport } from '../core/virtual-key.ts'
 import type { Body } from './problem.ts'
 
+/** What the store promises of a change. `guarded: false`: the service checks no condition for us, so whoever reads its newest value may see a late write until it is repaired (operations, 6). */
+const guaranteeOf = ({ guarantee }: Pick<KeyInfo, 'guarantee'>): Body => ({ guarantee, guarded: guarantee === 'detected' ? false : undefined })
+
 const iso = (date: Date | undefined): string | null => date?.toISOString() ?? null
 
 const stored = (info: KeyInfo): Body => ({ store: info.stored.store, name: info.stored.name, version: info.stored.version ?? null })
@@ -25,7 +28,7 @@ const facts = (info: KeyInfo): Body => ({
   key_rotation_at: iso(info.rotationDue),
   epoch: info.epoch,
   stored: stored(info),
-  guarantee: info.guarantee,
+  ...guaranteeOf(info),
   previous_until: iso(info.previousUntil),
 })
 
@@ -70,7 +73,7 @@ export const adoptedBody = (answered: KeyAnswer): Body => ({
   team_id: answered.teamId ?? null,
   adopted: true,
   stored: stored(answered),
-  guarantee: answered.guarantee,
+  ...guaranteeOf(answered),
   enforced_by: answered.enforcedBy,
   operation_id: answered.operationId,
   superseded: answered.superseded,
@@ -107,7 +110,7 @@ export const deletedBody = (answered: KeyAnswer): Body => ({
   team_id: answered.teamId ?? null,
   deleted: true,
   stored: stored(answered),
-  guarantee: answered.guarantee,
+  ...guaranteeOf(answered),
   enforced_by: answered.enforcedBy,
   operation_id: answered.operationId,
   superseded: answered.superseded,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { createdName } from '../../shared/core/names.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
+import { adoptedBody, deletedBody } from '../../shared/http/key-answers.ts'
 import { callOf } from '../support/runtime.ts'
 import { open, type Got } from './harness.ts'
 
@@ -147,5 +148,18 @@ describe('POST /key/health', () => {
 
     expect([none, byId].map((got) => [got.status, got.json.error['param']])).toEqual([[400, 'key'], [400, 'key']])
     expect(runtime.audited.map(({ decision, caller, code }) => [decision, caller, code])).toEqual([['failed', 'master-key', 'invalid_request'], ['failed', 'master-key', 'invalid_request']])
+  })
+})
+
+describe('the promise of the store', () => {
+  const answered = { keyId: 'k', state: 'revoked', epoch: 2, stored: { store: 'default', name: 'litellm/a' }, data: {}, operations: [], operationId: 'o', enforcedBy: [] } as const
+
+  it.each(['atomic', 'cooperating'] as const)('is told as it is where the service checks a condition (%s)', (guarantee) => {
+    expect(deletedBody({ ...answered, guarantee })).toMatchObject({ guarantee, guarded: undefined })
+  })
+
+  it('says that nothing guards a change where the service checks none', () => {
+    expect(deletedBody({ ...answered, guarantee: 'detected' })).toMatchObject({ guarantee: 'detected', guarded: false })
+    expect(adoptedBody({ ...answered, guarantee: 'detected' })).toMatchObject({ guarded: false })
   })
 })
