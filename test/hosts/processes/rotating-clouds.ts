@@ -79,10 +79,10 @@ const buildRotate = async (host: CloudHost, under: string, system: string): Prom
 }
 
 interface Opened<Face> {
-  /** What only this cloud has: how its function is asked, and what its service shows. */
   readonly cloud: Omit<RotatingCloud, 'look' | 'output' | 'close'>
   readonly house: House
   readonly time: TwoTimes
+  /** What only this cloud has: how its function is asked, and what its service shows. */
   readonly face: Face
   readonly child: Child
   readonly folder: string
@@ -172,7 +172,7 @@ export interface RotatingAzure extends RotatingCloud {
   vaultOf(name: string): { readonly versions: number; readonly expires: number | undefined }
 }
 
-/** A generator as an operator writes it, loaded by the built function from a file of his. It keeps what it was called with where the value shows it. */
+/** A generator as an operator writes it, loaded by the built function from a file of theirs: each new value is the one before and a plus. */
 const generatorSource = `export const create = ({ current }) => current + '+'
 export const test = ({ pending, current }) => {
   if (pending !== current + '+') throw new Error('it is not accepted')
