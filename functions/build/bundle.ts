@@ -58,7 +58,12 @@ const withoutDebug: Plugin = {
 
 const explanation = /, text: (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|\w+\.\w+\.text)(?= \})/g
 const builtinImport = /^import \{ ([\w, ]+) \} from '(node:(?:crypto|fs))'$/gm
+const packageImport = /(?<!typeof )\bimport\('(?![./]|node:)[^']+'\)(?!\.[A-Z])/g
 const registryLine = /^ {2}(\w+): \(\) => import\(.*\n/gm
+
+const fromBuiltin = (_: string, names: string, module: string): string => `const { ${names.split(/, */).filter((name) => !name.startsWith('type ')).join(', ')} } = process.getBuiltinModule('${module}')`
+/** In a chunk of its own a CommonJS package exports nothing but a default, which holds what Node lets be imported by name. */
+const fromPackage = (found: string): string => `${found}.then((loaded) => (loaded.default?.__esModule === true ? loaded.default : loaded))`
 
 /**
  * Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have. What they import of Node is
@@ -68,7 +73,7 @@ const withoutWhatNobodyReads = (only: readonly string[] | undefined): Plugin => 
   name: 'without-what-nobody-reads',
   setup: (build) => {
     build.onLoad({ filter: /[\\/](?:shared|functions)[\\/].*\.ts$/ }, async ({ path }) => {
-      const text = (await readFile(path, 'utf8')).replaceAll(explanation, '').replaceAll(builtinImport, (_, names: string, module: string) => `const { ${names.split(/, */).filter((name) => !name.startsWith('type ')).join(', ')} } = process.getBuiltinModule('${module}')`)
+      const text = (await readFile(path, 'utf8')).replaceAll(explanation, '').replaceAll(builtinImport, fromBuiltin).replaceAll(packageImport, fromPackage)
       const isRegistry = only !== undefined && basename(path) === 'registry.ts'
       return { contents: isRegistry ? text.replaceAll(registryLine, (line, system: string) => (only.includes(system) ? line : '')) : text, loader: 'ts' }
     })

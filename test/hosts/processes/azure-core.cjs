@@ -1,4 +1,4 @@
-// What the Node worker of Azure Functions gives an app under the name `@azure/functions-core`, as far as HTTP functions use it: the programming model and the
+// What the Node worker of Azure Functions gives an app under the name `@azure/functions-core`, as far as our functions use it: the programming model and the
 // registered functions are kept for the worker's loop.
 const kept = { functions: [], hooks: [] }
 module.exports = {

@@ -27,7 +27,7 @@ try {
 for (;;) {
   const { headers, body } = await call('GET', 'invocation/next')
   const id = headers['lambda-runtime-aws-request-id']
-  const context = { awsRequestId: id, getRemainingTimeInMillis: () => Number(headers['lambda-runtime-deadline-ms']) - Date.now() }
+  const context = { awsRequestId: id, invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'], getRemainingTimeInMillis: () => Number(headers['lambda-runtime-deadline-ms']) - Date.now() }
   try {
     await call('POST', `invocation/${id}/response`, JSON.stringify((await handler(JSON.parse(body), context)) ?? null))
   } catch (error) {

@@ -6,6 +6,9 @@ import type { AddressInfo } from 'node:net'
 /** What AWS takes of one answer; a longer one is 413 for the runtime and a failed invocation for the caller. */
 export const maxResponseBytes = 6 * 1_048_576 + 100
 
+/** The function that is invoked, as the platform tells it. */
+export const invokedFunction = 'arn:aws:lambda:eu-central-1:123456789012:function:latchkey'
+
 /** What became of one event. */
 export interface Outcome {
   /** The answer's own text, JSON. */
@@ -91,7 +94,7 @@ export class RuntimeApi {
       'content-type': 'application/json',
       'lambda-runtime-aws-request-id': next.id,
       'lambda-runtime-deadline-ms': String(Date.now() + next.deadline),
-      'lambda-runtime-invoked-function-arn': 'arn:aws:lambda:eu-central-1:123456789012:function:latchkey',
+      'lambda-runtime-invoked-function-arn': invokedFunction,
       'lambda-runtime-trace-id': 'Root=1-6740b0a1-1c2d3e4f5a6b7c8d9e0f1a2b;Sampled=0',
     })
     response.end(next.event)
