@@ -28,7 +28,7 @@ const rowOf = (system: string, { inGrace, deleted }: { readonly inGrace: SeenSec
   return `| ${code(system)} | ${code(inGrace.native)} | ${kinds[system]}${more.length === 0 ? '' : `; also ${more.map(code).join(', ')}`} | ${shown.join('<br>')} | ${code(named(deleted.value))} |`
 }
 
-it('shows of one key what the README says', async () => {
+it('shows of one key what the README says', { timeout: 60_000 }, async () => {
   const rows: string[] = []
   let usual: ReadonlyMap<string, string> = new Map()
   for (const [system, open] of Object.entries(lives)) {

@@ -28,6 +28,17 @@ describe.each(shapes)('keys on $name', (shape) => {
   })
 })
 
+describe.each(shapes.filter(({ inMemory }) => inMemory))('keys on $name of which no value may be read', (shape) => {
+  it('are neither lost nor duplicated nor resurrected under random faults', { timeout: 300_000 }, async () => {
+    const outcomes: Outcome[] = []
+
+    for (let index = 0; index < schedules / 3; index += 1) outcomes.push(await randomSchedule({ shape, seed: `write only.${index}`, writeOnly: true }))
+
+    expect(outcomes.some(({ trace }) => trace.some((line) => line.includes('answers active')))).toBe(true)
+    expect(await withoutFailures(outcomes)).toBe('')
+  })
+})
+
 describe('a schedule that failed once', () => {
   it.each(regressions())('holds: $says ($file)', async ({ script }) => {
     const outcome = await play(script)

@@ -103,13 +103,15 @@ export interface RandomSchedule {
   readonly shape: Shape
   readonly seed: string
   readonly bug?: Bug
+  /** Whether no instance may read a value; then there is no gateway, because nobody could tell it of a token that another instance drew. */
+  readonly writeOnly?: boolean
 }
 
 /** One random schedule. */
-export const randomSchedule = async ({ shape, seed, bug }: RandomSchedule): Promise<Outcome> => {
+export const randomSchedule = async ({ shape, seed, bug, writeOnly = false }: RandomSchedule): Promise<Outcome> => {
   const draw = generator(mix(`${seed} ${shape.name}`))
   const start = one(draw, ['absent', 'absent', 'live', 'live', 'live', 'live', 'grace', 'deleted'] as const)
-  const gateway = draw() < 0.7
+  const gateway = draw() < 0.7 && !writeOnly
   const skewed = draw() < 0.3
   const shortPages = draw() < 0.2
   const wishes = wishesOf(draw, bug?.verbs)
@@ -118,11 +120,11 @@ export const randomSchedule = async ({ shape, seed, bug }: RandomSchedule): Prom
   const kinds = bug?.faults ?? swarm
   const outsiders = draw() < 0.15 ? (Object.keys(shape.outsiders) as Outsider[]) : []
   const instances = 2 + Math.floor(draw() * 3)
-  const setting: Setting = { shape, seed, gateway, skewed, shortPages, ...(bug === undefined ? {} : { bug }) }
+  const setting: Setting = { shape, seed, gateway, skewed, shortPages, writeOnly, ...(bug === undefined ? {} : { bug }) }
   const simulation = await Simulation.open(setting)
   const { world } = simulation
   const decisions: Decision[] = []
-  const script: Script = { shape: shape.name, seed, gateway, skewed, shortPages, start, wishes, decisions }
+  const script: Script = { shape: shape.name, seed, gateway, skewed, shortPages, writeOnly, start, wishes, decisions }
   const decide = async (decision: Decision): Promise<void> => {
     decisions.push(decision)
     await simulation.decide(decision)

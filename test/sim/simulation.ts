@@ -84,6 +84,8 @@ export interface Setting {
   /** Whether each process has a clock of its own, up to 5 s off. */
   readonly skewed?: boolean
   readonly shortPages?: boolean
+  /** Whether the instances may read no value; whoever knows the truth may. */
+  readonly writeOnly?: boolean
   /** Whether the sweep runs at the end. Default: true, where there is one. */
   readonly sweeps?: boolean
   readonly bug?: Bug
@@ -210,7 +212,7 @@ export class Simulation {
     const pages = shortPages && mix(`pages ${attempt.label} ${seed}`) % 2 === 0
     const provider = this.#watched(withShortPages(bug?.provider?.(opened, of) ?? opened, pages), attempt)
     const gateway = withShortPages(bug?.gateway?.(plainGateway, of) ?? plainGateway, pages)
-    const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
+    const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: this.setting.writeOnly === true ? ('write_only' as const) : ('read_and_write' as const) }, invalidate: () => undefined }
     const options: KeyLifecycleOptions = { clock, random: this.#random(wish, wishNumber, number), ...(hasGateway ? { gateway } : {}) }
     const lifecycle = new KeyLifecycle(store, options)
     const call = { signal: new AbortController().signal, deadline: clock.now() + (wish.verb === 'reconcile' ? 60_000 : 25_000) }

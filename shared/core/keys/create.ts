@@ -114,7 +114,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
       // Once the lease may run out before this request ends, somebody else may be writing over the unfinished creation: then only a conditional write decides. So it may
       // where this clock is behind the service's: others see that the lease is over before this instance does.
       const made = record.current?.created?.getTime()
-      if (!record.complete && made !== undefined && (call.deadline > made + leaseMs || made > options.clock.now() + tolerableSkewMs)) {
+      if (!record.complete && made !== undefined && (call.deadline > made + leaseMs || (mayReadValues(store.policy) && made > options.clock.now() + tolerableSkewMs))) {
         progress.before = record.current?.id ?? ''
         // The same token again: another instance may have finished the creation since, and told of it.
         if (mayReadValues(store.policy)) Object.assign(progress, { epoch: record.epoch + 1, token: await records.read(name, progress.before, call) })

@@ -123,6 +123,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
         return 'again'
       }
       const token = readable ? undefined : progress.token
+      // Another instance may still be about it, and nothing that is taken back here keeps it from its end.
+      if (!readable && token === undefined) steps.refuseYoung(own.version.created)
       if (!readable && token === undefined) return giveUp(source, arrived, notApplied('Under access_mode write_only nobody can read the token that an earlier attempt drew; the renaming was taken back.'))
       // Written over the tombstone of an attempt that was taken back it still has that one's labels, which look complete.
       if (!arrived.complete || otherName(arrived, 'from')?.text !== from.text) {

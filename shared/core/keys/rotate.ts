@@ -113,6 +113,8 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     }
     if (progress.epoch !== undefined) {
       // Facts may be put together of two looks; what one of them says alone is looked at again.
+      // Where one record holds claim and current version together, a claim that was taken back cannot become current.
+      if (progress.doubted === true && record.facts.etag !== undefined) progress.applied = 'no'
       if (progress.doubted === true) throw notApplied('The claim of this rotation was taken back.')
       progress.doubted = true
       return 'again'
