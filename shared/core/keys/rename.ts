@@ -143,6 +143,11 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
       if (await steps.promote(from, { to: own.version.id, from: source.current.id }, call)) progress.applied = 'yes'
       return 'again'
     }
+    // The old name was read before the new one: what another instance has claimed and written since is seen by looking again.
+    if (own === undefined && arrived !== undefined && progress.doubted !== true) {
+      progress.doubted = true
+      return 'again'
+    }
     if (own !== undefined || arrived !== undefined || progress.epoch !== undefined || stamp !== undefined) {
       progress.applied = 'no'
       return giveUp(source, arrived, notApplied('Another operation changed this key first; it was not renamed.'))
