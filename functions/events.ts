@@ -16,9 +16,6 @@ export type Parsed = RotationEvent | MalformedEvent
 export const maxEventBytes = 64 * 1024
 const mostKeys = 100
 
-/** Whether it is an object with members. */
-export const isSent = (value: unknown): value is Sent => value !== null && typeof value === 'object' && !Array.isArray(value)
-
 /** A member that is text, trimmed; anything else counts as left out. */
 export const textAt = (sent: Sent, key: string): string | undefined => {
   const value = sent[key]

@@ -1,6 +1,7 @@
 // What Azure sends the rotate app: Key Vault's events of Event Grid, in either of its schemas, as a storage queue hands them over, and the timer. The documented samples have
 // stray spaces in keys and values and numbers as text, so keys are trimmed and compared without case.
-import { dateAt, idOr, isSent, jsonOf, malformed, maxEventBytes, textAt, type Parsed, type Sent } from '../events.ts'
+import { dateAt, idOr, jsonOf, malformed, maxEventBytes, textAt, type Parsed, type Sent } from '../events.ts'
+import { isMapping } from '../../shared/core/settings.ts'
 
 const source = 'event_grid'
 const prefix = 'Microsoft.KeyVault.'
@@ -25,7 +26,7 @@ const disagreement = (event: Sent, data: Sent, id: string): string | undefined =
 }
 
 const eventOf = (given: unknown, delivery: string): Parsed => {
-  if (!isSent(given)) return malformed(source, delivery, 'It is not an event of Event Grid.')
+  if (!isMapping(given)) return malformed(source, delivery, 'It is not an event of Event Grid.')
   const event = folded(given)
   const id = idOr(textAt(event, 'id'), delivery)
   const type = textAt(event, 'eventtype') ?? textAt(event, 'type') ?? ''
@@ -35,7 +36,7 @@ const eventOf = (given: unknown, delivery: string): Parsed => {
   const said = { source, id, ...(at === undefined ? {} : { at }) } as const
   const kind = kinds[type.slice(prefix.length)]
   if (kind === undefined) return { ...said, kind: 'probe' }
-  const data = isSent(event['data']) ? folded(event['data']) : {}
+  const data = isMapping(event['data']) ? folded(event['data']) : {}
   const native = textAt(data, 'id')
   if (native === undefined || (textAt(data, 'objecttype') ?? 'Secret').toLowerCase() !== 'secret') return malformed(source, id, 'The event names no secret.')
   const wrong = disagreement(event, data, native)

@@ -1,6 +1,7 @@
 // What AWS sends the rotate function: the four steps, what EventBridge knows of a secret, a Scheduler's message, and a queue's records with any of these but steps.
 import type { RotationStep } from '../../shared/core/rotation/event.ts'
-import { dateAt, idOr, isScheduled, isSent, jsonOf, malformed, scheduledEvents, textAt, type Parsed, type Sent } from '../events.ts'
+import { dateAt, idOr, isScheduled, jsonOf, malformed, scheduledEvents, textAt, type Parsed, type Sent } from '../events.ts'
+import { isMapping } from '../../shared/core/settings.ts'
 
 const steps: Readonly<Record<string, RotationStep>> = { createSecret: 'create', setSecret: 'set', testSecret: 'test', finishSecret: 'finish', create_secret: 'create', set_secret: 'set', test_secret: 'test', finish_secret: 'finish' }
 const stepFields: ReadonlySet<string> = new Set(['Step', 'SecretId', 'ClientRequestToken', 'RotationToken'])
@@ -28,7 +29,7 @@ const stepOf = (event: Sent, handler: string): Parsed => {
   return { source, kind: 'step', id, native, version, step, handler, ...(rotationToken === undefined ? {} : { rotationToken }) }
 }
 
-const innerOf = (detail: Sent, key: string): Sent => (isSent(detail[key]) ? detail[key] : {})
+const innerOf = (detail: Sent, key: string): Sent => (isMapping(detail[key]) ? detail[key] : {})
 
 /** Where a change event names its secret: by its ARN if it has one anywhere, else by the name that the request had. */
 const subjectOf = (event: Sent, detail: Sent): { readonly native?: string; readonly name?: string } => {
@@ -45,9 +46,9 @@ const bridged = (event: Sent): readonly Parsed[] => {
   const at = dateAt(event, 'time')
   const said = { source, id, ...(at === undefined ? {} : { at }) }
   if (event['source'] === 'aws.events' && kind === 'Scheduled Event') return [{ ...said, source: 'scheduler', kind: 'due' }]
-  if (isSent(detail) && isScheduled(detail)) return scheduledEvents(detail, 'scheduler', id)
+  if (isMapping(detail) && isScheduled(detail)) return scheduledEvents(detail, 'scheduler', id)
   if (event['source'] !== 'aws.secretsmanager') return [malformed(source, id, 'The event is not of AWS Secrets Manager, nor of a schedule.')]
-  if (!isSent(detail) || !['Secret Label Updated', 'AWS API Call via CloudTrail', 'AWS Service Event via CloudTrail'].includes(kind ?? '')) return [malformed(source, id, 'The event is of a kind that Secrets Manager does not send.')]
+  if (!isMapping(detail) || !['Secret Label Updated', 'AWS API Call via CloudTrail', 'AWS Service Event via CloudTrail'].includes(kind ?? '')) return [malformed(source, id, 'The event is of a kind that Secrets Manager does not send.')]
   const subject = subjectOf(event, detail)
   // Who was refused has changed nothing.
   if (textAt(detail, 'errorCode') !== undefined || /^(?:Get|List|Describe|BatchGet|Validate)/.test(textAt(detail, 'eventName') ?? '')) return [{ ...said, kind: 'probe' }]
@@ -55,7 +56,7 @@ const bridged = (event: Sent): readonly Parsed[] => {
 }
 
 const one = (event: unknown, handler: string, delivery: string, direct: boolean): readonly Parsed[] => {
-  if (!isSent(event)) return [malformed('event_bridge', delivery, 'It is not a JSON object.')]
+  if (!isMapping(event)) return [malformed('event_bridge', delivery, 'It is not a JSON object.')]
   if ('Step' in event || 'ClientRequestToken' in event) return [direct ? stepOf(event, handler) : malformed('secrets_manager_step', delivery, 'A rotation step comes from Secrets Manager itself, not through a queue.')]
   if ('detail-type' in event) return bridged(event)
   if (isScheduled(event)) return scheduledEvents(event, 'scheduler', delivery)
@@ -64,9 +65,9 @@ const one = (event: unknown, handler: string, delivery: string, direct: boolean)
 
 /** Reads one invocation. `handler` is the ARN that the platform says was invoked; `delivery` its id of the invocation. Never throws. */
 export const lambdaEvents = (event: unknown, handler: string, delivery: string): readonly LambdaEvents[] => {
-  if (!isSent(event) || !Array.isArray(event['Records'])) return [{ events: one(event, handler, delivery, true) }]
+  if (!isMapping(event) || !Array.isArray(event['Records'])) return [{ events: one(event, handler, delivery, true) }]
   return (event['Records'] as readonly unknown[]).map((record) => {
-    if (!isSent(record) || record['eventSource'] !== 'aws:sqs') return { events: [malformed('event_bridge', delivery, 'The record is not of an SQS queue.')] }
+    if (!isMapping(record) || record['eventSource'] !== 'aws:sqs') return { events: [malformed('event_bridge', delivery, 'The record is not of an SQS queue.')] }
     const messageId = idOr(textAt(record, 'messageId'), delivery)
     return { messageId, events: one(jsonOf(typeof record['body'] === 'string' ? record['body'] : ''), handler, messageId, false) }
   })

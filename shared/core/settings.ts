@@ -27,6 +27,9 @@ export interface Setting {
 /** The settings of one thing, by name. */
 export type SettingsTable<S> = { readonly [K in keyof S]-?: Setting }
 
+/** Whether it is an object with keys, no list. */
+export const isMapping = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object' && !Array.isArray(value)
+
 interface Reading<S> {
   /** Only when there is no issue is every setting what the table says. */
   readonly settings: S
@@ -49,7 +52,7 @@ export interface ReadOptions {
 export const readSettings = <S>(table: SettingsTable<S>, input: unknown, options: ReadOptions): Reading<S> => {
   const issues: Issue[] = []
   const settings: Record<string, unknown> = {}
-  if (input !== undefined && input !== null && (typeof input !== 'object' || Array.isArray(input))) {
+  if (input !== undefined && input !== null && !isMapping(input)) {
     return { settings: settings as S, issues: [{ path: options.path, message: 'must be a mapping of settings' }] }
   }
   const given = new Map(Object.entries(input ?? {}))

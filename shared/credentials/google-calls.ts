@@ -8,6 +8,7 @@ import { jsonOf, retryAfterOf, type HttpRequest, type HttpResponse } from '../co
 import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { GoogleIdentity } from './google.ts'
 import { withToken } from './token.ts'
+import { isMapping } from '../core/settings.ts'
 
 /** One Google API at one address. */
 export interface GoogleService {
@@ -48,10 +49,9 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   RESOURCE_EXHAUSTED: 'provider_throttled',
 }
 
-const isObject = (value: unknown): value is Json => value !== null && typeof value === 'object' && !Array.isArray(value)
 
 /** The reasons that Google gives for machines, beside the words for people. */
-const reasonsOf = (error: Json): readonly string[] => (Array.isArray(error['details']) ? error['details'].flatMap((detail: unknown) => (isObject(detail) && typeof detail['reason'] === 'string' ? [detail['reason']] : [])) : [])
+const reasonsOf = (error: Json): readonly string[] => (Array.isArray(error['details']) ? error['details'].flatMap((detail: unknown) => (isMapping(detail) && typeof detail['reason'] === 'string' ? [detail['reason']] : [])) : [])
 
 const callHeader = 'x-latchkey-call'
 const attempts = 3
@@ -73,7 +73,7 @@ export const googleApi = async (service: GoogleService, identity: GoogleIdentity
 
   const failureOf = (action: GoogleAction, answer: HttpResponse): LatchkeyError => {
     const said = jsonOf(answer, title)
-    const error = isObject(said) && isObject(said['error']) ? said['error'] : {}
+    const error = isMapping(said) && isMapping(said['error']) ? said['error'] : {}
     const name = typeof error['status'] === 'string' && /^[A-Z_]{2,40}$/.test(error['status']) ? error['status'] : ''
     const vendor = { status: answer.status, ...(name !== '' && { name }) }
     const reasons = reasonsOf(error)
@@ -106,7 +106,7 @@ export const googleApi = async (service: GoogleService, identity: GoogleIdentity
   const exchange = async (action: GoogleAction, request: HttpRequest, call: Call): Promise<{ readonly json: Json; readonly body: Uint8Array }> => {
     const answer = await succeed(action, request, call)
     const json = jsonOf(answer, title)
-    if (!isObject(json) || 'error' in json) throw nonsense(action, 200)
+    if (!isMapping(json) || 'error' in json) throw nonsense(action, 200)
     return { json, body: answer.body }
   }
 

@@ -5,7 +5,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { LatchkeyError } from '../core/errors.ts'
 import type { ProviderIo } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
-import { isLoopbackHost, type SettingsTable } from '../core/settings.ts'
+import { isMapping, isLoopbackHost, type SettingsTable } from '../core/settings.ts'
 import { googleLogin, type AwsSource, type GoogleCredential } from './google/logins.ts'
 import { tokenSource, type TokenSource } from './token.ts'
 import { homePath } from './operator-files.ts'
@@ -198,7 +198,7 @@ const whoIs = (credential: GoogleCredential): string => {
 const parse = (text: string, setting: string): Json => {
   try {
     const json: unknown = JSON.parse(text)
-    if (json !== null && typeof json === 'object' && !Array.isArray(json)) return json as Json
+    if (isMapping(json)) return json
   } catch {
     // What JSON.parse says of it shows the beginning of the text.
   }

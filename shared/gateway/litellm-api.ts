@@ -4,6 +4,7 @@ import { LatchkeyError, type ErrorDetails } from '../core/errors.ts'
 import { jsonOf, retryAfterOf, type HttpClient, type HttpResponse } from '../core/http-client.ts'
 import { checkCall, type Call, type Clock } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
+import { isMapping } from '../core/settings.ts'
 
 /** The gateway's name in messages. */
 export const title = 'The LLM gateway'
@@ -11,8 +12,6 @@ export const title = 'The LLM gateway'
 /** An object of LiteLLM's, or for it. */
 export type Fields = Readonly<Record<string, unknown>>
 
-/** Whether it is an object with keys, no list. */
-export const isObject = (thing: unknown): thing is Fields => typeof thing === 'object' && thing !== null && !Array.isArray(thing)
 
 /** One call. A SecretValue among the fields goes out as its text. */
 export interface AdminCall {
@@ -69,14 +68,14 @@ const licence = /enterprise|premium/i
 const accountOf = (response: HttpResponse): { readonly message: string; readonly type?: string; readonly param?: string } | undefined => {
   try {
     const body = jsonOf(response, title)
-    const error = isObject(body) ? body['error'] : undefined
-    if (isObject(error)) {
+    const error = isMapping(body) ? body['error'] : undefined
+    if (isMapping(error)) {
       const { message, type, param } = error
       return { message: String(message), ...(typeof type === 'string' && /^\w{1,64}$/.test(type) && { type }), ...(typeof param === 'string' && { param }) }
     }
-    const details = isObject(body) ? body['detail'] : undefined
+    const details = isMapping(body) ? body['detail'] : undefined
     const [first] = response.status === 422 && Array.isArray(details) ? (details as readonly unknown[]) : []
-    const place = isObject(first) && Array.isArray(first['loc']) ? (first['loc'] as readonly unknown[]) : undefined
+    const place = isMapping(first) && Array.isArray(first['loc']) ? (first['loc'] as readonly unknown[]) : undefined
     return place === undefined ? undefined : { message: '', type: 'validation', param: String(place[1]) }
   } catch {
     return undefined

@@ -1,7 +1,8 @@
 // A row of LiteLLM's key table as Latchkey reads and writes it. LiteLLM moves some fields of a request into the row's metadata, and an update of `metadata` replaces all
 // of it: here they are told apart again, so that a change of the caller's metadata loses neither those fields nor Latchkey's mark.
 import type { GatewayRow, ListedRow } from '../core/gateway.ts'
-import { isObject, type Fields } from './litellm-api.ts'
+import type { Fields } from './litellm-api.ts'
+import { isMapping } from '../core/settings.ts'
 
 const mark = 'latchkey'
 
@@ -26,12 +27,12 @@ const ours: ReadonlySet<string> = new Set(['key', 'keys', 'token', 'new_key', 'n
 const isUnset = (name: string, value: unknown): boolean =>
   value === null || value === undefined || value === '' || value === false || (name === 'spend' && value === 0) || (name === 'key_type' && value === 'default') || (typeof value === 'object' && Object.keys(value).length === 0)
 
-const metadataOf = (row: Fields): Fields => (isObject(row['metadata']) ? row['metadata'] : {})
+const metadataOf = (row: Fields): Fields => (isMapping(row['metadata']) ? row['metadata'] : {})
 
 /** The mark of a row, as it stands. */
 export const markOf = (row: Fields): Fields => {
   const held = metadataOf(row)[mark]
-  return isObject(held) ? held : {}
+  return isMapping(held) ? held : {}
 }
 
 /** A time of LiteLLM's; without a zone it means UTC. */
@@ -42,7 +43,7 @@ export const isArchived = (row: Fields): boolean => row['status'] === 'deleted' 
 
 /** A row as the port has it; nothing when it is none. */
 export const rowOf = (row: unknown): GatewayRow | undefined => {
-  if (!isObject(row)) return undefined
+  if (!isMapping(row)) return undefined
   const { key_alias: alias, team_id: teamId, expires, blocked } = row
   const { key_id: keyId, epoch } = markOf(row)
   const ends = typeof expires === 'string' ? dateOf(expires) : undefined
@@ -64,7 +65,7 @@ export const rowOf = (row: unknown): GatewayRow | undefined => {
 /** A row of a list; nothing when it is none, or its token is no hash, which no call of ours could name. */
 export const listedRow = (row: unknown): ListedRow | undefined => {
   const read = rowOf(row)
-  const sha256 = isObject(row) ? row['token'] : undefined
+  const sha256 = isMapping(row) ? row['token'] : undefined
   return read === undefined || typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256) ? undefined : { ...read, sha256: sha256.toLowerCase() }
 }
 
@@ -74,7 +75,7 @@ export const durationUntil = (expires: Date, now: number): string => `${Math.max
 /** The fields of a request without the names that are ours. */
 export const plainFields = (fields: Fields): Fields => Object.fromEntries(Object.entries(fields).filter(([name]) => !ours.has(name)))
 
-const withoutMark = (metadata: unknown): Fields => (isObject(metadata) ? Object.fromEntries(Object.entries(metadata).filter(([name]) => name !== mark)) : {})
+const withoutMark = (metadata: unknown): Fields => (isMapping(metadata) ? Object.fromEntries(Object.entries(metadata).filter(([name]) => name !== mark)) : {})
 
 /** The metadata of a new row: the caller's, and Latchkey's mark. `addition` tells this call's row from one that was there. */
 export const markedMetadata = ({ keyId, epoch, fields }: GatewayRow, addition: string): Fields => ({

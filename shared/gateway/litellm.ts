@@ -6,8 +6,9 @@ import type { HttpPort } from '../core/http-client.ts'
 import type { Call, Clock, Random } from '../core/runtime.ts'
 import type { SecretValue } from '../core/secret.ts'
 import { tokenHash } from '../core/virtual-key.ts'
-import { askLitellm, denied, isObject, nonsense, title, type AdminCall, type Fields, type Outcome, type Refusal } from './litellm-api.ts'
+import { askLitellm, denied, nonsense, title, type AdminCall, type Fields, type Outcome, type Refusal } from './litellm-api.ts'
 import { changedMetadata, durationUntil, isArchived, listedRow, markedMetadata, markOf, metadataInEpoch, plainFields, rowOf } from './litellm-rows.ts'
+import { isMapping } from '../core/settings.ts'
 
 /** Where LiteLLM is, and how it is talked to. */
 export interface LitellmSettings {
@@ -56,8 +57,8 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
       if (outcome.refusal.status === 404) return undefined
       throw denied(outcome.refusal, action)
     }
-    const info = isObject(outcome.answer) ? outcome.answer['info'] : undefined
-    if (!isObject(info)) throw nonsense(action)
+    const info = isMapping(outcome.answer) ? outcome.answer['info'] : undefined
+    if (!isMapping(info)) throw nonsense(action)
     return isArchived(info) ? undefined : info
   }
 
@@ -67,7 +68,7 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
     return found
   }
   /** A success names the token that it is about, under one of these; without that it is another program's. */
-  const isAbout = (answer: unknown, sha256: string): answer is Fields => isObject(answer) && [answer['token_id'], answer['token'], answer['key']].includes(sha256)
+  const isAbout = (answer: unknown, sha256: string): answer is Fields => isMapping(answer) && [answer['token_id'], answer['token'], answer['key']].includes(sha256)
 
   const add: Gateway['add'] = async (token, row, call) => {
     const action = 'the adding of a key'
@@ -99,7 +100,7 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
     const action = 'the question whether it accepts a token'
     const outcome = await askLitellm(client, clock, { action, method: 'GET', path: '/key/info' }, token, call)
     if ('answer' in outcome) {
-      if (!isObject(outcome.answer) || !isObject(outcome.answer['info'])) throw nonsense(action)
+      if (!isMapping(outcome.answer) || !isMapping(outcome.answer['info'])) throw nonsense(action)
       return true
     }
     const { status, litellm, type, says } = outcome.refusal
@@ -160,7 +161,7 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
     const action = 'the removal of a key'
     const outcome = await admin({ action, method: 'POST', path: '/key/delete', fields: { keys: [hashOf(ref)] } }, call)
     if ('answer' in outcome) {
-      if (!isObject(outcome.answer) || !Array.isArray(outcome.answer['deleted_keys'])) throw nonsense(action)
+      if (!isMapping(outcome.answer) || !Array.isArray(outcome.answer['deleted_keys'])) throw nonsense(action)
       return true
     }
     if (outcome.refusal.status === 404) return false
@@ -192,7 +193,7 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
     if (page === '') throw refuse('cursor', 'is not one that this gateway gave')
     const outcome = await admin({ action, method: 'GET', path: `/key/list?page=${page}&size=${size}&return_full_object=true` }, call)
     if ('refusal' in outcome) throw denied(outcome.refusal, action)
-    const { keys, total_pages: pages } = isObject(outcome.answer) ? outcome.answer : {}
+    const { keys, total_pages: pages } = isMapping(outcome.answer) ? outcome.answer : {}
     if (!Array.isArray(keys) || !Number.isSafeInteger(pages)) throw nonsense(action)
     return { items: keys.flatMap((row: unknown) => listedRow(row) ?? []), ...(Number(page) < (pages as number) && { cursor: `${Number(page) + 1}.${size}` }) }
   }

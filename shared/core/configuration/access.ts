@@ -2,7 +2,7 @@
 // was meant is worse than none.
 import { didYouMean, type Issue } from '../errors.ts'
 import type { Env } from '../runtime.ts'
-import { readSettings, unknownKey, type SettingsTable } from '../settings.ts'
+import { isMapping, readSettings, unknownKey, type SettingsTable } from '../settings.ts'
 import type { IdentityReader, PinnedIdentity } from './identities.ts'
 
 /** What one caller may do. `names` and `team` narrow it; a missing `names` means every name, a missing `team` every team. */
@@ -119,5 +119,3 @@ const listOf = (given: unknown, path: string, issues: Issue[]): readonly Record<
   })
 }
 
-/** Whether it is an object with keys, no list. */
-export const isMapping = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object' && !Array.isArray(value)

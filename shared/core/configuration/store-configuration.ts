@@ -1,8 +1,7 @@
 // One store before it is opened: its system, its policy, what is left for the provider's own table, and the rules that every store's settings obey.
 import { LatchkeyError, nearest, type Issue } from '../errors.ts'
 import { hostedName, parsePrefix, slugHashCodec } from '../names.ts'
-import { defaultsOf, unprintable } from '../settings.ts'
-import { isMapping } from './access.ts'
+import { isMapping, defaultsOf, unprintable } from '../settings.ts'
 import { policySettings, type AccessMode, type PolicySettings } from './litellm-settings.ts'
 import { systems } from './systems.ts'
 

@@ -1,8 +1,7 @@
 // `latchkey.rotation`: which ordinary secrets events may rotate, and who makes their new values. Virtual keys need nothing here. Read by whoever changes keys, when
 // it starts; the function that only reads never loads it.
-import { isMapping } from '../configuration/access.ts'
 import { LatchkeyError, type Issue } from '../errors.ts'
-import { readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
+import { isMapping, readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
 
 interface RotatedSettings {
   readonly store: string

@@ -7,6 +7,7 @@ import type { AwsIdentity } from '../aws.ts'
 import { nonsense, outOfTime, type AwsClientSettings, type Patience } from '../aws-calls.ts'
 import { service, type SecretReads } from './secrets-manager.ts'
 import { signer } from './signature.ts'
+import { isMapping } from '../../core/settings.ts'
 
 /** Where the reads go, as whom, and how often one is sent at most. */
 export interface SignedReadsOptions {
@@ -45,13 +46,12 @@ const passing = /^(?:TimeoutError|RequestTimeout(?:Exception)?)$/
 const skewed = /^(?:AuthFailure|InvalidSignatureException|RequestExpired|RequestInTheFuture|RequestTimeTooSkewed|SignatureDoesNotMatch)$/
 
 type Fields = Readonly<Record<string, unknown>>
-const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The object that an answer is, or nothing. */
 const fieldsOf = ({ body }: HttpResponse): Fields | undefined => {
   try {
     const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
-    return isFields(value) ? value : undefined
+    return isMapping(value) ? value : undefined
   } catch {
     // What JSON.parse says of it shows the beginning of the text.
     return undefined
@@ -91,7 +91,7 @@ const valueOf = (fields: Fields): GetSecretValueResponse & SecretValueEntry => {
   }
 }
 
-const listOf = (value: unknown): readonly Fields[] | undefined => (Array.isArray(value) ? value.filter(isFields) : undefined)
+const listOf = (value: unknown): readonly Fields[] | undefined => (Array.isArray(value) ? value.filter(isMapping) : undefined)
 
 const batchOf = (fields: Fields): BatchGetSecretValueResponse => {
   const [values, errors] = [listOf(fields['SecretValues']), listOf(fields['Errors'])]

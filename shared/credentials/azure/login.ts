@@ -9,6 +9,7 @@ import { clientCertificate, type AzureKind, type AzureSettings, type AzureSite }
 import { requestOf, responseOf, sdkOrigin, type SdkClient } from './pipeline.ts'
 import { oidcTokens, tokenFile } from '../oidc.ts'
 import { tokenSource, type Token } from '../token.ts'
+import { isMapping } from '../../core/settings.ts'
 
 /** The tokens of one identity. */
 export interface AzureTokens {
@@ -48,7 +49,7 @@ const meanings: Readonly<Record<number, readonly [setting: string, says: string]
 
 const objectOf = (answer: HttpResponse, title: string): Json => {
   const json = jsonOf(answer, title)
-  if (json !== null && typeof json === 'object' && !Array.isArray(json)) return json as Json
+  if (isMapping(json)) return json
   throw new LatchkeyError('provider_unavailable', `${title} did not answer sensibly.`, { vendor: { status: answer.status } })
 }
 

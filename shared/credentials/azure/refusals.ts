@@ -4,6 +4,7 @@ import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
 import { jsonOf, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
 import type { AzureSite } from './identity.ts'
+import { isMapping } from '../../core/settings.ts'
 
 /** For people. */
 export const title = 'Azure Key Vault'
@@ -44,7 +45,6 @@ const permissions: Readonly<Record<string, string>> = {
   purge: 'purge (access policy: purge; role: Key Vault Purge Operator), and a vault without purge protection',
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => value !== null && typeof value === 'object' && !Array.isArray(value)
 const wordOf = (value: unknown): string => (typeof value === 'string' && /^\w{1,64}$/.test(value) ? value : '')
 const about = ({ action, subject }: VaultAction) => ({ title, action: `secrets/${action}`, ...(subject !== undefined && { name: subject.text, native: subject.native }), needs: permissions[action] ?? action })
 
@@ -56,8 +56,8 @@ export const failureOf = (what: VaultAction, answer: HttpResponse): LatchkeyErro
   const { status } = answer
   if (status >= 500 || status === 408) return nonsense(what, status)
   const said = jsonOf(answer, title)
-  const error = isObject(said) && isObject(said['error']) ? said['error'] : {}
-  const [inner, outer] = [isObject(error['innererror']) ? wordOf(error['innererror']['code']) : '', wordOf(error['code'])]
+  const error = isMapping(said) && isMapping(said['error']) ? said['error'] : {}
+  const [inner, outer] = [isMapping(error['innererror']) ? wordOf(error['innererror']['code']) : '', wordOf(error['code'])]
   const code = status === 413 ? 'too_large' : status === 429 ? 'provider_throttled' : (codes[inner] ?? codes[outer] ?? 'provider_unavailable')
   const vendor = { status, name: inner === '' ? outer : inner }
   if (inner === 'ForbiddenByFirewall' || inner === 'ForbiddenByConnection') {

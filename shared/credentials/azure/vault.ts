@@ -11,7 +11,7 @@ import { failureOf, nonsense, refusedToken, title, type VaultAction, type VaultS
 import type { SdkClient } from './pipeline.ts'
 import { secretOf } from './vault-answers.ts'
 import type { Token } from '../token.ts'
-import { isLoopbackHost } from '../../core/settings.ts'
+import { isMapping, isLoopbackHost } from '../../core/settings.ts'
 
 /** One version as the vault lists it. */
 export interface VaultVersion {
@@ -93,7 +93,6 @@ const apiVersion = '2026-04-01'
 /** The token that the SDK sees. It is replaced before anything is sent. */
 const placeholder = { token: 'put-on-by-latchkey', expiresOnTimestamp: 8_640_000_000_000_000 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => value !== null && typeof value === 'object' && !Array.isArray(value)
 
 /** Opens a vault. Makes no call. @throws misconfigured */
 export const openVault = async (settings: AzureSettings, io: ProviderIo): Promise<Vault> => {
@@ -119,7 +118,7 @@ export const openVault = async (settings: AzureSettings, io: ProviderIo): Promis
     if (answer.status === 204) return answer
     if (answer.status !== 200) throw failureOf(context, answer)
     const json = jsonOf(answer, title)
-    if (!isObject(json) || 'error' in json) throw nonsense(context, answer.status)
+    if (!isMapping(json) || 'error' in json) throw nonsense(context, answer.status)
     const date = Date.parse(answer.headers['date'] ?? '')
     context.asOf ??= Number.isNaN(date) ? io.clock.now() : date
     context.nextLink = typeof json['nextLink'] === 'string' && json['nextLink'] !== '' ? json['nextLink'] : undefined

@@ -7,6 +7,7 @@ import { checkCall, type Call, type Clock } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import { withToken, type TokenSource } from '../token.ts'
 import { nativeName, type Place } from './names.ts'
+import { isMapping } from '../../core/settings.ts'
 
 /** The service's name, for people. */
 export const title = 'Infisical'
@@ -66,7 +67,6 @@ export interface InfisicalApi {
 
 type Fields = Readonly<Record<string, unknown>>
 
-const isObject = (thing: unknown): thing is Fields => typeof thing === 'object' && thing !== null && !Array.isArray(thing)
 
 const queryOf = (pairs: Readonly<Record<string, string | number | boolean | undefined>>): string => Object.entries(pairs).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${encodePart(String(value))}`])).join('&')
 
@@ -74,7 +74,7 @@ const queryOf = (pairs: Readonly<Record<string, string | number | boolean | unde
 const accountOf = (response: HttpResponse): { readonly name: string; readonly message: string; readonly requestId?: string } | undefined => {
   try {
     const body = jsonOf(response, title)
-    if (!isObject(body) || body['statusCode'] !== response.status) return undefined
+    if (!isMapping(body) || body['statusCode'] !== response.status) return undefined
     const requestId = body['reqId']
     return { name: String(body['error']).slice(0, 64), message: typeof body['message'] === 'string' ? body['message'] : '', ...(typeof requestId === 'string' && { requestId: requestId.slice(0, 64) }) }
   } catch {
@@ -103,14 +103,14 @@ export const nonsense = (action: string, status: number): LatchkeyError => servi
 
 /** `one`: a hidden value is a refusal. In a list it is only not there, so that the others are. */
 const secretOf = (given: unknown, folder: string, view: boolean, about: ServiceCall, one = true): NativeSecret => {
-  const fields = isObject(given) ? given : {}
+  const fields = isMapping(given) ? given : {}
   const { id, version, secretKey, secretValue, secretComment, secretPath, secretMetadata, createdAt, updatedAt } = fields
   const [created, updated] = [new Date(String(createdAt)), new Date(String(updatedAt ?? createdAt))]
   const sane = typeof id === 'string' && id !== '' && Number.isSafeInteger(version) && typeof secretKey === 'string' && typeof secretValue === 'string' && secretValue.isWellFormed()
   if (!sane || Number.isNaN(created.getTime()) || Number.isNaN(updated.getTime())) throw nonsense(about.action, 200)
   const hidden = fields['secretValueHidden'] === true
   if (hidden && view && one) throw serviceFailure('provider_denied', { ...about, needs: 'the permission to read values (secrets: read value)' })
-  const pairs = (Array.isArray(secretMetadata) ? secretMetadata : []).flatMap((pair: unknown) => (isObject(pair) && typeof pair['key'] === 'string' && pair['isEncrypted'] !== true ? [[pair['key'], typeof pair['value'] === 'string' ? pair['value'] : ''] as const] : []))
+  const pairs = (Array.isArray(secretMetadata) ? secretMetadata : []).flatMap((pair: unknown) => (isMapping(pair) && typeof pair['key'] === 'string' && pair['isEncrypted'] !== true ? [[pair['key'], typeof pair['value'] === 'string' ? pair['value'] : ''] as const] : []))
   return { id, version: version as number, place: { folder: typeof secretPath === 'string' ? secretPath : folder, key: secretKey }, ...(view && !hidden && { value: SecretValue.of(secretValue) }), comment: typeof secretComment === 'string' ? secretComment : '', metadata: Object.fromEntries(pairs), created, updated }
 }
 
@@ -132,8 +132,8 @@ export const infisicalApi = (client: HttpClient, { method, tokens }: { readonly 
       return answer
     }, (error) => method !== 'token' && isTokenRefusal(error))
     const body = jsonOf(response, title)
-    if (!isObject(body)) throw nonsense(about.action, response.status)
-    if (isObject(body['approval']) && body['secret'] === undefined) throw serviceFailure('approval_required', about)
+    if (!isMapping(body)) throw nonsense(about.action, response.status)
+    if (isMapping(body['approval']) && body['secret'] === undefined) throw serviceFailure('approval_required', about)
     return body
   }
 
@@ -165,14 +165,14 @@ export const infisicalApi = (client: HttpClient, { method, tokens }: { readonly 
       const asked = about('the listing of secrets', needs.read, { folder, key: '*' })
       const { secrets: items } = await send({ method: 'GET', path: `${secrets}?${query}` }, asked, call)
       if (!Array.isArray(items)) throw nonsense(asked.action, 200)
-      return items.filter((item) => !isObject(item) || item['type'] !== 'personal').map((item) => secretOf(item, folder, view, asked, false))
+      return items.filter((item) => !isMapping(item) || item['type'] !== 'personal').map((item) => secretOf(item, folder, view, asked, false))
     },
     versions: async (id, call) => {
       const asked: ServiceCall = { title, action: 'the listing of versions', needs: 'secrets: read value, and commits: read' }
       const { secretVersions: items } = await send({ method: 'GET', path: `/api/v1/secret/${encodePart(id)}/secret-versions?${queryOf({ offset: 0, limit: 20 })}` }, asked, call)
       if (!Array.isArray(items)) throw nonsense(asked.action, 200)
       const versions = items.map((item): NativeVersion => {
-        if (!isObject(item) || !Number.isSafeInteger(item['version']) || typeof item['secretValue'] !== 'string') throw nonsense(asked.action, 200)
+        if (!isMapping(item) || !Number.isSafeInteger(item['version']) || typeof item['secretValue'] !== 'string') throw nonsense(asked.action, 200)
         if (item['secretValueHidden'] === true) throw serviceFailure('provider_denied', asked)
         return { version: item['version'] as number, value: SecretValue.of(item['secretValue']) }
       })
@@ -188,7 +188,7 @@ export const infisicalApi = (client: HttpClient, { method, tokens }: { readonly 
     },
     remove: async (place, call, name) => {
       const asked = about('the deletion of a secret', needs.remove, place, name)
-      if (!isObject((await send({ method: 'DELETE', path: pathOf(place), body: bodyOf(place, {}), repeatable: true }, asked, call))['secret'])) throw nonsense(asked.action, 200)
+      if (!isMapping((await send({ method: 'DELETE', path: pathOf(place), body: bodyOf(place, {}), repeatable: true }, asked, call))['secret'])) throw nonsense(asked.action, 200)
     },
     makeFolder: async (folder, call) => {
       const segments = folder.split('/').filter((segment) => segment !== '')

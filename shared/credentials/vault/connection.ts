@@ -5,7 +5,7 @@ import { serviceFailure, type ServiceCall } from '../../core/failure.ts'
 import { encodePart, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
-import type { SettingsTable } from '../../core/settings.ts'
+import { isMapping, type SettingsTable } from '../../core/settings.ts'
 import { placeOf, vaultIdentity, vaultLoginSettings, type VaultIdentity, type VaultLoginSettings, type VaultSend } from './login.ts'
 import { parseExactly } from './value-map.ts'
 import { refuseOpenHttp } from '../plain-http.ts'
@@ -90,7 +90,6 @@ const bodyOf = (response: HttpResponse): { readonly data?: unknown; readonly err
 }
 
 const saysOf = (errors: unknown): string | undefined => (Array.isArray(errors) ? errors.filter((text) => typeof text === 'string').join('\n') : undefined)
-const isMap = (thing: unknown): thing is Readonly<Record<string, unknown>> => typeof thing === 'object' && thing !== null && !Array.isArray(thing)
 
 /** What an answer means. @throws everything that is no thought of the caller's */
 const judge = (response: HttpResponse, { method }: VaultRequest, what: ServiceCall): VaultAnswer => {
@@ -102,8 +101,8 @@ const judge = (response: HttpResponse, { method }: VaultRequest, what: ServiceCa
     const failure = serviceFailure(code, what, { ...details, ...(code === 'provider_throttled' && { retryAfter: retryAfterOf(response) ?? 1 }) })
     return message === undefined ? failure : failure.with({}, message)
   }
-  if ((status === 200 || status === 204) && body !== undefined && body.errors === undefined) return { kind: 'done', data: isMap(body.data) ? body.data : {} }
-  if (status === 404 && isMap(body?.data) && isMap(body.data['metadata'])) return { kind: 'gone', data: body.data }
+  if ((status === 200 || status === 204) && body !== undefined && body.errors === undefined) return { kind: 'done', data: isMapping(body.data) ? body.data : {} }
+  if (status === 404 && isMapping(body?.data) && isMapping(body.data['metadata'])) return { kind: 'gone', data: body.data }
   if (status === 404 && ((says === '' && body?.data === undefined) || (method === 'PATCH' && response.body.byteLength === 0))) return { kind: 'absent', data: {} }
   if (status === 404 && body !== undefined) throw fail('misconfigured', 'Vault knows no KV version 2 engine at vault_mount_name, or no such namespace: it has nothing to ask for this path. Check vault_mount_name, vault_secret_namespace and that the engine is KV version 2.')
   if (status === 400 && says?.includes('check-and-set parameter did not match') === true) return { kind: 'mismatch', data: {} }

@@ -5,7 +5,7 @@ import { serviceFailure } from '../../core/failure.ts'
 import { verbatimCodec, type NameCodec } from '../../core/names.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue, type SecretName } from '../../core/secret.ts'
-import type { SettingsTable } from '../../core/settings.ts'
+import { isMapping, type SettingsTable } from '../../core/settings.ts'
 import { connectVault, encodePath, vaultSettings, type VaultAnswer, type VaultConnection, type VaultSettings } from './connection.ts'
 import { placeOf } from './login.ts'
 import { entriesOf, type Fields, type MapEntry } from './value-map.ts'
@@ -36,7 +36,6 @@ export interface Seen {
 export const recoverableForEver = new Date('9999-12-31T23:59:59.000Z')
 
 const nothing: Seen = { state: 'absent', number: 0, fields: {}, entries: [], metadata: {} }
-const isMap = (thing: unknown): thing is Record<string, unknown> => typeof thing === 'object' && thing !== null && !Array.isArray(thing)
 const bodyOf = (body: unknown): SecretValue => SecretValue.of(JSON.stringify(body))
 
 const legal = verbatimCodec(/^(?!.*\.\.)[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u, 512, 'printable characters without ".."')
@@ -92,10 +91,10 @@ export const openVaultEngine = async (settings: VaultEngineSettings, io: Provide
   const seenIn = ({ kind, data }: VaultAnswer, part: 'data' | 'subkeys', name: SecretName): Seen => {
     if (kind === 'absent') return nothing
     const { metadata, [part]: fields } = data
-    if (!isMap(metadata) || typeof metadata['version'] !== 'number') throw nonsense(name)
-    const common = { number: metadata['version'], fields: {}, entries: [], metadata: isMap(metadata['custom_metadata']) ? (metadata['custom_metadata'] as Record<string, string>) : {} }
+    if (!isMapping(metadata) || typeof metadata['version'] !== 'number') throw nonsense(name)
+    const common = { number: metadata['version'], fields: {}, entries: [], metadata: isMapping(metadata['custom_metadata']) ? (metadata['custom_metadata'] as Record<string, string>) : {} }
     if (kind === 'gone') return { ...common, state: metadata['destroyed'] === true ? 'absent' : 'deleted' }
-    if (!isMap(fields)) throw nonsense(name)
+    if (!isMapping(fields)) throw nonsense(name)
     return { ...common, state: 'there', fields, entries: entriesOf(fields, common.number, Date.parse(String(metadata['created_time'])) || 0) }
   }
   const readAs = (part: 'data' | 'subkeys') => async (name: SecretName, query: string, call: Call): Promise<Seen> =>
@@ -154,8 +153,8 @@ export const openVaultEngine = async (settings: VaultEngineSettings, io: Provide
       const answer = await vault.ask({ method: 'GET', path: pathOf('metadata', name) }, about('reading the versions', name, 'read', 'metadata'), call)
       if (answer.kind !== 'done') throw serviceFailure('not_found', { title: 'Vault', action: 'reading the versions', name: name.text })
       const { versions } = answer.data
-      if (!isMap(versions)) throw nonsense(name)
-      return Object.entries(versions).flatMap(([number, version]) => (isMap(version) && version['destroyed'] !== true ? [Number(number)] : []))
+      if (!isMapping(versions)) throw nonsense(name)
+      return Object.entries(versions).flatMap(([number, version]) => (isMapping(version) && version['destroyed'] !== true ? [Number(number)] : []))
     },
     act: async (action, name, versions, call) => {
       await proveNamespace(call)
