@@ -9,7 +9,7 @@ import { createKey } from './keys/create.ts'
 import { driftOf } from './keys/drift.ts'
 import { findKey } from './keys/finding.ts'
 import { GatewayRows } from './key-steps/gateway-rows.ts'
-import { keyLabels, type KeyRecord } from './keys/record.ts'
+import { isExpired, keyLabels, type KeyRecord } from './keys/record.ts'
 import { isUnanswered, KeyRecords, type KeyStore } from './keys/records.ts'
 import { missingKey } from './keys/refusals.ts'
 import { unlessArriving } from './key-steps/arrival.ts'
@@ -136,7 +136,7 @@ export class KeyLifecycle {
     const record = await findKey(this.#house.records, { token }, call)
     const keyId = record?.keyId
     const current = record?.current
-    const ended = record?.notAfter !== undefined && record.notAfter.getTime() <= this.#house.options.clock.now()
+    const ended = record !== undefined && isExpired(record, this.#house.options.clock.now())
     if (record === undefined || keyId === undefined || current === undefined || !record.complete || record.revoked || record.blocked || ended) {
       token.equals(unknownToken)
       return { valid: false }

@@ -1,6 +1,6 @@
 // What is answered about a key: its facts, and the token where it may be shown. Nothing here changes anything.
 import type { AliasSource } from '../configuration/alias-policy.ts'
-import { dataOf, stampOf, wasCurrent, type KeyRecord } from './record.ts'
+import { dataOf, isExpired, madeOf, stampOf, wasCurrent, type KeyRecord } from './record.ts'
 import type { KeyRecords, KeyStore } from './records.ts'
 import type { Operation, Stamp } from './operation.ts'
 import type { Gateway } from '../gateway.ts'
@@ -101,7 +101,7 @@ export class KeyAnswers {
     const { auto_rotate: on, rotation_interval: interval } = dataOf(record)
     // Calendar months have no length of their own; no request is let through with them.
     const length = typeof interval === 'string' && !interval.endsWith('mo') ? parseDuration(interval, this.#now) : undefined
-    const made = record.current?.created ?? record.stamps.find(({ id }) => id === record.operation?.id)?.at
+    const made = madeOf(record)
     return on !== true || length === undefined || made === undefined ? undefined : new Date(made.getTime() + Math.max(shortestRotationMs, length))
   }
 
@@ -109,7 +109,7 @@ export class KeyAnswers {
   stateOf(record: KeyRecord): KeyState {
     if (record.revoked) return 'revoked'
     if (record.blocked) return 'blocked'
-    if (record.notAfter !== undefined && record.notAfter.getTime() <= this.#now) return 'expired'
+    if (isExpired(record, this.#now)) return 'expired'
     return record.claims.some(({ live, operation }) => live && operation?.verb === 'rotate') ? 'rotating' : 'active'
   }
 

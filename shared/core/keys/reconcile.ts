@@ -1,6 +1,5 @@
 // The sweep: looks at every key of a page, drives forward what stopped, ends what is over, begins what is due, and compares with the gateway. It has no steps of its own; what it
 // does to a key is what the next request on that key would do. It never deletes what Latchkey does not own.
-import { createHash } from 'node:crypto'
 import { asLatchkeyError, isCode, type LatchkeyError } from '../errors.ts'
 import type { Call } from '../runtime.ts'
 import type { OperationContext, Reconciled, ReconcileReport } from '../virtual-key.ts'
@@ -10,16 +9,14 @@ import { overVersions } from '../key-steps/over-versions.ts'
 import { purgeTombstone } from '../key-steps/purge.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { endTombstone, livingElsewhere, undo } from '../key-steps/tombstones.ts'
+import { eventGraceMs, rotationContext, sweepContext } from '../rotation/schedule.ts'
 import { blocking, changeKey } from './change.ts'
 import { driftInStore } from './drift.ts'
 import { leaseMs, rememberedMs } from './operation.ts'
-import { arrivalOf, stampOf, unfinishedOf, type KeyRecord } from './record.ts'
+import { arrivalOf, isExpired, madeOf, stampOf, unfinishedOf, type KeyRecord } from './record.ts'
 import { isRefusedByGateway } from './refusals.ts'
 import { removeKey } from './remove.ts'
 import { rotateKey } from './rotate.ts'
-
-/** How long a scheduled rotation leaves the old token accepted. */
-export const scheduledGraceMs = 24 * 3_600_000
 
 /** Below this much time the rest of a page is left for the next call. */
 const timeForOneMs = 5_000
@@ -59,14 +56,11 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
     }
   }
 
-  /** An operation of the sweep: the same for everybody who finds the same thing, so that two sweeps do it once. */
-  const own = (what: string): OperationContext => ({ call, caller: 'latchkey', route: `sweep ${what}`, idempotencyKey: createHash('sha256').update(what).digest('hex'), body: '' })
-
   const look = async (name: KeyRecord['name']): Promise<void> => {
     for (let turn = 0; turn < 3; turn += 1) {
       const record = await records.describe(name, call)
       if (record?.ours !== true) return
-      const found = await findingOf(house, record, own, call)
+      const found = await findingOf(house, record, call)
       if (found === undefined) return
       const before = items.length
       await settle({ name: record.name.text, keyId: record.keyId }, found)
@@ -102,7 +96,7 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
 }
 
 /** The first thing that a sweep has to do about a key; nothing when all is well. */
-const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string) => OperationContext, call: Call): Promise<Finding | undefined> => {
+const findingOf = async (house: KeyHouse, record: KeyRecord, call: Call): Promise<Finding | undefined> => {
   const { store, records, steps, settling, rows, answers, options } = house
   const now = options.clock.now()
   const { name, keyId = '', current } = record
@@ -118,7 +112,7 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
       const message = stamp.verb === 'rename' ? 'A renaming stopped after the old name ended.' : 'A deletion stopped after its tombstone.'
       return now - stamp.at.getTime() < leaseMs ? undefined : { finding: 'unfinished', message, mend: () => endTombstone(house, record, stamp, call) }
     }
-    const ended = current.created ?? stamp?.at
+    const ended = madeOf(record)
     const keep = stamp?.step === 'purging' ? leaseMs : (options.tombstoneKeepMs ?? rememberedMs)
     const over = ended !== undefined && now - ended.getTime() >= keep
     if (!over || store.provider.remove === undefined || options.purge === false) return undefined
@@ -140,22 +134,22 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, own: (what: string)
   if (unfinished !== undefined) {
     // A creation that the gateway will not have is taken back; nobody was answered that it holds.
     const halfway = unfinishedOf(record)
-    if (halfway?.verb === 'unblock' && halfway.step === 'changing') return { finding: 'unfinished', message: unfinished.message, mend: () => changeKey(house, { keyId }, blocking(false), own(`unblock ${keyId} ${halfway.id}`)) }
+    if (halfway?.verb === 'unblock' && halfway.step === 'changing') return { finding: 'unfinished', message: unfinished.message, mend: () => changeKey(house, { keyId }, blocking(false), sweepContext(`unblock ${keyId} ${halfway.id}`, call)) }
     const takeBack = (error: unknown): Promise<unknown> => (isRefusedByGateway(error) && stamp?.step === 'registering' ? undo(house, record, stamp, call) : Promise.reject(error))
     return { finding: 'unfinished', message: unfinished.message, mend: () => settling.settleOthers(record, current.id, call).catch(takeBack) }
   }
   const changed = seen('value_changed')
   if (changed !== undefined) return { finding: 'value_changed', message: changed.message }
   if (record.notAfter !== undefined && now - record.notAfter.getTime() >= (options.tombstoneKeepMs ?? rememberedMs)) {
-    return { finding: 'expired', message: `The key expired at ${record.notAfter.toISOString()}.`, mend: () => removeKey(house, { keyId }, own(`expire ${keyId} ${record.notAfter?.getTime() ?? 0}`)) }
+    return { finding: 'expired', message: `The key expired at ${record.notAfter.toISOString()}.`, mend: () => removeKey(house, { keyId }, sweepContext(`expire ${keyId} ${record.notAfter?.getTime() ?? 0}`, call)) }
   }
   const running = unfinishedOf(record) !== undefined || record.claims.length > 0
   // A rotation that runs still tells the gateway of the token before: it ends that itself.
   const over = running ? undefined : overVersions(record, answers.graces(record)).find(({ stages }) => stages.includes('previous'))
   if (over !== undefined) return { finding: 'grace_over', message: 'The grace of the token before is over, and the manager still gives it out.', mend: () => records.send('discard', name, call, name, over.id) }
   const due = answers.rotationDue(record)
-  if (due !== undefined && due.getTime() <= now && !record.blocked && (record.notAfter === undefined || record.notAfter.getTime() > now)) {
-    return { finding: 'rotation_due', message: `A rotation was due at ${due.toISOString()}.`, mend: () => rotateKey(house, { keyId }, { graceMs: scheduledGraceMs }, own(`rotate ${keyId} ${record.epoch}`)) }
+  if (due !== undefined && due.getTime() <= now && !record.blocked && !isExpired(record, now)) {
+    return { finding: 'rotation_due', message: `A rotation was due at ${due.toISOString()}.`, mend: () => rotateKey(house, { keyId }, { graceMs: eventGraceMs }, rotationContext(keyId, record.epoch, call)) }
   }
   const differs = rows === undefined || running ? undefined : await rows.difference(record, call).catch((error: LatchkeyError) => ({ kind: 'gateway_differs' as const, message: error.message }))
   // Who blocked it there had a reason, and only who holds a claim may take a block off.

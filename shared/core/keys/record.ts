@@ -91,6 +91,12 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
 export const isForeign = ({ facts, current, operation, complete }: KeyRecord): boolean =>
   complete && current !== undefined && operation === undefined && facts.labels[keyLabels.state] !== `adopted ${current.id}`
 
+/** When the current version was made, as far as the record tells. */
+export const madeOf = (record: KeyRecord): Date | undefined => record.current?.created ?? stampOf(record, record.operation?.id)?.at
+
+/** Whether the end that the key was given is over. */
+export const isExpired = (record: KeyRecord, now: number): record is KeyRecord & { readonly notAfter: Date } => record.notAfter !== undefined && record.notAfter.getTime() <= now
+
 /** LiteLLM's other fields, as the labels hold them; what is no JSON counts as nothing. */
 export const dataOf = (record: KeyRecord): Readonly<Record<string, unknown>> => {
   let text = ''

@@ -3,7 +3,7 @@
 import { isCode } from '../errors.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
-import { keyOfPast, stampOf, standingOf } from './record.ts'
+import { keyOfPast, madeOf, stampOf, standingOf } from './record.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
@@ -28,7 +28,7 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
       progress.applied = 'yes'
       const ended = keyOfPast(record, operation.id) ?? keyId
       if (stamp?.step !== 'done') await settling.bury(record, operation, ended, call)
-      return answers.answer(record, operation, { ...purge(record.current?.created ?? stamp?.at), keyId: ended })
+      return answers.answer(record, operation, { ...purge(madeOf(record)), keyId: ended })
     }
     if (standing === 'past') return answers.former(answers.answer(record, operation, purge(stamp?.at)), progress.applied === 'yes' ? keyId : pastKey(record, operation))
     // This instance saw its tombstone become current; what followed since may have taken every trace of it.

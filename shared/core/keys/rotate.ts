@@ -4,7 +4,7 @@ import { isCode, LatchkeyError } from '../errors.ts'
 import { mayReadValues } from '../policy.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
 import { beginOperation, leaseMs, parseStamp, refuseOtherBody } from './operation.ts'
-import { keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
+import { isExpired, keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isUnanswered } from './records.ts'
 import { inProgress, isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
@@ -119,7 +119,7 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
       progress.doubted = true
       return 'again'
     }
-    if (record.notAfter !== undefined && record.notAfter.getTime() <= now) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
+    if (isExpired(record, now)) throw new LatchkeyError('invalid_request', `The key ${keyId} expired at ${record.notAfter.toISOString()}; an expired key is not rotated. Delete it and create a new one.`, { param: 'key' })
     if (await settling.settleOthers(record, current.id, call)) return 'again'
     const epoch = record.epoch + 1
     steps.evicted(record, operation, epoch, false)

@@ -3,7 +3,7 @@
 import { isCode } from '../errors.ts'
 import type { KeyLifecycle } from '../key-lifecycle.ts'
 import { beginOperation } from '../keys/operation.ts'
-import { readKeyRecord, stampOf, type KeyRecord } from '../keys/record.ts'
+import { isExpired, madeOf, readKeyRecord, stampOf } from '../keys/record.ts'
 import type { SecretProvider } from '../provider.ts'
 import type { Call, Clock, Random } from '../runtime.ts'
 import type { SecretFacts, SecretName } from '../secret.ts'
@@ -18,15 +18,12 @@ interface Keeper {
   readonly random: Random
 }
 
-/** When the current token was made, as far as the record tells. */
-const madeOf = (record: KeyRecord): Date | undefined => record.current?.created ?? stampOf(record, record.operation?.id)?.at
-
 /** Rotates the key under a name, once for whatever is delivered. @throws what a repetition may mend */
 export const rotateKeyByEvent = async ({ keys, provider, clock, random }: Keeper, event: RotationEvent, name: SecretName, facts: SecretFacts, call: Call): Promise<Verdict> => {
   const record = readKeyRecord(name, facts)
   const { keyId, epoch, operation } = record
   const about = { name: name.text, ...(keyId === undefined ? {} : { keyId }) }
-  if (record.revoked || record.blocked || (record.notAfter !== undefined && record.notAfter.getTime() <= clock.now())) return { reason: 'key_ended', ...about }
+  if (record.revoked || record.blocked || isExpired(record, clock.now())) return { reason: 'key_ended', ...about }
   if (!record.ours || !record.complete || keyId === undefined || record.current === undefined) return { reason: 'not_ours', ...about }
   // The vault's expiry is the key's own end: a new token would have the same, and bring the same event.
   if (event.source === 'event_grid' && record.notAfter !== undefined) return { reason: 'ends_by_itself', ...about }

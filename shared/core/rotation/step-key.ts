@@ -1,10 +1,9 @@
 // A virtual key rotated by AWS's four steps. They are the rotation's own steps, cut where AWS cuts them: claim and stamp, register, test, make current and retire. The
 // version is AWS's; its label says epoch and operation, so that a request, the sweep and a later step see one operation and any of them can end it.
-import { createHash } from 'node:crypto'
 import { LatchkeyError } from '../errors.ts'
 import { operationText } from '../keys/operation-text.ts'
-import type { Operation } from '../keys/operation.ts'
-import { keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
+import { derivedId, type Operation } from '../keys/operation.ts'
+import { isExpired, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
 import { hashLabels } from '../key-steps/supplied-token.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { mayReadValues } from '../policy.ts'
@@ -34,14 +33,12 @@ export interface KeyStepAnswer {
 
 const turns = 6
 
-/** The operation that a version of AWS's is: every step, and every repetition of one, finds it again. */
-export const operationOfVersion = (version: string): Operation => ({ id: createHash('sha256').update(version).digest('hex').slice(0, 32), verb: 'rotate' })
-
 /** Does one step. Every call of it may have been made before. @throws what a repetition may mend; what the gateway refuses */
 export const rotateKeyStep = async (house: KeyHouse, request: KeyStepRequest, call: Call): Promise<KeyStepAnswer> => {
   const { store, records, steps, settling, rows, answers, options } = house
   const { step, name, version, rotation } = request
-  const operation = operationOfVersion(version)
+  // From AWS's version, so that every step, and every repetition of one, finds it again.
+  const operation: Operation = { id: derivedId(version), verb: 'rotate' }
   records.requireStorage()
 
   const read = async (): Promise<KeyRecord | undefined> => records.describe(name, call)
@@ -51,7 +48,7 @@ export const rotateKeyStep = async (house: KeyHouse, request: KeyStepRequest, ca
   }
   const ownClaim = (record: KeyRecord) => record.claims.find((claim) => claim.version.id === version)
   const until = (): Date => new Date(options.clock.now() + eventGraceMs)
-  const isOver = (record: KeyRecord): boolean => record.revoked || (record.notAfter !== undefined && record.notAfter.getTime() <= options.clock.now())
+  const isOver = (record: KeyRecord): boolean => record.revoked || isExpired(record, options.clock.now())
   const valueOf = (record: KeyRecord, id: string | undefined): Promise<SecretValue> => records.read(record.name, id, call)
 
   /** The token is accepted where it will be used; without a gateway it is what `verify` will compare. The one before still is, unless the key is blocked. */
