@@ -83,6 +83,10 @@ export const internalName = (prefix: string, ...segments: readonly string[]): Se
   place: 'created',
 })
 
+/** A configured pattern as an expression over a whole name: `*` stands for anything inside one segment, `**` for anything at all. */
+export const namePattern = (text: string): RegExp =>
+  new RegExp(`^${text.replace(/\*{3,}/g, '**').split(/(\*\*?)/).map((part) => (part === '**' ? '.*' : part === '*' ? '[^/]*' : part.replace(/[^\w\s]/g, '\\$&'))).join('')}$`, 's')
+
 /** Whether a name is one of Latchkey's own records. */
 export const isInternal = (text: string): boolean => text.split('/').some((segment) => segment.startsWith('__'))
 

@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { AccessEntry, Grant } from '../core/configuration.ts'
 import { LatchkeyError } from '../core/errors.ts'
+import { namePattern } from '../core/names.ts'
 import type { Call } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
 import type { Action, Authenticator, Caller, Credentials, ProvedIdentity } from './api.ts'
@@ -87,13 +88,9 @@ export const covers = (grant: Grant, action: Action): boolean =>
 
 const patterns = new WeakMap<Grant, readonly RegExp[]>()
 
-/** A pattern as an expression over a whole name: `*` stands for anything inside one segment, `**` for anything at all. */
-const compile = (pattern: string): RegExp =>
-  new RegExp(`^${pattern.replace(/\*{3,}/g, '**').split(/(\*\*?)/).map((part) => (part === '**' ? '.*' : part === '*' ? '[^/]*' : part.replace(/[^\w\s]/g, '\\$&'))).join('')}$`, 's')
-
 const coversName = (grant: Grant, name: string): boolean => {
   if (grant.names === undefined) return true
-  const compiled = patterns.get(grant) ?? grant.names.map(compile)
+  const compiled = patterns.get(grant) ?? grant.names.map(namePattern)
   patterns.set(grant, compiled)
   return compiled.some((pattern) => pattern.test(name))
 }

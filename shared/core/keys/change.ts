@@ -61,9 +61,7 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
 
   const claim = async (progress: Progress, before: string, epoch: number): Promise<void> => {
     progress.epoch = epoch
-    if ((await steps.claim(name, before, epoch, operation, SecretValue.of(`held for ${change.verb}`), call)) !== undefined) return
-    delete progress.epoch
-    throw inProgress()
+    if ((await steps.claim(name, before, epoch, operation, SecretValue.of(`held for ${change.verb}`), call)) === undefined) throw inProgress()
   }
 
   return steps.drive(operation, call, found, async (progress) => {

@@ -72,9 +72,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
 
   const claim = async (before: string, epoch: number, progress: Progress): Promise<void> => {
     progress.epoch = epoch
-    if ((await steps.claim(from, before, epoch, { id: operation.id, verb: 'delete' }, steps.tombstone(), call)) !== undefined) return
-    delete progress.epoch
-    throw inProgress()
+    if ((await steps.claim(from, before, epoch, { id: operation.id, verb: 'delete' }, steps.tombstone(), call)) === undefined) throw inProgress()
   }
 
   const refuseTaken = async (there: KeyRecord | undefined): Promise<boolean> => {

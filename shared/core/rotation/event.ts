@@ -1,6 +1,6 @@
 // What a host makes of an event, and what the rotator makes of it. Plain data: a rotation that any cloud's event began is one and the same thing from here on.
 import type { LatchkeyError } from '../errors.ts'
-import type { AuditReceipt } from '../runtime.ts'
+import type { AuditEvent, AuditReceipt } from '../runtime.ts'
 
 /** Who brought an event. */
 export type EventSource = 'secrets_manager_step' | 'event_bridge' | 'event_grid' | 'timer' | 'pubsub' | 'scheduler' | 'http'
@@ -70,6 +70,9 @@ export const rotationReasons = {
 
 /** One of {@link rotationReasons}. */
 export type RotationReason = keyof typeof rotationReasons
+
+/** Writes one audit line. */
+export type Recorder = (line: Partial<AuditEvent> & Pick<AuditEvent, 'decision'>) => Promise<AuditReceipt>
 
 /** What became of an event, before anybody was told. */
 export interface Verdict {

@@ -4,7 +4,7 @@ import { isCode, LatchkeyError } from '../errors.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretFacts, SecretName, SecretValue } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
-import { keyIdLabel, ownershipMark } from '../stores/writing.ts'
+import { isMarked, keyIdLabel } from '../stores/writing.ts'
 import { checkWrite } from '../policy.ts'
 import type { RotationEvent, Verdict } from './event.ts'
 import type { Generator } from './generator.ts'
@@ -15,7 +15,7 @@ import { createHash } from 'node:crypto'
 export const unfinishedLabel = 'latchkey-rotating'
 
 /** Whether a secret is marked as ours and is no key. */
-export const isOurs = ({ labels }: Pick<SecretFacts, 'labels'>): boolean => labels[ownershipMark[0]] === ownershipMark[1] && labels[keyIdLabel] === undefined
+const isOurs = (facts: SecretFacts): boolean => isMarked(facts) && facts.labels[keyIdLabel] === undefined
 
 const operationFrom = (name: SecretName, version: string): string => `rotate-${createHash('sha256').update(`${name.text} ${version}`).digest('hex').slice(0, 40)}`
 

@@ -2,11 +2,11 @@
 // by the key lifecycle, and whatever was decided stands in one audit line before anybody is told.
 import { asLatchkeyError, isCode, LatchkeyError, type ErrorCode } from '../errors.ts'
 import type { KeyLifecycle } from '../key-lifecycle.ts'
-import type { AuditEvent, AuditReceipt, Call, Runtime } from '../runtime.ts'
+import type { Call, Runtime } from '../runtime.ts'
 import type { SecretFacts, SecretName } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
 import { keyIdLabel } from '../stores/writing.ts'
-import { rotationReasons, type MalformedEvent, type RotationEvent, type RotationOutcome, type Verdict } from './event.ts'
+import { rotationReasons, type MalformedEvent, type Recorder, type RotationEvent, type RotationOutcome, type Verdict } from './event.ts'
 import { generatorOf, type Generator } from './generator.ts'
 import { rotateKeyByEvent } from './rotate-key.ts'
 import { rotateSecretByEvent } from './rotate-secret.ts'
@@ -14,9 +14,6 @@ import { mostSkewMs, oldestEventMs } from './schedule.ts'
 import type { RotatedSecrets } from './settings.ts'
 import { handleStep } from './step-event.ts'
 import { sweepDue } from './sweep-due.ts'
-
-/** Writes one audit line. */
-export type Recorder = (line: Partial<AuditEvent> & Pick<AuditEvent, 'decision'>) => Promise<AuditReceipt>
 
 /** What a rotator is made of. */
 export interface RotatorOptions {

@@ -1,6 +1,7 @@
 // `latchkey.rotation`: which ordinary secrets events may rotate, and who makes their new values. Virtual keys need nothing here. Read by whoever changes keys, when
 // it starts; the function that only reads never loads it.
 import { LatchkeyError, type Issue } from '../errors.ts'
+import { namePattern } from '../names.ts'
 import { isMapping, readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
 
 interface RotatedSettings {
@@ -30,9 +31,6 @@ export interface RotatedSecrets {
   matches(name: string): boolean
 }
 
-/** `*` stands for anything inside a segment, `**` for anything at all, as in grants. */
-const patternOf = (text: string): RegExp => new RegExp(`^${text.split(/(\*\*?)/).map((part) => (part === '**' ? '.*' : part === '*' ? '[^/]*' : part.replace(/[^\w\s]/g, '\\$&'))).join('')}$`, 's')
-
 const isNames = (names: unknown): names is readonly string[] => Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string' && name !== '' && !/[\p{Cc}%]|\*{3}/u.test(name))
 
 /** Reads the section; an absent one rotates no ordinary secret. @throws misconfigured with every issue */
@@ -57,7 +55,7 @@ export const readRotation = (given: unknown): readonly RotatedSecrets[] => {
     const { characters, module } = settings
     if (typeof characters === 'string' && (!/^[\x21-\x7e]{10,94}$/.test(characters) || new Set(characters).size !== characters.length)) issues.push({ path: `${at}.characters`, message: 'must be 10 to 94 different characters of printable ASCII, without spaces' })
     if (typeof module === 'string' && !/\.[cm]?[jt]s$/.test(module)) issues.push({ path: `${at}.module`, message: 'must be the path of a module that ends in .ts, .mts, .js, .mjs or .cjs' })
-    const patterns = isNames(names) ? names.map(patternOf) : []
+    const patterns = isNames(names) ? names.map(namePattern) : []
     const { store, length, valid_days: validDays } = settings
     return [{ store, length, characters, ...(module === undefined ? {} : { module }), ...(validDays === undefined ? {} : { validDays }), matches: (name) => patterns.some((pattern) => pattern.test(name)) }]
   })

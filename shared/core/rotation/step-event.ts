@@ -3,7 +3,7 @@ import type { KeyLifecycle } from '../key-lifecycle.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretFacts } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
-import { keyIdLabel, ownershipMark } from '../stores/writing.ts'
+import { isMarked, keyIdLabel } from '../stores/writing.ts'
 import { checkWrite } from '../policy.ts'
 import type { RotationEvent, Verdict } from './event.ts'
 import type { Generator } from './generator.ts'
@@ -34,7 +34,7 @@ export const handleStep = async ({ stores, keys, keyStore, clock, generatorFor }
     const { facts } = state
     const name = store.nameOf(facts.name.text)
     const about = { store: store.name, name: name.text, version }
-    if (facts.labels[ownershipMark[0]] !== ownershipMark[1] || facts.current === undefined) return { reason: 'not_ours', ...about }
+    if (!isMarked(facts) || facts.current === undefined) return { reason: 'not_ours', ...about }
     const key = isKey(facts)
     if (key && (store.name !== keyStore || !store.isKeyName(name.text))) return { reason: 'not_ours', ...about }
     const made = key ? undefined : generatorFor(store.name, name.text)

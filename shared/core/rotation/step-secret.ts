@@ -1,12 +1,11 @@
 // An ordinary secret rotated by AWS's four steps, its value made and tested by a generator. The version is AWS's, and what it holds is what every repetition goes on with.
 import type { StepRotation } from '../provider.ts'
-import type { Call } from '../runtime.ts'
+import type { Call, Clock } from '../runtime.ts'
 import type { SecretFacts, SecretName } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
 import type { RotationReason, RotationStep } from './event.ts'
 import type { Generator } from './generator.ts'
 import { finishSecret, unfinishedLabel } from './rotate-secret.ts'
-import type { Clock } from '../runtime.ts'
 
 /** One step of one version of an ordinary secret. */
 export interface SecretStepRequest {

@@ -1,15 +1,15 @@
 // The sweep as a schedule begins it: page after page while there is time, a line for every key that was changed or could not be. Where the time ends it stops,
 // and the next one of this process goes on there; a process that is new begins again, which repeats nothing that is done.
 import type { KeyLifecycle } from '../key-lifecycle.ts'
-import type { AuditEvent, Call, Clock } from '../runtime.ts'
-import type { Verdict } from './event.ts'
+import type { Call, Clock } from '../runtime.ts'
+import type { Recorder, Verdict } from './event.ts'
 
 /** Below this much time no further page is begun. */
 const timeForPageMs = 6_000
 const keysAtOnce = 50
 
 /** Looks at what is due from `cursor` on. @throws what keeps a page from being had; nothing that concerns one key */
-export const sweepDue = async (keys: KeyLifecycle, clock: Clock, given: string | undefined, call: Call, record: (line: Partial<AuditEvent> & Pick<AuditEvent, 'decision'>) => Promise<unknown>): Promise<Verdict> => {
+export const sweepDue = async (keys: KeyLifecycle, clock: Clock, given: string | undefined, call: Call, record: Recorder): Promise<Verdict> => {
   const [swept, context] = [{ checked: 0, repaired: 0, failed: 0 }, { call, caller: 'latchkey', route: 'sweep', body: '' }]
   let cursor = given
   const left = (): number => (call.signal.aborted ? 0 : call.deadline - clock.now())

@@ -6,9 +6,12 @@ import type { Call } from '../runtime.ts'
 import type { SecretFacts, SecretName, SecretValue } from '../secret.ts'
 
 /** The label that says a secret is ours. */
-export const ownershipMark = ['managed-by', 'latchkey'] as const
+const ownershipMark = ['managed-by', 'latchkey'] as const
 /** The label that says a secret is a virtual key. */
 export const keyIdLabel = 'latchkey-key-id'
+
+/** Whether a secret is marked as ours. */
+export const isMarked = ({ labels }: Pick<SecretFacts, 'labels'>): boolean => labels[ownershipMark[0]] === ownershipMark[1]
 
 /** One ordinary secret to be written. */
 export interface PutRequest {
@@ -55,7 +58,7 @@ const factsOf = (store: Writable, name: SecretName, call: Call): Promise<SecretF
 
 const checkOwnership = (text: string, facts: SecretFacts, verb: string, adopt = false): void => {
   if (facts.labels[keyIdLabel] !== undefined) throw new LatchkeyError('forbidden', `"${text}" is a virtual key; it changes only through /key/*.`)
-  if (facts.labels[ownershipMark[0]] === ownershipMark[1] || adopt) return
+  if (isMarked(facts) || adopt) return
   throw new LatchkeyError('already_exists', `"${text}" exists and is not tagged managed-by=latchkey; refusing to ${verb} it.`, { hint: 'To take it over, write it with "adopt": true.' })
 }
 
