@@ -1,7 +1,7 @@
 // What every deployed function does once, while its platform starts it: take the configuration that the build validated, from LATCHKEY_CONFIG or from
 // latchkey.json beside the bundle, and open it. Whatever stops that is one clear line in the log, and the platform's own error.
 import { join } from 'node:path'
-import type { Configuration, ParseOptions } from '../shared/core/configuration.ts'
+import type { Configuration } from '../shared/core/configuration.ts'
 import type { Trust } from '../shared/core/configuration/identities.ts'
 import { LatchkeyError, asLatchkeyError } from '../shared/core/errors.ts'
 import type { Runtime } from '../shared/core/runtime.ts'
@@ -9,6 +9,7 @@ import type { Route } from '../shared/http/api.ts'
 import { openLatchkey, type Latchkey, type OpenOptions } from '../shared/latchkey.ts'
 import { functionConfiguration } from './function-configuration.ts'
 import { hostRuntime } from './host-runtime.ts'
+import type { KeySections } from './key-sections.ts'
 import { requestMs } from './time-budget.ts'
 
 /** One running instance, as its handlers need it. */
@@ -34,7 +35,7 @@ const parsed = (text: string): unknown => {
 }
 
 /** The configuration of this function; its warnings are in the log. `folder`: where the bundle lies. @throws misconfigured */
-export const readDeployed = async (runtime: Runtime, more: Pick<ParseOptions, 'gateway' | 'checkFields'>, folder = import.meta.dirname): Promise<Configuration> => {
+export const readDeployed = async (runtime: Runtime, more: KeySections, folder = import.meta.dirname): Promise<Configuration> => {
   const configuration = await functionConfiguration(parsed(await written(runtime, folder)), runtime.env, more)
   for (const { path, message } of configuration.warnings) runtime.log.log('warn', `${path} ${message}`)
   return configuration
@@ -52,7 +53,7 @@ export const starting = async <T>(runtime: Runtime, start: () => Promise<T>): Pr
 }
 
 /** What a function's entry knows: what it reads of the file beside the rest, and whether its platform lets it work between requests. */
-export type FunctionOptions = Pick<ParseOptions, 'gateway' | 'checkFields'> & Pick<OpenOptions, 'refreshBeside'>
+export type FunctionOptions = KeySections & Pick<OpenOptions, 'refreshBeside'>
 
 /** Opens Latchkey with these routes. `check` may refuse what this platform cannot keep. @throws misconfigured, after saying so in the log */
 export const openDeployed = async (routes: readonly Route[], { refreshBeside = true, ...more }: FunctionOptions = {}, check?: (deployed: Deployed) => void): Promise<Deployed> => {

@@ -1,9 +1,8 @@
 // The app that writes: virtual keys, and PUT, DELETE and recover of secrets. It reads no secret for a caller.
-import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
-import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
 import { commonRoutes } from '../../shared/http/health.ts'
 import { keyRoutes } from '../../shared/http/keys.ts'
+import { keySections } from '../key-sections.ts'
 import { openFunction } from './open.ts'
 
 /** What the trigger `keys` calls. */
-export const handler = await openFunction('keys', [...keyRoutes, ...commonRoutes], { gateway: readGateway, checkFields })
+export const handler = await openFunction('keys', [...keyRoutes, ...commonRoutes], keySections)

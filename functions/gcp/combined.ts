@@ -1,10 +1,9 @@
 // Everything in one function, under one service account that may do all of it: for whom two functions are one too many.
-import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
-import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
 import { commonRoutes } from '../../shared/http/health.ts'
 import { keyRoutes } from '../../shared/http/keys.ts'
 import { readRoutes } from '../../shared/http/secrets.ts'
+import { keySections } from '../key-sections.ts'
 import { openFunction } from './http.ts'
 
 /** The entry point `combined`. */
-export const combined = await openFunction([...readRoutes, ...keyRoutes, ...commonRoutes], { gateway: readGateway, checkFields })
+export const combined = await openFunction([...readRoutes, ...keyRoutes, ...commonRoutes], keySections)

@@ -1,8 +1,6 @@
 // `npm start`: the whole of Latchkey on one address of this machine. It says what it found, or everything that is wrong and how to mend it.
 import { parseArgs } from 'node:util'
-import { readGateway } from '../../shared/core/configuration/gateway-section.ts'
 import { isWeakMasterKey, parseConfiguration, type Configuration } from '../../shared/core/configuration.ts'
-import { checkFields } from '../../shared/core/configuration/gateway-fields.ts'
 import { identities } from '../../shared/core/configuration/identities.ts'
 import { LatchkeyError, asLatchkeyError } from '../../shared/core/errors.ts'
 import type { Runtime } from '../../shared/core/runtime.ts'
@@ -13,6 +11,7 @@ import { readRoutes } from '../../shared/http/secrets.ts'
 import { latchkeyVersion, openLatchkey, type Latchkey } from '../../shared/latchkey.ts'
 import { registry } from '../../shared/providers/registry.ts'
 import { hostRuntime } from '../host-runtime.ts'
+import { keySections } from '../key-sections.ts'
 import { requestMs, within } from '../time-budget.ts'
 import { loadConfigFile } from './config-file.ts'
 import { listen } from './listen.ts'
@@ -47,7 +46,7 @@ const start = async (runtime: Runtime, config: string | undefined): Promise<void
   const { clock, env, random } = runtime
   const [host, port] = [env.get('HOST') || '127.0.0.1', portOf(env.get('PORT'))]
   const file = await loadConfigFile(config, env, runtime.files)
-  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
+  const { configuration } = parseConfiguration(file.input, { env, loopback: isLoopback(host), systems: Object.keys(registry), identities, ...keySections })
   const { latchkey, minted, weak = false } = await openWithKey(configuration, runtime, host)
   const server = await listen(latchkey.app, { host, port, requestMs: requestMs(env) }, clock)
   const facts = { configuration, minted, weak, path: file.path, url: server.url, version: latchkeyVersion, stores: latchkey.stores, mark: Buffer.from(random.bytes(3)).toString('hex') }
