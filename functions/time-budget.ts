@@ -5,6 +5,9 @@ import type { Call, Clock, Env } from '../shared/core/runtime.ts'
 /** The longest any request may take, in milliseconds. */
 export const longestRequestMs = 25_000
 
+/** What a function leaves unused of its platform's limit, in milliseconds, so that its answer still goes out. */
+export const marginMs = 1_500
+
 /** How long a request may take by `LATCHKEY_REQUEST_SECONDS`, in milliseconds. Default: 25 000. @throws misconfigured */
 export const requestMs = (env: Env): number => {
   const text = env.get('LATCHKEY_REQUEST_SECONDS') || '25'

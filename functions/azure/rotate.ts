@@ -12,6 +12,6 @@ const connection = runtime.env.get('LATCHKEY_ROTATION_CONNECTION') || 'AzureWebJ
 const poison = output.storageQueue({ queueName: `${queueName}-poison`, connection })
 
 /** What the triggers `rotation-events` and `rotation-sweep` call. */
-export const triggers = rotateTriggers(async () => opened, poison)
+export const triggers = rotateTriggers(opened, poison)
 app.storageQueue('rotation-events', { queueName, connection, extraOutputs: [poison], handler: triggers.queue })
 app.timer('rotation-sweep', { schedule: runtime.env.get('LATCHKEY_SWEEP_SCHEDULE') || '0 */15 * * * *', handler: triggers.timer })

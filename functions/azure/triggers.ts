@@ -13,16 +13,14 @@ export interface EventContext<Output> {
 }
 
 /** The handlers, to be registered with the platform's own `app.storageQueue` and `app.timer`; `poison` is the queue output that is registered with the first. */
-export const rotateTriggers = <Output>(opened: () => Promise<{ readonly rotator: Pick<Rotator, 'handle'>; readonly runtime: { readonly clock: Clock } }>, poison: Output) => ({
+export const rotateTriggers = <Output>({ rotator, runtime }: { readonly rotator: Pick<Rotator, 'handle'>; readonly runtime: { readonly clock: Clock } }, poison: Output) => ({
   queue: async (message: unknown, context: EventContext<Output>): Promise<void> => {
-    const { rotator, runtime } = await opened()
     const { id } = context.triggerMetadata ?? {}
     const outcomes = await handleAll(rotator, runtime.clock, queueEvents(message, typeof id === 'string' ? id : context.invocationId))
     throwRetries(outcomes)
     if (outcomes.some(({ decision }) => decision === 'refused')) context.extraOutputs.set(poison, message)
   },
   timer: async (_tick: unknown, context: Pick<EventContext<Output>, 'invocationId'>): Promise<void> => {
-    const { rotator, runtime } = await opened()
     throwRetries(await handleAll(rotator, runtime.clock, [timerEvent(context.invocationId)]))
   },
 })

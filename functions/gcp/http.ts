@@ -5,14 +5,14 @@ import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { Route } from '../../shared/http/api.ts'
 import { openDeployed, type Deployed, type FunctionOptions } from '../deployed.ts'
 import { messageParts } from '../node-message.ts'
-import { timeBudget } from '../time-budget.ts'
+import { marginMs, timeBudget } from '../time-budget.ts'
 import { googleIdentity } from './identity.ts'
 
 /** What the framework calls. */
 export type Handler = (request: IncomingMessage & { readonly rawBody?: Uint8Array }, response: ServerResponse) => Promise<void>
 
 /** The time of the service, where it is shorter than that of a request, less 1.5 s. */
-const patience = ({ runtime, requestMs }: Deployed): number => Math.min(requestMs, (Number(runtime.env.get('CLOUD_RUN_TIMEOUT_SECONDS')) || 300) * 1_000 - 1_500)
+const patience = ({ runtime, requestMs }: Deployed): number => Math.min(requestMs, (Number(runtime.env.get('CLOUD_RUN_TIMEOUT_SECONDS')) || 300) * 1_000 - marginMs)
 
 /** Opens Latchkey with these routes and answers the function's handler. @throws misconfigured, after saying so in the log */
 export const openFunction = async (routes: readonly Route[], more: FunctionOptions = {}): Promise<Handler> => {

@@ -3,6 +3,7 @@
 import type { Rotator } from '../../shared/core/rotation/rotator.ts'
 import type { Clock } from '../../shared/core/runtime.ts'
 import { failureOf, handleAll, shownOutcome, throwRetries, type Sent } from '../events.ts'
+import { marginMs } from '../time-budget.ts'
 import { lambdaEvents } from './events.ts'
 
 /** What Latchkey uses of the platform's context. */
@@ -18,12 +19,15 @@ export const answerEvents = async (rotator: Pick<Rotator, 'handle'>, clock: Cloc
   const failed: { readonly itemIdentifier: string }[] = []
   const shown: Sent[] = []
   for (const { messageId, events } of read) {
-    const outcomes = await handleAll(rotator, clock, events, context.getRemainingTimeInMillis() - 1_500)
+    const outcomes = await handleAll(rotator, clock, events, context.getRemainingTimeInMillis() - marginMs)
     shown.push(...outcomes.map(shownOutcome))
-    if (messageId !== undefined && outcomes.some(({ decision }) => decision === 'retry')) failed.push({ itemIdentifier: messageId })
-    const step = events.some((one) => one.source === 'secrets_manager_step') && messageId === undefined ? outcomes.find(({ decision }) => decision === 'refused') : undefined
+    if (messageId !== undefined) {
+      if (outcomes.some(({ decision }) => decision === 'retry')) failed.push({ itemIdentifier: messageId })
+      continue
+    }
+    const step = events.some(({ source }) => source === 'secrets_manager_step') ? outcomes.find(({ decision }) => decision === 'refused') : undefined
     if (step !== undefined) throw failureOf(step)
-    if (messageId === undefined) throwRetries(outcomes)
+    throwRetries(outcomes)
   }
   return read.some(({ messageId }) => messageId !== undefined) ? { batchItemFailures: failed } : { outcomes: shown }
 }

@@ -2,8 +2,9 @@
 // balancers have an older form, which only who gets it loads. The body is decoded by its flag, never by its type.
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { ApiRequest, ApiResponse } from '../../shared/http/api.ts'
+import { constantHeaders } from '../../shared/http/app.ts'
 import type { Deployed } from '../deployed.ts'
-import { timeBudget } from '../time-budget.ts'
+import { marginMs, timeBudget } from '../time-budget.ts'
 import { basePath, fromPayload2, isPayload2 } from './payload-2.ts'
 
 /** What every form of event comes down to. `multiValue`: the sender wants its headers as lists. */
@@ -28,13 +29,12 @@ const inForm = ({ status, headers, body }: ApiResponse, multiValue: boolean): Ht
 export const answerHttp = async ({ app, runtime, requestMs }: Deployed, event: unknown, remainingMs: number): Promise<HttpAnswer> => {
   const { multiValue, path, ...parts } = isPayload2(event) ? fromPayload2(event) : (await import('./payload-1.ts')).fromPayload1(event)
   const { body = '', isBase64Encoded } = event as { readonly body?: string | null; readonly isBase64Encoded?: boolean }
-  const time = timeBudget(runtime.clock, Math.min(remainingMs - 1_500, requestMs))
+  const time = timeBudget(runtime.clock, Math.min(remainingMs - marginMs, requestMs))
   const request = { ...parts, path: basePath(path, runtime.env), body: Buffer.from(body ?? '', isBase64Encoded === true ? 'base64' : 'utf8'), signal: time.signal, deadline: time.deadline }
   const response = await app(request).finally(() => time.end())
   const answer = inForm(response, multiValue)
   if (response.body.length < maxAnswerBytes / 8 || Buffer.byteLength(JSON.stringify(answer)) < maxAnswerBytes) return answer
-  const id = response.headers['x-request-id'] ?? ''
-  const { failure } = await import('../../shared/http/failures.ts')
+  const [id, { failure }] = [response.headers['x-request-id'] ?? '', await import('../../shared/http/failures.ts')]
   const tooLong = failure(new LatchkeyError('too_large', 'body: the answer would be longer than 6 MiB, all that Lambda gives back.', { hint: 'Ask for fewer names at once.' }), 'problem', id)
-  return inForm({ ...tooLong, headers: { ...tooLong.headers, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': id } }, multiValue)
+  return inForm({ ...tooLong, headers: { ...tooLong.headers, ...constantHeaders(id) } }, multiValue)
 }

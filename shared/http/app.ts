@@ -21,6 +21,9 @@ interface Progress {
   handling: boolean
 }
 
+/** What stands on every answer, whatever it is. */
+export const constantHeaders = (requestId: string) => ({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': requestId })
+
 /** Makes the application of a route table. It answers every request and never throws. */
 export const createApp = (routes: readonly Route[], services: Services): App => {
   const find = createRouter(routes)
@@ -171,6 +174,6 @@ const placeOf = (thrown: unknown): string | undefined => {
 
 const finish = (request: ApiRequest, progress: Progress, response: ApiResponse | Answer): ApiResponse => ({
   status: response.status,
-  headers: { ...response.headers, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', 'x-request-id': progress.requestId },
+  headers: { ...response.headers, ...constantHeaders(progress.requestId) },
   body: request.method === 'HEAD' ? '' : response.body,
 })

@@ -53,7 +53,7 @@ const triggers = (decision: RotationOutcome['decision']) => {
   const poisoned: unknown[] = []
   const error = new LatchkeyError('provider_unavailable', 'The vault does not answer.')
   const rotator = { handle: async (): Promise<RotationOutcome> => ({ decision, reason: decision === 'retry' ? 'failed' : 'rotated', message: 'What was decided.', ...(decision === 'retry' ? { error } : {}) }) }
-  const made = rotateTriggers(async () => ({ rotator, runtime: { clock: new ManualClock() } }), 'poison')
+  const made = rotateTriggers({ rotator, runtime: { clock: new ManualClock() } }, 'poison')
   const context = { invocationId: 'i-1', triggerMetadata: { id: 'm-1' }, extraOutputs: { set: (output: string, value: unknown) => void poisoned.push([output, value]) } }
   return { ...made, context, poisoned }
 }

@@ -49,7 +49,7 @@ const open = async (url: string, folder: string) => {
   })
   let down = false
   const rotator = { handle: (...given: Parameters<typeof house.rotator.handle>) => (down ? Promise.resolve({ decision: 'retry', reason: 'failed', message: 'down', error: new LatchkeyError('provider_unavailable', 'The vault does not answer.') } as const) : house.rotator.handle(...given)) }
-  const triggers = rotateTriggers(async () => ({ rotator, runtime }), 'poison')
+  const triggers = rotateTriggers({ rotator, runtime }, 'poison')
   /** The Functions host: one message at a time, base64 taken off, and its rules for what becomes of it. Answers what it did. */
   const host = async (): Promise<string | undefined> => {
     const [message] = (await queue.receiveMessages({ numberOfMessages: 1, visibilityTimeout: 30 })).receivedMessageItems
