@@ -3,25 +3,24 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readGateway } from '../shared/core/configuration/gateway-section.ts'
 import { identities } from '../shared/core/configuration/identities.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { aliasPolicy } from '../shared/core/configuration/alias-policy.ts'
 import { compile } from '../shared/core/configuration/compile.ts'
-import { revive } from '../shared/core/configuration/compiled.ts'
-import { checkFields } from '../shared/core/configuration/gateway-fields.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
 import { readRotation } from '../shared/core/rotation/settings.ts'
 import { latchkeyVersion } from '../shared/latchkey.ts'
 import { registry } from '../shared/providers/registry.ts'
 import { nodeFiles, processEnv } from '../shared/telemetry/node-runtime.ts'
 import { archive } from './build/archive.ts'
-import { bundle, root, type Deployable } from './build/bundle.ts'
-import { mergeFirstRead } from './build/first-read.ts'
+import { root, type Deployable } from './build/bundle.ts'
+import { buildFolder, type FolderOptions } from './build/folder.ts'
 import { readLock } from './build/lockfile.ts'
 import { budgets, complaints, kilobyte, partsOf } from './build/parts.ts'
-import { runBeside, writePlatformFiles } from './build/platform-files.ts'
+import { runBeside } from './build/platform-files.ts'
+import { providerFiles } from './build/provider-files.ts'
 import { sbom } from './build/sbom.ts'
+import { keySections } from './key-sections.ts'
 import { loadConfigFile } from './local/config-file.ts'
 
 /** Everything that is deployed. `asked`: built only with `--combined`. */
@@ -40,22 +39,13 @@ export const deployables: readonly (Deployable & { readonly asked?: true })[] = 
 ]
 
 /** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows, and what it means. */
-export const functionConfiguration = async (path: string): Promise<string> => {
+export const compileConfigFile = async (path: string): Promise<string> => {
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
   const options = { env: processEnv, loopback: false, systems: Object.keys(registry), identities }
-  const { configuration } = parseConfiguration(input, { ...options, gateway: readGateway, checkFields })
+  const { configuration } = parseConfiguration(input, { ...options, ...keySections })
   aliasPolicy({ settings: configuration.litellmSettings, env: processEnv })
   readRotation(configuration.rotation)
   return JSON.stringify(compile(input, options) ?? input)
-}
-
-/** Where a provider's file is not called as its system is. */
-const systemFiles: Readonly<Record<string, string>> = { aws_secret_manager: 'aws-secrets-manager', google_secret_manager: 'google-secret-manager' }
-
-/** The files of the providers that a compiled configuration will open; none where it was not compiled. */
-export const providerFiles = (configuration: string): readonly string[] => {
-  const stores = revive(JSON.parse(configuration), { get: () => undefined, names: () => [] })?.stores.values() ?? []
-  return [...new Set([...stores].map(({ system }) => system))].map((system) => systemFiles[system] ?? system.replaceAll('_', '-'))
 }
 
 /** What one row of the size table says. */
@@ -66,19 +56,17 @@ interface Size {
   readonly bytes: number
 }
 
-/** Builds one row into `out`; answers the sizes of its parts and of its archive, and what is wrong with it. */
-const deploy = async (row: Deployable, out: string, only: readonly string[] | undefined, configuration: string | undefined): Promise<{ readonly sizes: readonly Size[]; readonly wrong: readonly string[] }> => {
-  const { host, entry } = row
-  const [folder, artifact, lock] = [join(out, host, entry), join(out, `${host}-${entry}`), await readLock()]
+/** Builds one row into `out`, with its configuration if there is one; answers the sizes of its parts and of its archive, and what is wrong with it. */
+const deploy = async (row: Deployable, out: string, how: FolderOptions, configuration: string | undefined): Promise<{ readonly sizes: readonly Size[]; readonly wrong: readonly string[] }> => {
+  const [{ host, entry }, { lock, version }] = [row, how]
+  const [folder, artifact] = [join(out, host, entry), join(out, `${host}-${entry}`)]
   await Promise.all([`${artifact}.zip`, `${artifact}.cdx.json`].map((path) => rm(path, { force: true })))
-  const metafile = await bundle(row, folder, only)
+  const metafile = await buildFolder(row, folder, how)
   const parts = partsOf(metafile, row)
-  await mergeFirstRead(folder, metafile, configuration === undefined ? [] : providerFiles(configuration))
-  await writePlatformFiles(row, folder, lock, latchkeyVersion)
   if (configuration !== undefined) await writeFile(join(folder, 'latchkey.json'), configuration)
   const zip = await archive(folder)
   await writeFile(`${artifact}.zip`, zip)
-  await writeFile(`${artifact}.cdx.json`, sbom(row, metafile, runBeside(lock, host), lock, latchkeyVersion))
+  await writeFile(`${artifact}.cdx.json`, sbom(row, metafile, runBeside(lock, host), lock, version))
   const sizes = [...parts, { name: 'zip archive', bytes: zip.byteLength }].map(({ name, bytes }) => ({ host, function: entry, part: name, bytes }))
   return { sizes, wrong: complaints(row, parts) }
 }
@@ -94,14 +82,15 @@ const main = async (): Promise<void> => {
   const { values } = parseArgs({ options })
   refuseUnknown('--only', values.only ?? [], Object.keys(registry))
   refuseUnknown('--host', values.host ?? [], [...new Set(deployables.map(({ host }) => host))])
-  const configuration = values.config === undefined ? undefined : await functionConfiguration(values.config)
+  const configuration = values.config === undefined ? undefined : await compileConfigFile(values.config)
   await mkdir(values.out, { recursive: true })
   // The configuration itself reads the environment, the master key first of all, whatever else a deployment has.
   const only = values.only === undefined ? undefined : [...new Set([...values.only, 'environment'])]
+  const how = { only, providers: configuration === undefined ? [] : await providerFiles(configuration), lock: await readLock(), version: latchkeyVersion }
   const rows = deployables.filter(({ host, asked }) => (values.host?.includes(host) ?? true) && (asked !== true || values.combined))
   const [sizes, wrong]: [Size[], string[]] = [[], []]
   for (const row of rows) {
-    const built = await deploy(row, values.out, only, configuration)
+    const built = await deploy(row, values.out, how, configuration)
     sizes.push(...built.sizes)
     wrong.push(...built.wrong)
   }

@@ -59,7 +59,8 @@ const withoutDebug: Plugin = {
 const explanation = /, text: (?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|\w+\.\w+\.text)(?= \})/g
 const builtinImport = /^import \{ ([\w, ]+) \} from '(node:(?:crypto|fs))'$/gm
 const packageImport = /(?<!typeof )\bimport\('(?![./]|node:)[^']+'\)(?!\.[A-Z])/g
-const registryLine = /^ {2}(\w+): \(\) => import\(.*\n/gm
+/** One line of the providers' registry: a system, and the file that it is in, below `shared/providers` and without `.ts`. */
+export const registryLine = /^ {2}(\w+): \(\) => import\('\.\/([\w-]+)\.ts'\).*\n/gm
 
 const fromBuiltin = (_: string, names: string, module: string): string => `const { ${names.split(/, */).filter((name) => !name.startsWith('type ')).join(', ')} } = process.getBuiltinModule('${module}')`
 /** In a chunk of its own a CommonJS package exports nothing but a default, which holds what Node lets be imported by name. */

@@ -4,8 +4,15 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import * as esbuild from 'esbuild'
 import type { Metafile } from 'esbuild'
+import type { Deployable } from './bundle.ts'
 
 type Outputs = Metafile['outputs']
+
+/** What a source file became: a bundle's entry, or what stands behind an `import()`. */
+export const outputOf = (outputs: Outputs, source: string): string | undefined => Object.keys(outputs).find((path) => outputs[path]?.entryPoint === source)
+
+/** The output of what is deployed itself. */
+export const entryOf = (outputs: Outputs, { host, entry }: Deployable): string => outputOf(outputs, `functions/${host}/${entry}.ts`) ?? ''
 
 /** The outputs that loading `from` loads, without what stands behind an `import()`. */
 export const loadedWith = (outputs: Outputs, from: string, found = new Set<string>()): ReadonlySet<string> => {
@@ -30,11 +37,9 @@ const lazyImport = /import\("\.\/chunks\/([\w.-]+)"\)/g
 const bareImport = /import"\.\/chunks\/([\w.-]+)";?/g
 
 /** Merges, in the folder of a bundle, what its entry loads with what stands behind the first `import()` of the given provider files. Answers what is loaded then. @throws when the bundle is not as esbuild writes it */
-export const mergeFirstRead = async (folder: string, { outputs }: Metafile, providers: readonly string[]): Promise<FirstRead> => {
-  const outputOf = (source: (entryPoint: string) => boolean): string | undefined => Object.keys(outputs).find((path) => source(outputs[path]?.entryPoint ?? ''))
-  // What a host loads lazily is an entry point too, among the chunks.
-  const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint?.startsWith('functions/') === true && basename(dirname(path)) !== 'chunks') ?? ''
-  const lazily = [...providers.map((file) => `shared/providers/${file}.ts`), 'shared/core/http-client.ts'].flatMap((source) => outputOf((point) => point === source) ?? [])
+export const mergeFirstRead = async (row: Deployable, folder: string, { outputs }: Metafile, providers: readonly string[]): Promise<FirstRead> => {
+  const entry = entryOf(outputs, row)
+  const lazily = [...providers.map((file) => `shared/providers/${file}.ts`), 'shared/core/http-client.ts'].flatMap((source) => outputOf(outputs, source) ?? [])
   const chunks = [...new Set([entry, ...lazily].flatMap((path) => [...loadedWith(outputs, path)]))].filter((path) => path !== entry).toSorted()
   const place = new Map(chunks.map((path, index) => [basename(path), index]))
   const exportsOf = (path: string): readonly string[] => outputs[path]?.exports ?? []

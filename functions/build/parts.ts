@@ -1,7 +1,7 @@
 // What the parts of a bundle weigh, and what they may.
 import type { Metafile } from 'esbuild'
 import type { Deployable } from './bundle.ts'
-import { loadedWith } from './first-read.ts'
+import { entryOf, loadedWith } from './first-read.ts'
 
 /** 1,024 bytes. */
 export const kilobyte = 1_024
@@ -33,9 +33,8 @@ export interface Part {
  * The entry with what it imports, then each lazily imported provider with what our files bring beside the entry, its SDK included. What an SDK itself
  * imports lazily (single sign-on, browsers) is loaded only by who needs it, and is in no part.
  */
-export const partsOf = ({ outputs }: Metafile, { host, entry: name }: Deployable): readonly Part[] => {
-  const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint === `functions/${host}/${name}.ts`) ?? ''
-  const atOnce = loadedWith(outputs, entry)
+export const partsOf = ({ outputs }: Metafile, row: Deployable): readonly Part[] => {
+  const atOnce = loadedWith(outputs, entryOf(outputs, row))
   const part = (name: string, paths: Iterable<string>): Part => {
     const list = [...paths]
     return { name, bytes: list.reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0), inputs: new Set(list.flatMap((path) => Object.keys(outputs[path]?.inputs ?? {}))) }

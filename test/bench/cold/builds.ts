@@ -6,9 +6,10 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as esbuild from 'esbuild'
-import { functionConfiguration, providerFiles } from '../../../functions/build.ts'
+import { compileConfigFile } from '../../../functions/build.ts'
 import { bundle } from '../../../functions/build/bundle.ts'
 import { mergeFirstRead, type FirstRead } from '../../../functions/build/first-read.ts'
+import { providerFiles } from '../../../functions/build/provider-files.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -61,10 +62,11 @@ export const buildPeer = async (name: string, file: string, modules: readonly st
 /** Latchkey's read function for one cloud, with a compiled configuration beside it. `only`: the one system that the bundle has; default: all. */
 export const buildLatchkey = async (cloud: Cloud, folder: string, https: string, only?: string): Promise<FirstRead & { readonly file: string }> => {
   const { system, settings } = clouds[cloud]
-  const metafile = await bundle({ host: 'lambda', entry: 'read' }, folder, only === undefined ? undefined : [only])
+  const row = { host: 'lambda', entry: 'read' } as const
+  const metafile = await bundle(row, folder, only === undefined ? undefined : [only])
   const config = join(folder, 'config.yaml')
   await writeFile(config, `latchkey:\n  default_store: { system: ${system}, access_mode: read_only, ${settings(https)} }\n  access:\n    - { name: gateway, token_sha256: ${hash('sha256', callerToken)}, grants: [{ action: "secrets:read", names: ["app-*"] }] }\n`)
-  const configuration = await functionConfiguration(config)
+  const configuration = await compileConfigFile(config)
   await writeFile(join(folder, 'latchkey.json'), configuration)
-  return { file: join(folder, 'read.mjs'), ...(await mergeFirstRead(folder, metafile, providerFiles(configuration))) }
+  return { file: join(folder, 'read.mjs'), ...(await mergeFirstRead(row, folder, metafile, await providerFiles(configuration))) }
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { functionConfiguration } from '../../../functions/build.ts'
+import { compileConfigFile } from '../../../functions/build.ts'
 import { parseConfiguration } from '../../../shared/core/configuration.ts'
 import { aliasPolicy } from '../../../shared/core/configuration/alias-policy.ts'
 import type { LatchkeyError } from '../../../shared/core/errors.ts'
@@ -66,7 +66,7 @@ describe('a pattern for aliases', () => {
     onTestFinished(() => rm(folder, { recursive: true }))
     await writeFile(join(folder, 'config.yaml'), 'litellm_settings: { key_alias_pattern: "(" }\n')
 
-    const outcomes = [openLatchkey(configuration, testRuntime(), { routes: keyRoutes }), functionConfiguration(join(folder, 'config.yaml')), openLatchkey(configuration, testRuntime(), { routes: readRoutes })]
+    const outcomes = [openLatchkey(configuration, testRuntime(), { routes: keyRoutes }), compileConfigFile(join(folder, 'config.yaml')), openLatchkey(configuration, testRuntime(), { routes: readRoutes })]
 
     expect((await Promise.allSettled(outcomes)).map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as LatchkeyError).code : 'opens'))).toEqual(['misconfigured', 'misconfigured', 'opens'])
   })

@@ -4,10 +4,9 @@ import { request } from 'node:http'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bundle, type CloudHost } from '../../../functions/build/bundle.ts'
-import { mergeFirstRead } from '../../../functions/build/first-read.ts'
+import type { CloudHost } from '../../../functions/build/bundle.ts'
+import { buildFolder } from '../../../functions/build/folder.ts'
 import { readLock } from '../../../functions/build/lockfile.ts'
-import { writePlatformFiles } from '../../../functions/build/platform-files.ts'
 import { fakeKeys, startSecretsManagerFake, type SecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
 import { ServerFolder } from '../server-process.ts'
 import { Child } from './child.ts'
@@ -101,8 +100,7 @@ const openDeployed = async (host: CloudHost, start: (folder: string, entry: Entr
   const env = { ...environment(aws), LATCHKEY_CONFIG: JSON.stringify(configuration) }
   const open = async (entry: Entry): Promise<Running> => {
     const at = join(folder, entry)
-    await mergeFirstRead(at, await bundle({ host, entry }, at, ['aws_secret_manager', 'environment']), [])
-    await writePlatformFiles({ host, entry }, at, await readLock(), '0.0.0')
+    await buildFolder({ host, entry }, at, { only: ['aws_secret_manager', 'environment'], lock: await readLock(), version: '0.0.0' })
     return start(at, entry, env)
   }
   const functions = { read: await open('read'), keys: await open('keys') }

@@ -3,10 +3,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bundle, type CloudHost } from '../../../functions/build/bundle.ts'
-import { mergeFirstRead } from '../../../functions/build/first-read.ts'
+import type { CloudHost } from '../../../functions/build/bundle.ts'
+import { buildFolder } from '../../../functions/build/folder.ts'
 import { readLock } from '../../../functions/build/lockfile.ts'
-import { writePlatformFiles } from '../../../functions/build/platform-files.ts'
 import { createdName } from '../../../shared/core/names.ts'
 import { openAws } from '../../conformance/harnesses/aws-secrets-manager.ts'
 import { fakeApplication, openAzure, startVault } from '../../conformance/harnesses/azure-key-vault.ts'
@@ -72,9 +71,8 @@ const configurationOf = ({ system, settings, rotation }: Configured): string =>
 
 /** Builds the rotate function of a host as the build does. Answers the folder that is deployed. */
 const buildRotate = async (host: CloudHost, under: string, system: string): Promise<string> => {
-  const [row, folder] = [{ host, entry: 'rotate' }, join(under, 'rotate')]
-  await mergeFirstRead(folder, await bundle(row, folder, [system, 'environment']), [])
-  await writePlatformFiles(row, folder, await readLock(), '0.0.0')
+  const folder = join(under, 'rotate')
+  await buildFolder({ host, entry: 'rotate' }, folder, { only: [system, 'environment'], lock: await readLock(), version: '0.0.0' })
   return folder
 }
 
