@@ -46,6 +46,9 @@ export interface Patience {
   sent: boolean
 }
 
+/** Whether an answer may be AWS's own: it calls itself JSON, or has AWS's request id. Anything else is of somebody in between. */
+export const isOfAws = (headers: Readonly<Record<string, string | undefined>>): boolean => headers['content-type']?.includes('json') === true || headers['x-amzn-requestid'] !== undefined
+
 /** An answer that cannot be one. Never an absence. */
 export const nonsense = (service: AwsService, action: string): LatchkeyError => new LatchkeyError('provider_unavailable', `${service.title} could not be reached, or did not answer ${action} sensibly.`)
 

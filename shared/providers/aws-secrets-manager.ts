@@ -35,10 +35,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   const sdk = once(async () => (loaded = await (await import('../credentials/aws/secrets-sdk.ts')).openSecretsManager(settings, endpoint ?? url, identity, io)))
   const changes = once(async () => (await import('../credentials/aws/secret-changes.ts')).changesOf(await sdk(), settings, ask))
 
-  const steps = once(async () => {
-    const [{ bodyOf }, { stepRotation }] = await Promise.all([import('../credentials/aws/secret-changes.ts'), import('../credentials/aws/step-rotation.ts')])
-    return stepRotation({ api: await sdk(), region, ask, body: bodyOf, facts: async (name, call) => (await changes()).describe(name, call) })
-  })
+  const steps = once(async () => (await import('../credentials/aws/step-rotation.ts')).stepRotation(await sdk(), region, ask))
 
   const ask: Ask = (action, name, call, send) => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 

@@ -1,7 +1,7 @@
 // What every client of the AWS SDK is told, and what stands between it and the network. It repeats and signs; the deadline and what may count as an answer are ours.
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { ProviderIo } from '../../core/runtime.ts'
-import { nonsense, outOfTime, type AwsClientSettings, type AwsService, type Patience } from '../aws-calls.ts'
+import { isOfAws, nonsense, outOfTime, type AwsClientSettings, type AwsService, type Patience } from '../aws-calls.ts'
 import { refuseOpenHttp } from '../plain-http.ts'
 
 const requestTimeoutMs = 3000
@@ -19,7 +19,7 @@ const guarded = (handler: NodeHttpHandler, service: AwsService, io: ProviderIo):
     patience.sent = true
     const answer = await handle(request, { abortSignal: patience.abortSignal, requestTimeout: Math.min(requestTimeoutMs, left) })
     const { statusCode, headers, body } = answer.response
-    if (statusCode >= 500 || headers['content-type']?.includes('json') === true || headers['x-amzn-requestid'] !== undefined) return answer
+    if (statusCode >= 500 || isOfAws(headers)) return answer
     ;(body as { destroy?(): void } | undefined)?.destroy?.()
     throw nonsense(service, 'the request')
   }

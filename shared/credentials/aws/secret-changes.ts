@@ -1,12 +1,12 @@
 // What changes secrets of AWS Secrets Manager, through AWS's own SDK: every condition is a label move that names its present holder. Every write looks first, because AWS
 // answers a repeated token with an equal value like a first one, although another version may be current by then.
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
-import { isCode, LatchkeyError, refuse } from '../../core/errors.ts'
+import { isCode, LatchkeyError, refuse, type ErrorDetails } from '../../core/errors.ts'
 import type { SecretProvider, WriteRequest } from '../../core/provider.ts'
 import type { Call } from '../../core/runtime.ts'
 import type { SecretName, SecretValue, Version } from '../../core/secret.ts'
 import { nonsense } from '../aws-calls.ts'
-import { holderOf, sightOf, softDeleted, type Seen } from './secret-sight.ts'
+import { holderOf, sightOf, softDeleted, type Seen, type Sight } from './secret-sight.ts'
 import { absent, claimLabel, codec, pendingLabels, service, sharedLabel, stagesOf, tagLimits, valueBytes, versionOf, type Ask, type AwsSecretsManagerSettings } from './secrets-manager.ts'
 import { awsTagChange, awsTags, checkAwsTags } from './tags.ts'
 
@@ -14,24 +14,31 @@ import { awsTagChange, awsTags, checkAwsTags } from './tags.ts'
 export type Changes = Required<Pick<SecretProvider, 'describe' | 'list' | 'write' | 'remove' | 'promote' | 'annotate' | 'discard' | 'recover'>>
 
 const raise = (error: unknown): never => { throw error }
-const conflict = (name: SecretName): LatchkeyError => new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, { hint: 'Read it again and decide again.' })
+
+/** What is there is not what the condition says. `more`: what whoever asked does about it. */
+export const notAsNamed = (name: SecretName, more: Pick<ErrorDetails, 'hint' | 'retryAfter'>): LatchkeyError => new LatchkeyError('conflict', `${name.text} has another current version than the one named, or another operation on it is in progress.`, more)
+const conflict = (name: SecretName): LatchkeyError => notAsNamed(name, { hint: 'Read it again and decide again.' })
 
 /** A value as a request takes it. */
 export const bodyOf = (value: SecretValue): { SecretString: string } | { SecretBinary: Uint8Array } => (value.isText ? { SecretString: value.reveal() } : { SecretBinary: value.bytes() })
+
+/** Moves one label of a secret's versions, or takes it off. @throws the refusal that its maker gives */
+export type MoveLabel = (name: SecretName, label: string, from: string | undefined, to: string | undefined, call: Call) => Promise<void>
+
+/** Moves labels through one client. A lost answer makes the SDK ask twice, so a refusal is a conflict only if the label is not where it should be. */
+export const labelMover = (api: SecretsManager, ask: Ask, look: Sight['live'], conflict: (name: SecretName) => LatchkeyError): MoveLabel => async (name, VersionStage, from, to, call) => {
+  const input = { SecretId: codec.encode(name), VersionStage, ...(to !== undefined && { MoveToVersionId: to }), ...(from !== undefined && { RemoveFromVersionId: from }) }
+  await ask('UpdateSecretVersionStage', name, call, (patience) => api.updateSecretVersionStage(input, patience)).catch(async (error: unknown) => {
+    if (!isCode(error, 'conflict', 'invalid_request')) throw error
+    if (holderOf(await look(name, call), VersionStage) !== to) throw conflict(name)
+  })
+}
 
 /** Changes through one client of the SDK. */
 export const changesOf = (api: SecretsManager, settings: AwsSecretsManagerSettings, ask: Ask): Changes => {
   const sight = sightOf(api, ask)
   const { look, found, live } = sight
-
-  /** Moves one label, or takes it off. A lost answer makes the SDK ask twice, so a refusal is a conflict only if the label is not where it should be. */
-  const moveLabel = async (name: SecretName, VersionStage: string, from: string | undefined, to: string | undefined, call: Call): Promise<void> => {
-    const input = { SecretId: codec.encode(name), VersionStage, ...(to !== undefined && { MoveToVersionId: to }), ...(from !== undefined && { RemoveFromVersionId: from }) }
-    await ask('UpdateSecretVersionStage', name, call, (patience) => api.updateSecretVersionStage(input, patience)).catch(async (error: unknown) => {
-      if (!isCode(error, 'conflict', 'invalid_request')) throw error
-      if (holderOf(await live(name, call), VersionStage) !== to) throw conflict(name)
-    })
-  }
+  const moveLabel = labelMover(api, ask, live, conflict)
 
   /** A token that is taken is our own: another instance of this operation was faster. Unless that version has been ended since. */
   const put = async ({ name, value, operation }: WriteRequest, label: string, call: Call): Promise<void> => {

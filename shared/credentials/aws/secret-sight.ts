@@ -53,6 +53,8 @@ export interface Sight {
   found(name: SecretName, call: Call): Promise<Seen>
   /** @throws not_found, soft_deleted */
   live(name: SecretName, call: Call): Promise<Seen>
+  /** The facts of what was seen; its versions oldest first. */
+  facts(name: SecretName, seen: Seen, call: Call): Promise<SecretFacts>
   readonly describe: NonNullable<SecretProvider['describe']>
   readonly list: NonNullable<SecretProvider['list']>
 }
@@ -102,7 +104,8 @@ export const sightOf = (api: SecretsManager, ask: Ask): Sight => {
     return { items, ...(page.NextToken !== undefined && { cursor: page.NextToken }) }
   }
 
-  const describe: Sight['describe'] = (name, call) => found(name, call).then(async (seen) => factsOf(name, seen, await versionsOf(name, seen, call)))
+  const facts: Sight['facts'] = async (name, seen, call) => factsOf(name, seen, await versionsOf(name, seen, call))
+  const describe: Sight['describe'] = (name, call) => found(name, call).then((seen) => facts(name, seen, call))
 
-  return { look, found, live, describe, list }
+  return { look, found, live, facts, describe, list }
 }

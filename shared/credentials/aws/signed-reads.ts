@@ -4,7 +4,7 @@ import type { BatchGetSecretValueResponse, GetSecretValueResponse, SecretValueEn
 import { retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
 import type { ProviderIo } from '../../core/runtime.ts'
 import type { AwsIdentity } from '../aws.ts'
-import { nonsense, outOfTime, type AwsClientSettings, type Patience } from '../aws-calls.ts'
+import { isOfAws, nonsense, outOfTime, type AwsClientSettings, type Patience } from '../aws-calls.ts'
 import { service, type SecretReads } from './secrets-manager.ts'
 import { signer } from './signature.ts'
 import { isMapping } from '../../core/settings.ts'
@@ -132,8 +132,8 @@ export const signedReads = async ({ endpoint, setting, region, credentials, atte
     }
     const { status, headers } = response
     if (status >= 300 && clock.now() >= patience.deadline) throw outOfTime(true)
-    if (status >= 300) throw status >= 500 || headers['content-type']?.includes('json') === true || headers['x-amzn-requestid'] !== undefined ? refusalOf(response) : nonsense(service, operation)
-    const fields = headers['content-type']?.includes('json') === true || headers['x-amzn-requestid'] !== undefined ? fieldsOf(response) : undefined
+    if (status >= 300) throw status >= 500 || isOfAws(headers) ? refusalOf(response) : nonsense(service, operation)
+    const fields = isOfAws(headers) ? fieldsOf(response) : undefined
     if (fields === undefined) throw nonsense(service, operation)
     return fields
   }
