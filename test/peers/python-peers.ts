@@ -1,8 +1,8 @@
-// The Python peers: one pinned virtual environment in a cache folder outside the checkout, made once, and servers started from it by path.
+// The Python peers: one pinned virtual environment in a cache folder outside the checkout, made once, and servers started from it by path. Packages of npm are kept likewise.
 // Every server gets a clean environment, a scratch folder and a free port of loopback, and ends with the process group it was started in.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,20 +35,39 @@ export const run = (file: string, args: readonly string[], env: NodeJS.ProcessEn
 export const cacheFolder = (name: string, content: string): string =>
   join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'latchkey-peers', `${name}-${createHash('sha256').update(content).digest('hex').slice(0, 12)}`)
 
-/** The folder of a virtual environment, made when it is not there; its programs are in `bin`. @throws when there is no Python, or the registry cannot be reached */
-export const pythonEnvironment = async (name: keyof typeof environments = 'aws'): Promise<string> => {
-  const requirements = environments[name]
-  const folder = cacheFolder(name, requirements.join('\n'))
+/** That folder, filled when it is not there; what was cut off is begun again. The registry's own settings (an index, a proxy, a certificate) belong to whoever runs this. */
+const filledOnce = async (folder: string, fill: (env: NodeJS.ProcessEnv) => Promise<unknown>): Promise<string> => {
   const complete = join(folder, '.complete')
   if (existsSync(complete)) return folder
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  // The registry's own settings (an index, a proxy, a certificate) belong to whoever runs this.
-  const env = { ...process.env }
-  await run('python3', ['-m', 'venv', folder], env)
-  await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...requirements], env)
-  writeFileSync(complete, `${requirements.join('\n')}\n`)
+  await fill({ ...process.env })
+  writeFileSync(complete, '')
   return folder
+}
+
+/** The folder of a virtual environment, made when it is not there; its programs are in `bin`. @throws when there is no Python, or the registry cannot be reached */
+export const pythonEnvironment = (name: keyof typeof environments = 'aws'): Promise<string> => {
+  const requirements = environments[name]
+  const folder = cacheFolder(name, requirements.join('\n'))
+  return filledOnce(folder, async (env) => {
+    await run('python3', ['-m', 'venv', folder], env)
+    await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...requirements], env)
+  })
+}
+
+/**
+ * The folder of the packages of npm that the lockfile in `from` pins, installed when they are not there. `compiles`: they run their scripts, by which they are built for this
+ * version of Node; otherwise none is run. @throws when the registry cannot be reached, or what they build cannot be built
+ */
+export const npmPackages = (name: string, from: string, { compiles = false } = {}): Promise<string> => {
+  const manifests = ['package.json', 'package-lock.json']
+  const content = manifests.map((file) => readFileSync(join(from, file), 'utf8')).join('\n')
+  const folder = cacheFolder(name, compiles ? `${content}${process.versions.modules}` : content)
+  return filledOnce(folder, (env) => {
+    for (const file of manifests) cpSync(join(from, file), join(folder, file))
+    return run('npm', ['ci', '--prefix', folder, '--no-fund', '--no-audit', ...(compiles ? [] : ['--ignore-scripts'])], env)
+  })
 }
 
 const freePort = (): Promise<number> =>
