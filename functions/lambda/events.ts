@@ -14,17 +14,21 @@ export interface LambdaEvents {
   readonly events: readonly Parsed[]
 }
 
-const stepOf = (event: Sent, handler: string): Parsed => {
-  const [source, id] = ['secrets_manager_step', idOr(`${textAt(event, 'ClientRequestToken') ?? ''}:${textAt(event, 'Step') ?? ''}`, 'step')] as const
+const versionId = /^[\x21-\x7e]{32,64}$/
+
+const stepOf = (event: Sent, handler: string, delivery: string): Parsed => {
+  const source = 'secrets_manager_step'
   const unknown = Object.keys(event).filter((key) => !stepFields.has(key))
   const [native, version, rotationToken] = [textAt(event, 'SecretId'), textAt(event, 'ClientRequestToken'), textAt(event, 'RotationToken')]
   const name = textAt(event, 'Step') ?? ''
   const step = Object.hasOwn(steps, name) ? steps[name] : undefined
+  // What is no step is known by its delivery: none of its text stands in a line.
+  const id = step === undefined || version === undefined || !versionId.test(version) ? delivery : `${version}:${name}`
   if (unknown.length > 0) return malformed(source, id, 'The event has fields that a rotation step does not have.')
   if (Buffer.byteLength(JSON.stringify(event)) > maxStepBytes) return malformed(source, id, `The event is longer than ${maxStepBytes} bytes.`)
   if (step === undefined) return malformed(source, id, 'Step must be createSecret, setSecret, testSecret or finishSecret.')
   if (native === undefined || !native.startsWith('arn:')) return malformed(source, id, 'SecretId must be the ARN of a secret.')
-  if (version === undefined || !/^[\x21-\x7e]{32,64}$/.test(version)) return malformed(source, id, 'ClientRequestToken must have 32 to 64 characters.')
+  if (version === undefined || !versionId.test(version)) return malformed(source, id, 'ClientRequestToken must have 32 to 64 characters.')
   if (event['RotationToken'] !== undefined && (rotationToken === undefined || !/^[\x21-\x7e]{36,256}$/.test(rotationToken))) return malformed(source, id, 'RotationToken must have 36 to 256 characters.')
   return { source, kind: 'step', id, native, version, step, handler, ...(rotationToken === undefined ? {} : { rotationToken }) }
 }
@@ -57,7 +61,7 @@ const bridged = (event: Sent): readonly Parsed[] => {
 
 const one = (event: unknown, handler: string, delivery: string, direct: boolean): readonly Parsed[] => {
   if (!isMapping(event)) return [malformed('event_bridge', delivery, 'It is not a JSON object.')]
-  if ('Step' in event || 'ClientRequestToken' in event) return [direct ? stepOf(event, handler) : malformed('secrets_manager_step', delivery, 'A rotation step comes from Secrets Manager itself, not through a queue.')]
+  if ('Step' in event || 'ClientRequestToken' in event) return [direct ? stepOf(event, handler, delivery) : malformed('secrets_manager_step', delivery, 'A rotation step comes from Secrets Manager itself, not through a queue.')]
   if ('detail-type' in event) return bridged(event)
   if (isScheduled(event)) return scheduledEvents(event, 'scheduler', delivery)
   return [malformed('event_bridge', delivery, 'It is no rotation step, no event of EventBridge and no message of a schedule.')]

@@ -2,41 +2,13 @@
 // events mean is test/rotation's; here is what the platform hands over, what it is told, and what is in the store afterwards.
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { KeyAnswer } from '../../shared/core/virtual-key.ts'
 import { day } from '../rotation/rotation-house.ts'
 import { canariesIn, watch } from '../support/canary.ts'
-import { openRotatingAws, openRotatingAzure, openRotatingGoogle, type House, type RotatingAws, type RotatingAzure, type RotatingCloud, type RotatingGoogle } from './processes/rotating-clouds.ts'
-import { invokedFunction, type Outcome } from './processes/runtime-api.ts'
+import { counted, deliverMixedBatch, followKeys, mixedBatchAnswers, rotatedOnce, scheduled, stepNames, told, untouched } from './processes/rotated-keys.ts'
+import { openRotatingAws, openRotatingAzure, openRotatingGoogle, type RotatingAws, type RotatingAzure, type RotatingCloud, type RotatingGoogle } from './processes/rotating-clouds.ts'
+import { invokedFunction } from './processes/runtime-api.ts'
 
 const startingMs = 120_000
-
-/** Keys by alias, as they were made. */
-const made = new Map<string, KeyAnswer>()
-const make = async (house: House, cloud: string, alias: string, more: object = {}): Promise<void> => {
-  const key = await house.oldKey(alias, more)
-  watch(`${cloud} ${alias}`, key.key?.reveal() ?? '')
-  made.set(`${cloud} ${alias}`, key)
-}
-
-/** What is true of a key: how often it has a new token, whether the first one and the current one are accepted, and what is left of the first a day later. */
-const stateOf = (cloud: RotatingCloud, name: string, alias: string) =>
-  cloud.look(async (house) => {
-    const [first, current] = [made.get(`${name} ${alias}`)?.key, await house.tokenOf(alias)]
-    watch(`${name} ${alias} now`, current.reveal())
-    const at = async () => [await house.accepts(first), await house.accepts(current)]
-    const state = { epoch: await house.epochOf(alias), same: first?.equals(current), now: await at() }
-    house.clock.advance(day + 60_000)
-    return { ...state, aDayLater: await at() }
-  })
-const untouched = { epoch: 1, same: true, now: [true, true], aDayLater: [true, true] }
-const rotatedOnce = { epoch: 2, same: false, now: [true, true], aDayLater: [false, true] }
-
-/** What was answered to somebody, and how many changes were asked of the service for it. */
-const counted = async <T>(cloud: RotatingCloud, act: () => Promise<T>): Promise<readonly [T, number]> => {
-  const before = cloud.changes()
-  const answer = await act()
-  return [answer, cloud.changes() - before]
-}
 
 const expectNothingPrinted = (cloud: RotatingCloud): void => {
   expect(cloud.output()).toContain('"action":"events:rotate"')
@@ -44,33 +16,27 @@ const expectNothingPrinted = (cloud: RotatingCloud): void => {
 }
 
 describe('lambda: the built rotate function under the Runtime API', () => {
+  const { make, stateOf, keyIdOf } = followKeys('aws')
   let aws: RotatingAws
   beforeAll(async () => {
     aws = await openRotatingAws(async (house) => {
-      await make(house, 'aws', 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
-      for (const alias of ['steps', 'order', 'foreign', 'hurried', 'queued']) await make(house, 'aws', alias)
+      await make(house, 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
+      for (const alias of ['steps', 'order', 'foreign', 'hurried', 'queued']) await make(house, alias)
     })
   }, startingMs)
   afterAll(() => aws?.close())
 
-  const steps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const
   const begin = (alias: string, lambda = invokedFunction) => {
     const token = randomUUID()
     return { token, arn: aws.begin(`litellm/${alias}`, token, lambda) }
   }
   const step = (name: string, { arn, token }: { readonly arn: string; readonly token: string }) => aws.invoke({ Step: name, SecretId: arn, ClientRequestToken: token })
-  /** What the platform takes for the answer: the decisions, or the failure. */
-  const told = ({ response, error }: Outcome): unknown => {
-    if (error !== undefined) return `${error.errorType}: ${String(error.errorMessage).split(':')[0] ?? ''}`
-    return (JSON.parse(response ?? '') as { readonly outcomes: readonly { readonly decision: string; readonly reason: string }[] }).outcomes.map(({ decision, reason }) => `${decision} ${reason}`)
-  }
-  const scheduled = (more: object) => ({ source: 'latchkey.scheduler', action: 'rotate due', schedule: 'arn:aws:scheduler:us-east-1:123456789012:schedule/default/sweep', scheduledTime: new Date().toISOString(), ...more })
 
   it('does AWS’s four steps in order, each delivered twice, and the key has one new token', async () => {
     const rotation = begin('steps')
 
     const [answers, repeated]: [unknown[], unknown[]] = [[], []]
-    for (const name of steps) {
+    for (const name of stepNames) {
       answers.push(told(await step(name, rotation)))
       const [again, changes] = await counted(aws, () => step(name, rotation))
       repeated.push([told(again), changes])
@@ -79,7 +45,7 @@ describe('lambda: the built rotate function under the Runtime API', () => {
     expect(answers).toEqual([['done step_done'], ['done step_done'], ['done step_done'], ['done step_done']])
     expect(repeated).toEqual([[['done step_done'], 0], [['done step_done'], 0], [['done step_done'], 0], [['ignored already_done'], 0]])
     expect(aws.stagesOf('litellm/steps', rotation.token)).toContain('AWSCURRENT')
-    expect(await stateOf(aws, 'aws', 'steps')).toEqual(rotatedOnce)
+    expect(await stateOf(aws, 'steps')).toEqual(rotatedOnce)
   })
 
   it('fails a step out of order, so that AWS’s rotation fails, and changes nothing', async () => {
@@ -89,7 +55,7 @@ describe('lambda: the built rotate function under the Runtime API', () => {
 
     expect([answers, changes]).toEqual([Array.from({ length: 3 }, () => 'LatchkeyError: out_of_order'), 0])
     expect(aws.stagesOf('litellm/order', rotation.token)).not.toContain('AWSCURRENT')
-    expect(await stateOf(aws, 'aws', 'order')).toEqual(untouched)
+    expect(await stateOf(aws, 'order')).toEqual(untouched)
   })
 
   it('fails a step about another account’s secret, by another function, or with a field too many, and changes nothing', async () => {
@@ -104,27 +70,27 @@ describe('lambda: the built rotate function under the Runtime API', () => {
     ])
 
     expect([answers, changes]).toEqual([['LatchkeyError: not_ours', 'LatchkeyError: not_ours', 'LatchkeyError: not_enabled', 'LatchkeyError: malformed'], 0])
-    expect(await stateOf(aws, 'aws', 'foreign')).toEqual(untouched)
+    expect(await stateOf(aws, 'foreign')).toEqual(untouched)
   })
 
   it('answers a Scheduler’s "rotate due" with what is due, once, and leaves the other keys alone', async () => {
-    const event = scheduled({})
+    const event = scheduled()
 
     const first = told(await aws.invoke(event))
     const [again, changes] = await counted(aws, () => aws.invoke(event))
 
     expect([first, told(again), changes]).toEqual([['done swept'], ['done swept'], 0])
-    expect([await stateOf(aws, 'aws', 'due'), await stateOf(aws, 'aws', 'hurried')]).toEqual([rotatedOnce, untouched])
+    expect([await stateOf(aws, 'due'), await stateOf(aws, 'hurried')]).toEqual([rotatedOnce, untouched])
   })
 
   it('takes a malformed event that nobody waits for as done, because a failure would only bring it again', async () => {
-    const [answers, changes] = await counted(aws, async () => [told(await aws.invoke({ ...scheduled({}), action: 'drop' })), told(await aws.invoke({ source: 'aws.s3', 'detail-type': 'Object Created', detail: {} })), told(await aws.invoke(null))])
+    const [answers, changes] = await counted(aws, async () => [told(await aws.invoke(scheduled({ action: 'drop' }))), told(await aws.invoke({ source: 'aws.s3', 'detail-type': 'Object Created', detail: {} })), told(await aws.invoke(null))])
 
     expect([answers, changes]).toEqual([Array.from({ length: 3 }, () => ['refused malformed']), 0])
   })
 
   it('fails while AWS refuses it, so that the event comes again, and rotates once when it does', async () => {
-    const event = scheduled({ action: 'rotate', keys: [made.get('aws hurried')?.keyId] })
+    const event = scheduled({ action: 'rotate', keys: [keyIdOf('hurried')] })
     aws.refuseAll()
     const failed = await aws.invoke(event)
     aws.heal()
@@ -133,20 +99,14 @@ describe('lambda: the built rotate function under the Runtime API', () => {
 
     expect(failed).toMatchObject({ error: { errorType: 'LatchkeyError', errorMessage: expect.stringContaining('secretsmanager:') } })
     expect(answers).toEqual([['done rotated'], ['ignored already_done']])
-    expect(await stateOf(aws, 'aws', 'hurried')).toEqual(rotatedOnce)
+    expect(await stateOf(aws, 'hurried')).toEqual(rotatedOnce)
   })
 
   it('of a queue’s records names those that shall come again, and no others', async () => {
-    const record = (messageId: string, body: object) => ({ eventSource: 'aws:sqs', messageId, body: JSON.stringify(body) })
-    const Records = [record('m-1', { hello: 'world' }), record('m-2', scheduled({ action: 'rotate', keys: [made.get('aws queued')?.keyId] })), record('m-3', { Step: 'createSecret', SecretId: 'x', ClientRequestToken: randomUUID() })]
-    aws.refuseAll()
-    const refused = await aws.invoke({ Records })
-    aws.heal()
+    const answers = await deliverMixedBatch(aws, keyIdOf('queued'))
 
-    const healed = await aws.invoke({ Records })
-
-    expect([refused.response, healed.response].map((text) => JSON.parse(text ?? '') as unknown)).toEqual([{ batchItemFailures: [{ itemIdentifier: 'm-2' }] }, { batchItemFailures: [] }])
-    expect(await stateOf(aws, 'aws', 'queued')).toEqual(rotatedOnce)
+    expect(answers).toEqual(mixedBatchAnswers)
+    expect(await stateOf(aws, 'queued')).toEqual(rotatedOnce)
   })
 
   it('prints a line for every event and no token', () => {
@@ -155,11 +115,12 @@ describe('lambda: the built rotate function under the Runtime API', () => {
 })
 
 describe('azure: the built rotate app under the worker’s stand-in', () => {
+  const { make, stateOf } = followKeys('azure')
   let azure: RotatingAzure
   beforeAll(async () => {
     azure = await openRotatingAzure(async (house) => {
-      await make(house, 'azure', 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
-      for (const alias of ['near', 'poisoned', 'later']) await make(house, 'azure', alias)
+      await make(house, 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
+      for (const alias of ['near', 'poisoned', 'later']) await make(house, alias)
       await house.oldSecret('DB-PASSWORD', watch('azure DB-PASSWORD', 'the-first-password'))
       await house.provider.annotate?.(house.store.nameOf('DB-PASSWORD'), { expires: new Date(Date.now() + 20 * day) }, house.call())
     })
@@ -191,7 +152,7 @@ describe('azure: the built rotate app under the worker’s stand-in', () => {
 
     expect([first, again, changes]).toEqual([{ outputs: [] }, [{ outputs: [] }, { outputs: [] }], 0])
     expect(azure.vaultOf('litellm/near').versions).toBe(2)
-    expect(await stateOf(azure, 'azure', 'near')).toEqual(rotatedOnce)
+    expect(await stateOf(azure, 'near')).toEqual(rotatedOnce)
   })
 
   it('rotates an ordinary secret by the operator’s own module, once, and moves its end', async () => {
@@ -213,7 +174,7 @@ describe('azure: the built rotate app under the worker’s stand-in', () => {
 
     expect(answers).toEqual(messages.map((message) => ({ outputs: [['rotation-poison', Buffer.from(message, 'base64').toString('utf8')]] })))
     expect(changes).toBe(0)
-    expect(await stateOf(azure, 'azure', 'poisoned')).toEqual(untouched)
+    expect(await stateOf(azure, 'poisoned')).toEqual(untouched)
   })
 
   it('fails while the vault refuses it, so that the platform counts the attempt, and rotates at the next one', async () => {
@@ -225,7 +186,7 @@ describe('azure: the built rotate app under the worker’s stand-in', () => {
     const next = await azure.deliver(queue, message, 'm-1')
 
     expect([Object.keys(failed), next]).toEqual([['error'], { outputs: [] }])
-    expect(await stateOf(azure, 'azure', 'later')).toEqual(rotatedOnce)
+    expect(await stateOf(azure, 'later')).toEqual(rotatedOnce)
   })
 
   it('rotates at the timer’s tick what is due, and nothing at the next', async () => {
@@ -233,7 +194,7 @@ describe('azure: the built rotate app under the worker’s stand-in', () => {
     const [again, changes] = await counted(azure, () => azure.tick('rotation-sweep'))
 
     expect([first, again, changes]).toEqual([{ outputs: [] }, { outputs: [] }, 0])
-    expect([await stateOf(azure, 'azure', 'due'), await stateOf(azure, 'azure', 'poisoned')]).toEqual([rotatedOnce, untouched])
+    expect([await stateOf(azure, 'due'), await stateOf(azure, 'poisoned')]).toEqual([rotatedOnce, untouched])
   })
 
   it('prints a line for every event and no token', () => {
@@ -242,11 +203,12 @@ describe('azure: the built rotate app under the worker’s stand-in', () => {
 })
 
 describe('gcp: the built rotate function under the functions-framework', () => {
+  const { make, stateOf } = followKeys('google')
   let google: RotatingGoogle
   beforeAll(async () => {
     google = await openRotatingGoogle(async (house) => {
-      await make(house, 'google', 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
-      for (const alias of ['event', 'structured', 'others', 'later']) await make(house, 'google', alias)
+      await make(house, 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
+      for (const alias of ['event', 'structured', 'others', 'later']) await make(house, alias)
     })
   }, startingMs)
   afterAll(() => google?.close())
@@ -269,14 +231,14 @@ describe('gcp: the built rotate function under the functions-framework', () => {
     const [again, changes] = await counted(google, async () => [await deliver(message), await deliver(secretRotate(native))])
 
     expect([first, again, changes]).toEqual([204, [204, 204], 0])
-    expect(await stateOf(google, 'google', 'event')).toEqual(rotatedOnce)
+    expect(await stateOf(google, 'event')).toEqual(rotatedOnce)
   })
 
   it('takes the same event in one JSON body', async () => {
     const { status } = await google.post({ 'content-type': 'application/cloudevents+json' }, { ...attributes, id: randomUUID(), data: { message: secretRotate(google.nativeOf('litellm/structured')), subscription } })
 
     expect(status).toBe(204)
-    expect(await stateOf(google, 'google', 'structured')).toEqual(rotatedOnce)
+    expect(await stateOf(google, 'structured')).toEqual(rotatedOnce)
   })
 
   it('acknowledges a message that is not ours, and changes nothing', async () => {
@@ -291,7 +253,7 @@ describe('gcp: the built rotate function under the functions-framework', () => {
 
     expect([statuses, changes]).toEqual([[204, 204, 204, 204], 0])
     expect(google.output().match(/"code":"(?:malformed|not_ours)"/g)).toEqual(['"code":"malformed"', '"code":"not_ours"', '"code":"not_ours"', '"code":"malformed"'])
-    expect(await stateOf(google, 'google', 'others')).toEqual(untouched)
+    expect(await stateOf(google, 'others')).toEqual(untouched)
   })
 
   it('fails while Secret Manager refuses it, so that the subscription sends it again, and rotates when it does', async () => {
@@ -303,7 +265,7 @@ describe('gcp: the built rotate function under the functions-framework', () => {
     const next = await deliver(message)
 
     expect([failed, next]).toEqual([500, 204])
-    expect(await stateOf(google, 'google', 'later')).toEqual(rotatedOnce)
+    expect(await stateOf(google, 'later')).toEqual(rotatedOnce)
   })
 
   it('rotates for Cloud Scheduler’s message what is due, and nothing at the next', async () => {
@@ -313,7 +275,7 @@ describe('gcp: the built rotate function under the functions-framework', () => {
     const [again, changes] = await counted(google, () => deliver(due()))
 
     expect([first, again, changes]).toEqual([204, 204, 0])
-    expect([await stateOf(google, 'google', 'due'), await stateOf(google, 'google', 'others')]).toEqual([rotatedOnce, untouched])
+    expect([await stateOf(google, 'due'), await stateOf(google, 'others')]).toEqual([rotatedOnce, untouched])
   })
 
   it('prints a line for every event and no token', () => {

@@ -41,6 +41,10 @@ describe('an invocation of the rotate function', () => {
     expect(read({ ...schedule, action: 'rotate', keys: ['abcdefghijklmnop', 'ponmlkjihgfedcba'] })).toMatchObject([{ kind: 'rotate', keyId: 'abcdefghijklmnop' }, { kind: 'rotate', keyId: 'ponmlkjihgfedcba' }])
   })
 
+  it.each([{ Step: 'sk-typed-by-somebody' }, { ClientRequestToken: 'sk-typed-by-somebody' }])('knows what is no step by its delivery, and repeats nothing of it: %o', (wrong) => {
+    expect(read({ ...step, ...wrong })).toMatchObject([{ id: 'request-1' }])
+  })
+
   it('knows a later attempt of the same schedule for the same event, whatever the invocation', () => {
     const [one, two] = [lambdaEvents(schedule, handler, 'request-1'), lambdaEvents(schedule, handler, 'request-2')]
 

@@ -1,6 +1,6 @@
 // The built rotate functions, each in a process of its own under what its platform runs it with, over its cloud's fake; and the same store seen by the key lifecycle from
 // here. Keys are made in the past of a standing clock; from then on the fake's time is the machine's, which is what a built function goes by.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CloudHost } from '../../../functions/build/bundle.ts'
@@ -82,7 +82,8 @@ interface Opened<Face> {
   readonly time: TwoTimes
   /** What only this cloud has: how its function is asked, and what its service shows. */
   readonly face: Face
-  readonly child: Child
+  /** The function's process, or those that it had one after the other. */
+  readonly child: { output(): string; close(): Promise<void> }
   readonly folder: string
   readonly ends: readonly (() => Promise<unknown>)[]
 }
@@ -91,7 +92,7 @@ const assembled = <Face extends object>({ cloud, house, time, face, child, folde
   ...cloud,
   ...face,
   look: (at) => time.look(() => at(house)),
-  output: () => child.output,
+  output: () => child.output(),
   close: async () => {
     await child.close()
     for (const end of ends) await end()
@@ -107,30 +108,59 @@ const filled = async (time: TwoTimes, house: House, fill: (house: House) => Prom
   time.standing = false
 }
 
+/** What runs a function of AWS that is not bundled here and not run by our own few lines. */
+export interface AwsDeployment {
+  /** The unpacked archive. */
+  readonly folder: string
+  /** The runtime client's program. */
+  readonly program: string
+  /** `latchkey.rotation`, as it is written. */
+  readonly rotation?: object
+}
+
 /** AWS: the function under the Runtime API. */
 export interface RotatingAws extends RotatingCloud {
-  invoke(event: unknown): Promise<Outcome>
+  /** `timeoutMs`: the function's time, which only the function keeps. Default: 30 000. */
+  invoke(event: unknown, timeoutMs?: number): Promise<Outcome>
+  /** From now on one request of such an operation is carried out and not answered, until the service is healed. */
+  hold(operation: string): void
+  /** Once it is there. */
+  held(): Promise<void>
+  /** Ends the function's process at once, its event with it, and starts it anew: what the platform does when its time is over. */
+  restart(errorType: string): Promise<void>
+  /** How long the first process took until it asked for an event, in milliseconds, and the most memory that the one now running ever had, in bytes. */
+  readonly initMs: number
+  memory(): number
   /** Reserves a version as the service does, for this function or another; answers the secret's ARN. */
   begin(name: string, version: string, lambda: string): string
   stagesOf(name: string, version: string): readonly string[]
 }
 
-/** Opens AWS. */
-export const openRotatingAws = async (fill: (house: House) => Promise<void>): Promise<RotatingAws> => {
+/** Opens AWS. Default: a bundle made here, under our own few lines. */
+export const openRotatingAws = async (fill: (house: House) => Promise<void>, deployment?: AwsDeployment): Promise<RotatingAws> => {
   const [time, runtime, under] = [new TwoTimes(), testRuntime({ hurries: true, now: Date.now() - ageMs }), mkdtempSync(join(tmpdir(), 'latchkey-rotate-lambda-'))]
   time.clock = runtime.clock
   const fake = await startSecretsManagerFake({ now: time.now })
   const house = await rotationHouse(runtime, () => openAws(runtime, { aws_secretsmanager_endpoint: fake.url, aws_max_attempts: 1 }))
   await filled(time, house, fill)
-  const [folder, api] = [await buildRotate('lambda', under, 'aws_secret_manager'), await RuntimeApi.start()]
+  const [folder, api] = [deployment?.folder ?? (await buildRotate('lambda', under, 'aws_secret_manager')), await RuntimeApi.start()]
   const credentials = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: fakeKeys.accessKeyId, AWS_SECRET_ACCESS_KEY: fakeKeys.secretAccessKey, AWS_ENDPOINT_URL: fake.url }
-  const env = { ...credentials, LATCHKEY_CONFIG: configurationOf({ system: 'aws_secret_manager' }), AWS_LAMBDA_RUNTIME_API: api.address, LAMBDA_TASK_ROOT: folder, _HANDLER: 'rotate.handler' }
-  const child = new Child([join(import.meta.dirname, 'lambda-bootstrap.mjs')], env)
-  await Promise.race([api.idle(), child.ended()])
+  const platform = { AWS_LAMBDA_RUNTIME_API: api.address, LAMBDA_TASK_ROOT: folder, _HANDLER: 'rotate.handler', AWS_LAMBDA_FUNCTION_NAME: 'latchkey', AWS_LAMBDA_FUNCTION_VERSION: '$LATEST', AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512', AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/latchkey', AWS_LAMBDA_LOG_STREAM_NAME: '2026/11/22/[$LATEST]0', HOME: under }
+  const configured = { system: 'aws_secret_manager', ...(deployment?.rotation === undefined ? {} : { rotation: deployment.rotation }) }
+  const env = { ...credentials, ...platform, LATCHKEY_CONFIG: configurationOf(configured) }
+  const ended: Child[] = []
+  const start = async (): Promise<Child> => {
+    const child = new Child([deployment?.program ?? join(import.meta.dirname, 'lambda-bootstrap.mjs')], env)
+    await Promise.race([api.idle(), child.ended()])
+    return child
+  }
+  const started = performance.now()
+  let child = await start()
+  const initMs = performance.now() - started
   return assembled({
     time,
     house,
-    child,
+    child: { output: () => [...ended, child].map(({ output }) => output).join('\n'), close: () => child.close() },
     folder: under,
     ends: [() => api.close(), () => fake.close()],
     cloud: {
@@ -139,7 +169,17 @@ export const openRotatingAws = async (fill: (house: House) => Promise<void>): Pr
       heal: () => fake.heal(),
     },
     face: {
-      invoke: (event: unknown) => api.invoke(event),
+      invoke: (event: unknown, timeoutMs?: number) => api.invoke(event, timeoutMs),
+      hold: (operation: string) => fake.fault({ kind: 'slow', operations: [operation], times: 1 }),
+      held: () => fake.held(),
+      restart: async (errorType: string) => {
+        await child.close()
+        api.kill(errorType)
+        ended.push(child)
+        child = await start()
+      },
+      initMs,
+      memory: () => 1_024 * Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid ?? 0}/status`, 'utf8'))?.[1] ?? 0),
       begin: (name: string, version: string, lambda: string) => fake.rotate(name, version, lambda),
       stagesOf: (name: string, version: string) => [...(fake.secrets.get(name)?.versions.get(version)?.labels ?? [])],
     },
@@ -198,7 +238,7 @@ export const openRotatingAzure = async (fill: (house: House) => Promise<void>): 
   return assembled({
     time,
     house,
-    child,
+    child: { output: () => child.output, close: () => child.close() },
     folder: under,
     ends: [() => fake.close()],
     cloud: {
@@ -242,7 +282,7 @@ export const openRotatingGoogle = async (fill: (house: House) => Promise<void>):
   return assembled({
     time,
     house,
-    child,
+    child: { output: () => child.output, close: () => child.close() },
     folder: under,
     ends: [() => fake.close()],
     cloud: {

@@ -8,11 +8,14 @@ import { unzipSync } from 'fflate'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** Archives of `read` and `keys`, in a scratch folder. */
+/** What is deployed to Lambda. */
+export type LambdaEntry = 'read' | 'keys' | 'rotate'
+
+/** Their archives, in a scratch folder. */
 export interface Archives {
-  bytes(entry: 'read' | 'keys'): Buffer
+  bytes(entry: LambdaEntry): Buffer
   /** Unpacks one into a folder of its own. */
-  unpack(entry: 'read' | 'keys'): string
+  unpack(entry: LambdaEntry): string
   close(): void
 }
 
