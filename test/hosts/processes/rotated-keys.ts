@@ -11,9 +11,9 @@ import type { Outcome } from './runtime-api.ts'
 export const stepNames = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const
 
 /** What is true of a key that nothing was done to. */
-export const untouched = { epoch: 1, same: true, now: [true, true], aDayLater: [true, true] }
+export const untouched = { epoch: 1, ended: true, same: true, now: [true, true], aDayLater: [true, true] }
 /** What is true of a key after one rotation with a day's grace. */
-export const rotatedOnce = { epoch: 2, same: false, now: [true, true], aDayLater: [false, true] }
+export const rotatedOnce = { epoch: 2, ended: true, same: false, now: [true, true], aDayLater: [false, true] }
 
 /** Follows the keys of one cloud, by their aliases. */
 export const followKeys = (cloudName: string) => {
@@ -23,13 +23,14 @@ export const followKeys = (cloudName: string) => {
     watch(`${cloudName} ${alias}`, key.key?.reveal() ?? '')
     made.set(alias, key)
   }
-  /** How often a key has a new token, whether the first one and the current one are accepted, and what is left of the first a day later. */
+  /** How often a key has a new token, whether every operation on it came to its end, whether the first one and the current one are accepted, and what is left of the first a day later. */
   const stateOf = (cloud: RotatingCloud, alias: string) =>
     cloud.look(async (house) => {
       const [first, current] = [made.get(alias)?.key, await house.tokenOf(alias)]
       watch(`${cloudName} ${alias} now`, current.reveal())
       const at = async () => [await house.accepts(first), await house.accepts(current)]
-      const state = { epoch: await house.epochOf(alias), same: first?.equals(current), now: await at() }
+      const { epoch, operations } = await house.keys.info({ alias }, house.call())
+      const state = { epoch, ended: operations.every(({ step }) => step === 'done'), same: first?.equals(current), now: await at() }
       house.clock.advance(day + 60_000)
       return { ...state, aDayLater: await at() }
     })
