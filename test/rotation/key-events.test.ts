@@ -134,3 +134,21 @@ describe.each(shapes)('a rotation event on $name', (shape) => {
     expect([await accepts(made.key), await accepts(await tokenOf('a'))]).toEqual([true, true])
   })
 })
+
+describe('a rotation event about a token of which no store says when it was made', () => {
+  it.each([[9, true, 1], [11, false, 2]] as const)('%i minutes after its secret was made comes too soon: %s', async (minutes, soon, epoch) => {
+    const { instance, oldKey, epochOf, clock } = await houseOn(shapes[0] as never)
+    const { keyId } = await oldKey('a')
+    const silent = await instance((inner) => ({
+      describe: async (...asked) => {
+        const { current, ...facts } = (await inner.describe?.(...asked)) ?? {}
+        const { created: _created, operation: _operation, ...version } = current ?? {}
+        return { ...facts, created: new Date(clock.now() - minutes * minute), current: version } as never
+      },
+    }))
+
+    const outcome = await silent.handle(eventOf({ keyId }))
+
+    expect([outcome.reason === 'too_soon', await epochOf('a')]).toEqual([soon, epoch])
+  })
+})

@@ -31,7 +31,8 @@ export const rotateKeyByEvent = async ({ keys, provider, clock, random }: Keeper
   // It took effect and stopped before its end: nothing is acknowledged before it is done.
   const stopped = operation?.id === idFrom(epoch - 1) && stampOf(record, operation.id)?.step !== 'done'
   const begun = record.claims.some((claim) => claim.operation?.id === idFrom(epoch))
-  if (!stopped && !begun && isTooSoon(event.at, madeOf(record), clock.now())) return { reason: operation?.id === idFrom(epoch - 1) ? 'already_done' : 'too_soon', ...about }
+  // No token is older than its secret.
+  if (!stopped && !begun && isTooSoon(event.at, madeOf(record) ?? facts.created, clock.now())) return { reason: operation?.id === idFrom(epoch - 1) ? 'already_done' : 'too_soon', ...about }
   try {
     const rotated = await keys.rotate({ keyId }, { graceMs: eventGraceMs }, rotationContext(keyId, stopped ? epoch - 1 : epoch, call))
     const { operationId, teamId, stored } = rotated
