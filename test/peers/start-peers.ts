@@ -1,5 +1,6 @@
 // Brings the peers up before the tests and takes them down after. A peer that is missing is named and left out; REQUIRE_PEERS=moto,ministack makes it a failure.
-// Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes; `lambda_ric` runs our archive.
+// Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes; `lambda_ric` runs our archive; `network_namespace` is where
+// Google's framework may listen on every interface.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startAzurite } from './azurite/server.ts'
@@ -7,6 +8,7 @@ import { startPubsub } from './pubsub/server.ts'
 import { runtimeClient } from './lambda-ric/runtime-client.ts'
 import { startOpenBao } from './openbao/server.ts'
 import { goProgram } from './go-programs.ts'
+import { tryNamespace } from './network-namespace.ts'
 import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
 
 const python = (program: string, command: (port: number) => { readonly args: readonly string[]; readonly env?: Record<string, string> }) => async (name: string): Promise<Running> => {
@@ -29,6 +31,7 @@ const starters = {
   pubsub: startPubsub,
   infisical_client: async (): Promise<Running> => ({ url: await goProgram('infisical-client'), stop: async () => undefined }),
   conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
+  network_namespace: tryNamespace,
   lambda_ric: async (): Promise<Running> => ({ url: await runtimeClient(), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>
 

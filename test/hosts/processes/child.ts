@@ -11,8 +11,9 @@ export class Child {
   readonly log: string[] = []
   stderr = ''
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    this.#process = spawn(process.execPath, args, { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: 'pipe' })
+  /** Default: a process of Node. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>>, program: string = process.execPath) {
+    this.#process = spawn(program, args, { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: 'pipe' })
     this.#process.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString('utf8')))
     if (this.#process.stdout === null) throw new Error('the process has no output')
     const lines = createInterface({ input: this.#process.stdout })
@@ -36,6 +37,11 @@ export class Child {
 
   say(line: unknown): void {
     this.#process.stdin?.write(`${JSON.stringify(line)}\n`)
+  }
+
+  /** Tells it that nothing more will be said. */
+  end(): void {
+    this.#process.stdin?.end()
   }
 
   /** Its next answer. @throws with its log when it ended instead */

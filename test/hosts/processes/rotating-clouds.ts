@@ -262,23 +262,28 @@ export const openRotatingAzure = async (fill: (house: House) => Promise<void>): 
 
 /** Google: the function under Google's own framework. */
 export interface RotatingGoogle extends RotatingCloud {
-  /** Sends one HTTP request to the framework. */
-  post(headers: Readonly<Record<string, string>>, body: unknown): Promise<Answered>
+  /** Sends one HTTP request to the framework. Default: to `/`. */
+  post(headers: Readonly<Record<string, string>>, body: unknown, path?: string): Promise<Answered>
   /** The service's own name of what we call so. */
   nativeOf(name: string): string
 }
 
-/** Opens Google. */
-export const openRotatingGoogle = async (fill: (house: House) => Promise<void>): Promise<RotatingGoogle> => {
+/** What runs a function of Google's: given a built folder and its environment, a process with the port that it listens on. */
+export type GoogleRunner = (env: Readonly<Record<string, string>>) => Promise<{ readonly child: Child; readonly port: number }>
+
+/** Opens Google. Default: a bundle made here, under the framework on a free port of loopback. */
+export const openRotatingGoogle = async (fill: (house: House) => Promise<void>, runner?: GoogleRunner): Promise<RotatingGoogle> => {
   const [time, runtime, under] = [new TwoTimes(), testRuntime({ hurries: true, now: Date.now() - ageMs }), mkdtempSync(join(tmpdir(), 'latchkey-rotate-gcp-'))]
   time.clock = runtime.clock
   const fake = await startGoogleFake({ now: time.now })
   const house = await rotationHouse(runtime, () => openGoogleSecrets(runtime, { google_endpoint: fake.url }))
   await filled(time, house, fill)
-  const folder = await buildRotate('gcp', under, 'google_secret_manager')
+  const underFramework: GoogleRunner = async (env) => {
+    const child = new Child([join(import.meta.dirname, 'gcp-framework.mjs'), await buildRotate('gcp', under, 'google_secret_manager'), 'rotate', 'cloudevent'], env)
+    return { child, ...(await child.next<{ readonly port: number }>()) }
+  }
   const credentials = { GOOGLE_SECRET_MANAGER_PROJECT_ID: fakeProject, GOOGLE_APPLICATION_CREDENTIALS: knownAccount().file, CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER: fake.url }
-  const child = new Child([join(import.meta.dirname, 'gcp-framework.mjs'), folder, 'rotate', 'cloudevent'], { ...credentials, LATCHKEY_CONFIG: configurationOf({ system: 'google_secret_manager' }), NODE_ENV: 'production' })
-  const { port } = await child.next<{ readonly port: number }>()
+  const { child, port } = await (runner ?? underFramework)({ ...credentials, LATCHKEY_CONFIG: configurationOf({ system: 'google_secret_manager' }), NODE_ENV: 'production' })
   return assembled({
     time,
     house,
@@ -291,7 +296,7 @@ export const openRotatingGoogle = async (fill: (house: House) => Promise<void>):
       heal: () => fake.heal(),
     },
     face: {
-      post: (headers: Readonly<Record<string, string>>, body: unknown) => askUrl(`http://127.0.0.1:${port}`, { method: 'POST', path: '/', headers, body: JSON.stringify(body) }),
+      post: (headers: Readonly<Record<string, string>>, body: unknown, path?: string) => askUrl(`http://127.0.0.1:${port}`, { method: 'POST', path: path ?? '/', headers, body: JSON.stringify(body) }),
       nativeOf: (name: string) => `projects/${projectNumber}/secrets/${house.provider.traits.names.encode(createdName(name))}`,
     },
   })

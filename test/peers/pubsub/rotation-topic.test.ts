@@ -1,8 +1,5 @@
 // Secret Manager's messages through Google's own Pub/Sub server: published and pulled by Google's client, and handed on in the envelope in which a push brings them. The key
 // is rotated in the examined fake of Secret Manager; what is acknowledged does not come again, and what failed does.
-import { randomUUID } from 'node:crypto'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { handleAll, throwRetries } from '../../../functions/events.ts'
 import { pubsubEvents } from '../../../functions/gcp/events.ts'
@@ -13,42 +10,17 @@ import { startGoogleFake } from '../../fakes/google/secret-manager.ts'
 import { projectNumber } from '../../fakes/google/secrets.ts'
 import { rotationHouse } from '../../rotation/rotation-house.ts'
 import { testRuntime } from '../../support/runtime.ts'
+import { openTopic, type Message } from './topic.ts'
 
 const peer = inject('peers').pubsub
 
-interface Message {
-  readonly id: string
-  readonly data: Buffer
-  readonly attributes: Readonly<Record<string, string>>
-  readonly publishTime: Date
-  ack(): void
-  nack(): void
-}
-
-/** What is used of Google's client. */
-interface PubSubClient {
-  createTopic(name: string): Promise<unknown>
-  topic(name: string): { publishMessage(message: { readonly data: Buffer; readonly attributes: Readonly<Record<string, string>> }): Promise<string>; createSubscription(name: string): Promise<readonly [Subscription]> }
-  close(): Promise<void>
-}
-interface Subscription {
-  on(event: 'message', take: (message: Message) => void): void
-  close(): Promise<void>
-}
-
 const open = async (address: string, folder: string) => {
-  const { PubSub } = createRequire(join(folder, 'package.json'))('@google-cloud/pubsub') as { PubSub: new (options: object) => PubSubClient }
-  // Without its domain the client asks a metadata server, which is not on this machine.
-  const pubsub = new PubSub({ projectId: 'p', apiEndpoint: address, emulatorMode: true, universeDomain: 'googleapis.com' })
-  const name = `rotation-${randomUUID().slice(0, 8)}`
-  await pubsub.createTopic(name)
-  const [subscription] = await pubsub.topic(name).createSubscription(`${name}-push`)
+  const topic = await openTopic(address, folder)
   const runtime = testRuntime({ hurries: true })
   const fake = await startGoogleFake({ now: () => runtime.clock.now() })
   const house = await rotationHouse(runtime, () => openGoogleSecrets(runtime, { google_endpoint: fake.url }))
   onTestFinished(async () => {
-    await subscription.close()
-    await pubsub.close()
+    await topic.close()
     await house.provider.close?.()
     await fake.close()
   })
@@ -62,13 +34,10 @@ const open = async (address: string, folder: string) => {
   const delivered: string[] = []
   const waiting: { readonly count: number; readonly done: () => void }[] = []
   // As push does: the envelope is posted, a success acknowledges, a failure brings the message again.
-  subscription.on('message', (message) => {
-    const envelope = { message: { data: message.data.toString('base64'), attributes: message.attributes, messageId: message.id, publishTime: message.publishTime.toISOString() }, subscription: `projects/p/subscriptions/${name}-push` }
-    void push(message, envelope)
-  })
-  const push = async (message: Message, envelope: unknown): Promise<void> => {
+  topic.pull((message) => void push(message))
+  const push = async (message: Message): Promise<void> => {
     try {
-      const [outcome] = throwRetries(await handleAll(rotator, runtime.clock, pubsubEvents(envelope, message.id), 300_000))
+      const [outcome] = throwRetries(await handleAll(rotator, runtime.clock, pubsubEvents(topic.envelope(message), message.id), 300_000))
       message.ack()
       delivered.push(outcome?.reason ?? 'nothing')
     } catch {
@@ -79,8 +48,7 @@ const open = async (address: string, folder: string) => {
   }
   const deliveries = (count: number): Promise<readonly string[]> => (delivered.length >= count ? Promise.resolve(delivered) : new Promise((resolve) => void waiting.push({ count, done: () => resolve(delivered) })))
   const native = (alias: string): string => `projects/${projectNumber}/secrets/${house.provider.traits.names.encode(createdName(`litellm/${alias}`))}`
-  const publish = (secretId: string, attributes: Readonly<Record<string, string>> = {}): Promise<string> =>
-    pubsub.topic(name).publishMessage({ data: Buffer.from(JSON.stringify({ name: secretId })), attributes: { eventType: 'SECRET_ROTATE', dataFormat: 'JSON_API_V1', secretId, timestamp: new Date(runtime.clock.now()).toISOString(), ...attributes } })
+  const publish = (secretId: string, attributes: Readonly<Record<string, string>> = {}): Promise<string> => topic.tell(secretId, runtime.clock.now(), attributes)
   return { ...house, native, publish, deliveries, failing }
 }
 
