@@ -156,6 +156,12 @@ export const slugHashCodec: NameCodec = {
   decode: (native, label) => (label !== undefined && slugHashCodec.encode({ text: label, place: 'created' }) === native.toLowerCase() ? label : undefined),
 }
 
+/** Whether a secret has several spellings: a service with `slug_hash` names knows neither case nor `_` beside `-` in those that somebody else gave. */
+export const isSpeltFreely = ({ kind }: NameCodec, { place }: SecretName): boolean => kind === 'slug_hash' && place !== 'created'
+
+/** One text for every spelling of a secret. */
+export const foldedName = (codec: NameCodec, name: SecretName): string => (isSpeltFreely(codec, name) ? codec.encode(name).toLowerCase() : name.text)
+
 /** A list's cursor: the name after which it goes on. Opaque to callers, and recognisably ours. */
 export const cursorAfter = (name: string): string => Buffer.from(`after:${name}`, 'utf8').toString('base64url')
 

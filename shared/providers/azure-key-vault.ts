@@ -11,7 +11,7 @@ import { checkVault } from '../credentials/azure/check.ts'
 import { azureSettings, type AzureSettings } from '../credentials/azure/identity.ts'
 import { locateSecret } from '../credentials/azure/locate.ts'
 import { title, type VaultSubject } from '../credentials/azure/refusals.ts'
-import { azureSecrets, checkLabels, checkTags, claimsOf, failure, isMeant, labelLimits, labelsOf, settleMs, subjectOf, versionOf, versionsOf } from '../credentials/azure/secrets.ts'
+import { azureSecrets, checkLabels, checkTags, claimedText, claimsOf, failure, isMeant, labelLimits, labelsOf, settleMs, subjectOf, versionOf, versionsOf } from '../credentials/azure/secrets.ts'
 import { cursorOf, linkOf, openVault, type VaultSecret, type VaultVersion } from '../credentials/azure/vault.ts'
 
 const maxBytes = 25_600
@@ -97,7 +97,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
     let standing = await decidedClaimOn(name, current, call)
     let id: string | undefined
     if (standing === undefined) {
-      const tags = { [tagNames.pending]: name.text, [tagNames.version]: markText({ operation, before: before ?? idOf(current) }) }
+      const tags = { [tagNames.pending]: claimedText(name), [tagNames.version]: markText({ operation, before: before ?? idOf(current) }) }
       const send = (): Promise<VaultVersion> => put(subject, value.reveal(), { tags }, call)
       // Somebody deleted the record of claims, not the secret: it is ours alone, and what it holds may be needed.
       const sent = await send().catch(async (error: unknown) => {

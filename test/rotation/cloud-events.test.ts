@@ -3,12 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { queueEvents } from '../../functions/azure/events.ts'
 import { pubsubEvents } from '../../functions/gcp/events.ts'
-import { createdName } from '../../shared/core/names.ts'
+import { LatchkeyError } from '../../shared/core/errors.ts'
+import { createdName, hostedName } from '../../shared/core/names.ts'
+import type { SecretName } from '../../shared/core/secret.ts'
 import { openAzure, seedVault, startVault } from '../conformance/harnesses/azure-key-vault.ts'
 import { openGoogleSecrets } from '../conformance/harnesses/google-secret-manager.ts'
 import { fakeProject, startGoogleFake } from '../fakes/google/secret-manager.ts'
 import { projectNumber } from '../fakes/google/secrets.ts'
-import { callOf, testRuntime } from '../support/runtime.ts'
+import { testRuntime } from '../support/runtime.ts'
 import { openAccount } from './aws-account.ts'
 import { day, eventOf, rotationHouse, type Opening } from './rotation-house.ts'
 
@@ -170,21 +172,89 @@ describe('Key Vault’s near-expiry', () => {
   })
 })
 
+describe('an ordinary secret of a vault', () => {
+  it('is one, and its rotation one, however the configuration, the vault and an event spell it', async () => {
+    const { fake, runtime, io, settings } = await startVault()
+    const house = await rotationHouse(runtime, () => openAzure(io, settings), { rotation: { secrets: [{ names: ['db_PASSWORD'] }] } })
+    const leaving = await house.instance(() => ({ promote: () => Promise.reject(new LatchkeyError('provider_unavailable', 'The process is gone.')) }))
+    ends.push(() => fake.close(), async () => house.provider.close?.(), async () => leaving.provider.close?.())
+    await house.oldSecret('DB-Password', 'first')
+    const [event] = queueEvents({ id: randomUUID(), eventType: 'Microsoft.KeyVault.SecretExpired', eventTime: new Date(runtime.clock.now()).toISOString(), data: { Id: `${new URL(String(settings['azure_key_vault_uri'])).origin}/secrets/DB-Password`, ObjectType: 'Secret' } }, 'm')
+    const written = (): number => fake.requests.filter(({ method }) => method === 'PUT').length
+
+    const begun = await leaving.handle(event as never)
+    const before = written()
+    const ended = await house.handle(eventOf({ name: 'DB_password' }))
+
+    expect([begun.reason, ended.reason, written() - before]).toEqual(['failed', 'rotated', 1])
+    expect((await house.valueOf('DB-Password')).reveal()).toMatch(/^[A-Za-z0-9]{40}$/)
+    expect((await house.handle(eventOf({ name: 'db-password' }))).reason).toBe('too_soon')
+  })
+})
+
 describe('Google’s own schedule of a rotation', () => {
-  it('stays as it is, with its topic, when the key is rotated', async () => {
+  const opened = async () => {
     const runtime = testRuntime({ hurries: true })
     const fake = await startGoogleFake({ now: () => runtime.clock.now() })
-    const house = await rotationHouse(runtime, () => openGoogleSecrets(runtime, { google_endpoint: fake.url }))
+    const house = await rotationHouse(runtime, () => openGoogleSecrets(runtime, { google_endpoint: fake.url }), { rotation: { secrets: [{ names: ['DB'] }] } })
     ends.push(() => fake.close(), async () => house.provider.close?.())
-    const { keyId } = await house.oldKey('a')
-    const path = `projects/${fakeProject}/secrets/${house.provider.traits.names.encode(createdName('litellm/a'))}`
-    const rotation = { nextRotationTime: new Date(runtime.clock.now() + 30 * 86_400_000).toISOString(), rotationPeriod: '2592000s' }
-    fake.service.secrets.update(path, { rotation, topics: [{ name: 'projects/p/topics/rotation' }] }, 'rotation,topics')
+    const idOf = (name: SecretName): string => house.provider.traits.names.encode(name)
+    const pathOf = (name: SecretName): string => `projects/${fakeProject}/secrets/${idOf(name)}`
+    const scheduleOf = (name: SecretName): unknown[] => [fake.service.secrets.get(pathOf(name))['rotation'], fake.service.secrets.get(pathOf(name))['topics']]
+    /** Puts a secret under a schedule, as an operator does. */
+    const schedule = (name: SecretName): unknown[] => {
+      const rotation = { nextRotationTime: new Date(runtime.clock.now() + 30 * day).toISOString(), rotationPeriod: '2592000s' }
+      fake.service.secrets.update(pathOf(name), { rotation, topics }, 'rotation,topics')
+      return [rotation, topics]
+    }
+    /** What the service does when its time has come: it moves the next one on, and publishes. */
+    const come = (name: SecretName) => {
+      const next = schedule(name)
+      const native = `projects/${projectNumber}/secrets/${idOf(name)}`
+      const [event] = pubsubEvents({ message: { messageId: randomUUID(), data: Buffer.from(JSON.stringify({ name: native })).toString('base64'), attributes: { eventType: 'SECRET_ROTATE', dataFormat: 'JSON_API_V1', secretId: native, timestamp: new Date(runtime.clock.now()).toISOString() } } }, 'd')
+      return { next, event: event as never }
+    }
+    return { ...house, schedule, scheduleOf, come }
+  }
+  const topics = [{ name: 'projects/p/topics/rotation' }]
 
-    const outcome = await house.handle(eventOf({ keyId }))
+  it.each<[string, SecretName]>([['a key', createdName('litellm/a')], ['an ordinary secret', hostedName('DB')]])('stays as the service moved it when its message rotates %s', async (_title, name) => {
+    const { oldKey, oldSecret, handle, come, scheduleOf, provider, call } = await opened()
+    await oldKey('a')
+    await oldSecret('DB', 'first')
+    const { next, event } = come(name)
 
-    expect(outcome.reason).toBe('rotated')
-    expect(fake.service.secrets.get(path)['rotation']).toEqual(rotation)
-    expect((await house.provider.describe?.(createdName('litellm/a'), callOf(runtime.clock)))?.nextRotation?.toISOString()).toBe(rotation.nextRotationTime)
+    expect((await handle(event)).reason).toBe('rotated')
+    expect(scheduleOf(name)).toEqual(next)
+    expect((await provider.describe?.(name, call()))?.nextRotation?.toISOString()).toBe((next[0] as { nextRotationTime: string }).nextRotationTime)
+  })
+
+  it('stays as it is when the sweep or a request rotates, so that the next message comes at its time and rotates again', async () => {
+    const { oldKey, handle, keys, context, schedule, scheduleOf, come, epochOf, clock } = await opened()
+    const name = createdName('litellm/a')
+    const { keyId } = await oldKey('a', { data: { auto_rotate: true, rotation_interval: '20d' } })
+    const before = schedule(name)
+    clock.advance(20 * day)
+
+    const swept = (await handle(eventOf({ kind: 'due' }))).reason
+    const kept = [scheduleOf(name)]
+    await keys.rotate({ keyId }, {}, context())
+    kept.push(scheduleOf(name))
+    clock.advance(10 * day)
+    const { next, event } = come(name)
+
+    expect([swept, kept]).toEqual(['swept', [before, before]])
+    expect([(await handle(event)).reason, await epochOf('a'), scheduleOf(name)]).toEqual(['rotated', 4, next])
+  })
+
+  it('of a deleted key is kept with it, and its message does nothing', async () => {
+    const { oldKey, handle, keys, context, schedule, scheduleOf, come } = await opened()
+    const name = createdName('litellm/a')
+    const { keyId } = await oldKey('a')
+    const before = schedule(name)
+    await keys.remove({ keyId }, context())
+
+    expect(scheduleOf(name)).toEqual(before)
+    expect((await handle(come(name).event)).reason).toBe('key_ended')
   })
 })

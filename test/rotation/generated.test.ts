@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../shared/core/errors.ts'
+import { slugHashCodec, verbatimCodec } from '../../shared/core/names.ts'
 import { checkRotated, readRotation } from '../../shared/core/rotation/settings.ts'
 import { shapes } from '../sim/shapes.ts'
 import { openAccount, steps } from './aws-account.ts'
@@ -160,8 +161,17 @@ describe('latchkey.rotation', () => {
     const [entry] = readRotation({ secrets: [{ names: ['prod/*', 'DB_**'] }] })
 
     expect(entry).toMatchObject({ store: 'default', length: 40 })
-    expect(['prod/a', 'prod/a/b', 'DB_a/b', 'other'].map((name) => entry?.matches(name))).toEqual([true, false, true, false])
+    expect(['prod/a', 'prod/a/b', 'DB_a/b', 'other'].map((text) => entry?.matches({ text, place: 'hosted' }, verbatimCodec()))).toEqual([true, false, true, false])
     expect(readRotation(undefined)).toEqual([])
+  })
+
+  it.each([
+    ['DB_PASSWORD', 'db-password', 'hosted', true], ['db-*', 'DB-A', 'hosted', true], ['DB_*', 'DB_A', 'hosted', true], ['DB-PASSWORD', 'DB-PASSWORDS', 'hosted', false],
+    ['team/DB_A', 'team/DB_A', 'created', true], ['team/DB_A', 'team/db_a', 'created', false], ['team/DB_A', 'team/DB-A', 'created', false],
+  ] as const)('names on Azure, as %s, what is spelt %s (%s): %s', (pattern, text, place, expected) => {
+    const [entry] = readRotation({ secrets: [{ names: [pattern] }] })
+
+    expect(entry?.matches({ text, place }, slugHashCodec)).toBe(expected)
   })
 
   it.each<[string, unknown, RegExp]>([

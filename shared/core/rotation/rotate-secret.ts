@@ -5,6 +5,7 @@ import type { Call, Clock } from '../runtime.ts'
 import type { SecretFacts, SecretName, SecretValue } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
 import { isMarked, keyIdLabel } from '../stores/writing.ts'
+import { foldedName } from '../names.ts'
 import { checkWrite } from '../policy.ts'
 import type { RotationEvent, Verdict } from './event.ts'
 import type { Generator } from './generator.ts'
@@ -17,7 +18,8 @@ export const unfinishedLabel = 'latchkey-rotating'
 /** Whether a secret is marked as ours and is no key. */
 const isOurs = (facts: SecretFacts): boolean => isMarked(facts) && facts.labels[keyIdLabel] === undefined
 
-const operationFrom = (name: SecretName, version: string): string => `rotate-${createHash('sha256').update(`${name.text} ${version}`).digest('hex').slice(0, 40)}`
+/** The operation that rotates a secret from a version on, whoever begins it and however he spells the name. */
+const operationFrom = (name: string, version: string): string => `rotate-${createHash('sha256').update(`${name} ${version}`).digest('hex').slice(0, 40)}`
 
 interface Tools {
   readonly store: SecretStore
@@ -50,7 +52,7 @@ export const rotateSecretByEvent = async (tools: Tools, event: RotationEvent, na
   if (provider.write === undefined || provider.promote === undefined || provider.annotate === undefined) throw new LatchkeyError('unsupported', `Store "${store.name}" cannot stage a new value.`)
   const from = facts.current
   const unfinished = facts.labels[unfinishedLabel]
-  const operation = operationFrom(name, from.id)
+  const operation = operationFrom(foldedName(provider.traits.names, name), from.id)
   const renewed = renewedExpiry(event, facts, from.created, clock.now())
   try {
     if (unfinished !== undefined && unfinished === from.operation) {

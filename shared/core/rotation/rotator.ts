@@ -109,7 +109,7 @@ export class Rotator {
     if (age > oldestEventMs) return { reason: 'too_old' }
     if (age < -mostSkewMs) return { reason: 'malformed', message: 'The event says that it happens in the future.' }
     if (call.deadline <= now) throw new LatchkeyError('deadline_exceeded', 'The time for this event was over before it began.', { applied: 'no' })
-    if (event.kind === 'step') return handleStep({ ...this.#options, clock: runtime.clock, generatorFor: (store, name) => this.#generatorFor(store, name) }, event, call)
+    if (event.kind === 'step') return handleStep({ ...this.#options, clock: runtime.clock, generatorFor: (...of) => this.#generatorFor(...of) }, event, call)
     if (event.kind === 'due') {
       const verdict = await sweepDue(keys, runtime.clock, event.cursor ?? this.#sweepAt, call, record)
       this.#sweepAt = verdict.cursor
@@ -125,13 +125,13 @@ export class Rotator {
       return { reason: 'invalidated', ...about }
     }
     if (facts.labels[keyIdLabel] !== undefined && store.name === this.#options.keyStore) return { store: store.name, ...(await rotateKeyByEvent({ keys, provider: store.provider, ...runtime }, event, name, facts, call)) }
-    const made = this.#generatorFor(store.name, name.text)
+    const made = this.#generatorFor(store, name)
     if (made === undefined) return { reason: store.isKeyName(name.text) ? 'not_ours' : 'no_generator', ...about }
     return rotateSecretByEvent({ store, generator: made.generator, validDays: made.entry.validDays, clock: runtime.clock }, event, name, facts, call)
   }
 
-  #generatorFor(store: string, name: string): { readonly entry: RotatedSecrets; readonly generator: Generator } | undefined {
-    return this.#generators.find(({ entry }) => entry.store === store && entry.matches(name))
+  #generatorFor(store: SecretStore, name: SecretName): { readonly entry: RotatedSecrets; readonly generator: Generator } | undefined {
+    return this.#generators.find(({ entry }) => entry.store === store.name && entry.matches(name, store.provider.traits.names))
   }
 
   /** What an event is about, as the service and the store themselves say; nothing for what is not ours or not there. A key id that no key has is that of a key that ended. */

@@ -1,7 +1,8 @@
 // `latchkey.rotation`: which ordinary secrets events may rotate, and who makes their new values. Virtual keys need nothing here. Read by whoever changes keys, when
 // it starts; the function that only reads never loads it.
 import { LatchkeyError, type Issue } from '../errors.ts'
-import { namePattern } from '../names.ts'
+import { foldedName, isSpeltFreely, namePattern, type NameCodec } from '../names.ts'
+import type { SecretName } from '../secret.ts'
 import { isMapping, readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
 
 interface RotatedSettings {
@@ -28,7 +29,8 @@ export interface RotatedSecrets {
   readonly length: number
   readonly characters: string
   readonly validDays?: number
-  matches(name: string): boolean
+  /** Whether it is about the secret of that name, as a service with this codec knows names. */
+  matches(name: SecretName, codec: NameCodec): boolean
 }
 
 const isNames = (names: unknown): names is readonly string[] => Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string' && name !== '' && !/[\p{Cc}%]|\*{3}/u.test(name))
@@ -55,9 +57,10 @@ export const readRotation = (given: unknown): readonly RotatedSecrets[] => {
     const { characters, module } = settings
     if (typeof characters === 'string' && (!/^[\x21-\x7e]{10,94}$/.test(characters) || new Set(characters).size !== characters.length)) issues.push({ path: `${at}.characters`, message: 'must be 10 to 94 different characters of printable ASCII, without spaces' })
     if (typeof module === 'string' && !/\.[cm]?[jt]s$/.test(module)) issues.push({ path: `${at}.module`, message: 'must be the path of a module that ends in .ts, .mts, .js, .mjs or .cjs' })
-    const patterns = isNames(names) ? names.map(namePattern) : []
+    const given = isNames(names) ? names : []
+    const [patterns, folded] = [given.map(namePattern), given.map((text) => namePattern(text.toLowerCase().replaceAll('_', '-')))]
     const { store, length, valid_days: validDays } = settings
-    return [{ store, length, characters, ...(module === undefined ? {} : { module }), ...(validDays === undefined ? {} : { validDays }), matches: (name) => patterns.some((pattern) => pattern.test(name)) }]
+    return [{ store, length, characters, ...(module === undefined ? {} : { module }), ...(validDays === undefined ? {} : { validDays }), matches: (name, codec) => (isSpeltFreely(codec, name) ? folded : patterns).some((pattern) => pattern.test(foldedName(codec, name))) }]
   })
   refuseIssues(issues)
   return entries

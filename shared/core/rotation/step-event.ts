@@ -1,7 +1,7 @@
 // One call of AWS's rotation: the checks of every step in their one order, then the step. What fails a check is refused with no write; what is done already is no failure.
 import type { KeyLifecycle } from '../key-lifecycle.ts'
 import type { Call, Clock } from '../runtime.ts'
-import type { SecretFacts } from '../secret.ts'
+import type { SecretFacts, SecretName } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
 import { isMarked, keyIdLabel } from '../stores/writing.ts'
 import { checkWrite } from '../policy.ts'
@@ -15,7 +15,7 @@ interface Tools {
   readonly keys: KeyLifecycle
   readonly keyStore: string
   readonly clock: Clock
-  generatorFor(store: string, name: string): { readonly entry: RotatedSecrets; readonly generator: Generator } | undefined
+  generatorFor(store: SecretStore, name: SecretName): { readonly entry: RotatedSecrets; readonly generator: Generator } | undefined
 }
 
 /** A function's ARN without version or alias. */
@@ -37,7 +37,7 @@ export const handleStep = async ({ stores, keys, keyStore, clock, generatorFor }
     if (!isMarked(facts) || facts.current === undefined) return { reason: 'not_ours', ...about }
     const key = isKey(facts)
     if (key && (store.name !== keyStore || !store.isKeyName(name.text))) return { reason: 'not_ours', ...about }
-    const made = key ? undefined : generatorFor(store.name, name.text)
+    const made = key ? undefined : generatorFor(store, name)
     if (!key && made === undefined) return { reason: 'no_generator', ...about }
     if (!state.enabled || event.handler === undefined || bare(state.handler) !== bare(event.handler)) return { reason: 'not_enabled', ...about }
     if (state.stage === 'absent' || (state.stage !== 'current' && state.stage !== 'pending')) return { reason: 'not_staged', ...about }

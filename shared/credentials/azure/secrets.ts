@@ -2,7 +2,7 @@
 // Everything that may be waited for is waited for here, on the clock's own pauses and inside the time of the call.
 import { isCode, LatchkeyError, refuse, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
-import { internalSegment, slugHashCodec } from '../../core/names.ts'
+import { foldedName, internalSegment, slugHashCodec } from '../../core/names.ts'
 import type { WriteOutcome } from '../../core/provider.ts'
 import type { Call, Clock } from '../../core/runtime.ts'
 import type { SecretName, Stage, Version } from '../../core/secret.ts'
@@ -58,10 +58,13 @@ const carried = ({ tags, contentType, expires, notBefore }: VaultVersion) => {
   const { [tagNames.gone]: _gone, ...kept } = tags
   return { tags: kept, ...(contentType !== undefined && { contentType }), ...(expires !== undefined && { expires }), ...(notBefore !== undefined && { notBefore }) }
 }
-/** The secret in which the claims on another one lie; below the same first segment, so that a permission for a prefix holds for both. */
-export const claimsOf = ({ text, place }: SecretName): VaultSubject => {
-  const slash = place === 'created' ? text.indexOf('/') + 1 : 0
-  return { text, native: slugHashCodec.encode({ text: `${text.slice(0, slash)}${internalSegment}/${place === 'created' ? '' : 'hosted-'}pending/${text.slice(slash)}`, place: 'created' }) }
+/** What the tag of a claim says that it is on. */
+export const claimedText = (name: SecretName): string => foldedName(slugHashCodec, name)
+/** The secret in which the claims on another one lie, however that is spelled; below the same first segment, so that a permission for a prefix holds for both. */
+export const claimsOf = (name: SecretName): VaultSubject => {
+  const [text, created] = [claimedText(name), name.place === 'created']
+  const slash = created ? text.indexOf('/') + 1 : 0
+  return { text: name.text, native: slugHashCodec.encode({ text: `${text.slice(0, slash)}${internalSegment}/${created ? '' : 'hosted-'}pending/${text.slice(slash)}`, place: 'created' }) }
 }
 
 /** The versions of one secret, as far as they are what a name means. */
@@ -137,7 +140,7 @@ export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
     if (chain.current === undefined) throw failure('not_found', name)
     return { ...chain, current: chain.current }
   }
-  const claimed = async (name: SecretName, call: Call) => parted(await vault.versions(claimsOf(name), call), ({ tags }) => tags[tagNames.pending] === name.text)
+  const claimed = async (name: SecretName, call: Call) => parted(await vault.versions(claimsOf(name), call), ({ tags }) => tags[tagNames.pending] === claimedText(name))
   const claims = async (name: SecretName, call: Call): Promise<readonly VaultVersion[]> => (await claimed(name, call)).all
   const standing = (settled: readonly VaultVersion[], current: VaultVersion): VaultVersion | undefined => {
     const ended = new Set(settled.filter(isGone).map(idOf))
@@ -169,10 +172,11 @@ export const azureSecrets = (vault: Vault, clock: Clock): AzureSecrets => {
     if (clock.now() + settleMs >= call.deadline) throw new LatchkeyError('deadline_exceeded', `The time of this call is too short for a write to ${title}; nothing was sent.`, { applied: 'no' })
     const busy = (error: unknown): undefined => (isCode(error, 'conflict') ? undefined : ((): never => { throw error as Error })())
     const send = async (): Promise<VaultVersion | undefined> => awaited(() => vault.put(subject, value, properties, call).catch(busy), call)
-    const mine = (lanes.get(subject.native) ?? Promise.resolve()).then(send, send)
+    const key = subject.native.toLowerCase()
+    const mine = (lanes.get(key) ?? Promise.resolve()).then(send, send)
     const lane = mine.catch(() => undefined)
-    lanes.set(subject.native, lane)
-    const made = await mine.finally(() => void (lanes.get(subject.native) === lane && lanes.delete(subject.native)))
+    lanes.set(key, lane)
+    const made = await mine.finally(() => void (lanes.get(key) === lane && lanes.delete(key)))
     if (made === undefined) throw new LatchkeyError('conflict', `${subject.text} is being changed, deleted or recovered by others.`, { retryAfter: 1 })
     return made
   }

@@ -24,6 +24,7 @@ interface Secret {
   readonly versions: readonly Version[]
   readonly expires?: number
   readonly rotation?: Json
+  readonly topics?: readonly Json[]
   readonly destroyTtl?: string
 }
 
@@ -44,6 +45,18 @@ const seconds = (text: unknown): number => {
   const found = /^(\d+)(\.\d+)?s$/.exec(String(text))
   if (found === null) throw invalid('A duration must be written as seconds, such as 3600s.')
   return Number(found[1]) * 1000
+}
+/** A schedule, at the earliest in five minutes and at most every hour. */
+const scheduleOf = (given: Json, now: number): Json => {
+  const { nextRotationTime: next, rotationPeriod: period } = given
+  if (next === undefined || !(Date.parse(String(next)) >= now + 300_000)) throw invalid('rotation.next_rotation_time must be at least 5 minutes in the future.')
+  if (period !== undefined && seconds(period) < 3_600_000) throw invalid('rotation.rotation_period must be at least 1 hour.')
+  return given
+}
+/** A secret that is to be rotated has somebody to tell. */
+const told = <T extends Pick<Secret, 'rotation' | 'topics'>>(secret: T): T => {
+  if (secret.rotation !== undefined && (secret.topics ?? []).length === 0) throw invalid('A secret with a rotation must have at least one topic.')
+  return secret
 }
 const object = (value: unknown): Json => (value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Json) : {})
 
@@ -97,7 +110,7 @@ export class GoogleSecretState {
   }
 
   #secretJson(path: string, secret: Secret): Json {
-    const { created, etag, replication, labels, annotations, aliases, expires, rotation, destroyTtl } = secret
+    const { created, etag, replication, labels, annotations, aliases, expires, rotation, topics = [], destroyTtl } = secret
     return {
       name: this.#numbered(path),
       createTime: time(created),
@@ -108,6 +121,7 @@ export class GoogleSecretState {
       ...(Object.keys(aliases).length > 0 && { versionAliases: aliases }),
       ...(expires !== undefined && { expireTime: time(expires) }),
       ...(rotation !== undefined && { rotation }),
+      ...(topics.length > 0 && { topics }),
       ...(destroyTtl !== undefined && { versionDestroyTtl: destroyTtl }),
     }
   }
@@ -128,7 +142,8 @@ export class GoogleSecretState {
   #written(body: Json, made: number): Partial<Secret> {
     const unknown = Object.keys(body).find((key) => !fields.has(key))
     if (unknown !== undefined) throw invalid(`Invalid JSON payload received. Unknown name "${unknown}" at 'secret': Cannot find field.`)
-    const { expireTime, ttl, rotation, versionDestroyTtl } = body
+    const { expireTime, ttl, rotation, topics, versionDestroyTtl } = body
+    if (topics !== undefined && (!Array.isArray(topics) || topics.length > 10)) throw invalid('A secret has at most 10 topics.')
     if (expireTime !== undefined && ttl !== undefined) throw invalid('Only one of expire_time and ttl may be set.')
     const expires = ttl === undefined ? (expireTime === undefined ? undefined : Date.parse(String(expireTime))) : this.#rules.now() + seconds(ttl)
     if (expires !== undefined && !(expires > this.#rules.now())) throw invalid('Secret expiration must be in the future.')
@@ -137,7 +152,8 @@ export class GoogleSecretState {
       annotations: annotationsOf(body['annotations']),
       aliases: aliasesOf(body['versionAliases'], made),
       ...(expires !== undefined && { expires }),
-      ...(rotation !== undefined && { rotation: object(rotation) }),
+      ...(rotation !== undefined && { rotation: scheduleOf(object(rotation), this.#rules.now()) }),
+      ...(Array.isArray(topics) && { topics: topics.map(object) }),
       ...(versionDestroyTtl !== undefined && { destroyTtl: String(versionDestroyTtl) }),
     }
   }
@@ -152,7 +168,7 @@ export class GoogleSecretState {
     const written = this.#written(body, 0)
     const path = `${parent}/secrets/${id}`
     if (this.#truth(path) !== undefined) throw new GoogleFailure('ALREADY_EXISTS', `Secret [${this.#numbered(path)}] already exists.`)
-    const secret: Secret = { labels: {}, annotations: {}, aliases: {}, ...written, ...(!regional && { replication }), created: this.#rules.now(), etag: this.#etag(), versions: [] }
+    const secret: Secret = told({ labels: {}, annotations: {}, aliases: {}, ...written, ...(!regional && { replication }), created: this.#rules.now(), etag: this.#etag(), versions: [] })
     this.#set(path, secret)
     return this.#secretJson(path, secret)
   }
@@ -172,7 +188,7 @@ export class GoogleSecretState {
     const written = this.#written(body, secret.versions.length)
     this.#match(secret.etag, body['etag'])
     const { expires, ...kept } = secret
-    const changed: Secret = {
+    const changed: Secret = told({
       ...kept,
       ...(paths.includes('labels') && { labels: written.labels ?? {} }),
       ...(paths.includes('annotations') && { annotations: written.annotations ?? {} }),
@@ -180,8 +196,9 @@ export class GoogleSecretState {
       ...(paths.includes('expire_time') || paths.includes('ttl') ? written.expires !== undefined && { expires: written.expires } : expires !== undefined && { expires }),
       ...(paths.includes('version_destroy_ttl') && written.destroyTtl !== undefined && { destroyTtl: written.destroyTtl }),
       ...(paths.includes('rotation') && written.rotation !== undefined && { rotation: written.rotation }),
+      ...(paths.includes('topics') && { topics: written.topics ?? [] }),
       etag: this.#etag(),
-    }
+    })
     this.#set(path, changed)
     return this.#secretJson(path, changed)
   }

@@ -267,7 +267,7 @@ describe('the shapes of the fake', () => {
 
     const answers = [
       ['Secret', run('GetSecret', { name })],
-      ['Secret', run('UpdateSecret', { secret: { name, labels: { a: 'b' }, annotations: { c: 'd' }, versionAliases: { current: '1' }, rotation: { nextRotationTime: '2030-01-01T00:00:00.000Z', rotationPeriod: '86400s' } }, updateMask: 'labels,annotations,version_aliases,rotation' })],
+      ['Secret', run('UpdateSecret', { secret: { name, labels: { a: 'b' }, annotations: { c: 'd' }, versionAliases: { current: '1' }, rotation: { nextRotationTime: '2030-01-01T00:00:00.000Z', rotationPeriod: '86400s' }, topics: [{ name: 'projects/p/topics/t' }] }, updateMask: 'labels,annotations,version_aliases,rotation,topics' })],
       ['SecretVersion', run('GetSecretVersion', { name: `${name}/versions/1` })],
       ['AccessSecretVersionResponse', run('AccessSecretVersion', { name: `${name}/versions/1` })],
       ['ListSecretVersionsResponse', run('ListSecretVersions', { parent: name })],
@@ -276,5 +276,18 @@ describe('the shapes of the fake', () => {
     ] as const
 
     for (const [type, answer] of answers) expect(throughMessage(type, answer)).toMatchObject(answer)
+  })
+})
+
+describe('a schedule of the fake', () => {
+  it.each([
+    ['has a topic', { rotation: { nextRotationTime: '2036-01-01T00:00:00Z' } }, 'rotation'],
+    ['begins in five minutes or later', { rotation: { nextRotationTime: '2001-01-01T00:00:00Z' }, topics: [{ name: 'projects/p/topics/t' }] }, 'rotation,topics'],
+    ['comes once an hour or less often', { rotation: { nextRotationTime: '2036-01-01T00:00:00Z', rotationPeriod: '60s' }, topics: [{ name: 'projects/p/topics/t' }] }, 'rotation,topics'],
+  ])('%s', async (_title, secret, updateMask) => {
+    await start()
+    fake.seed('a', 'one')
+
+    expect(() => fake.service.run('UpdateSecret', { secret: { name: `${parent}/secrets/a`, ...secret }, updateMask } as never, `Bearer ${signedToken(knownAccount().file, now)}`)).toThrow(expect.objectContaining({ status: 'INVALID_ARGUMENT' }) as Error)
   })
 })
