@@ -101,6 +101,7 @@ describe('the built rotate archive on ministack', () => {
   }, 120_000)
   afterAll(async () => {
     rmSync(scratch, { recursive: true, force: true })
+    await boto3("import boto3, sys\nboto3.client('scheduler').delete_schedule(Name=sys.argv[1])", `sweep-${mark}`)
     await relay?.close()
   })
 
@@ -122,7 +123,7 @@ describe('the built rotate archive on ministack', () => {
     expect(await stateOf('stepped')).toEqual(rotated)
   })
 
-  it('of a batch lets only the message come again that may succeed, and then lie with the dead letters; sent anew when the cause is gone, it is done', async () => {
+  it('of a batch lets only the message come again that may succeed, and then lie with the dead letters; sent anew when the cause is gone, it is done', { timeout: 120_000 }, async () => {
     await beginAndLeave('done', true)
     await beginAndLeave('failing', true)
     relay.failing.add(nameOf('failing'))
