@@ -1,5 +1,6 @@
 // Runs inside a network of its own, for framework-cli.test.ts: the framework's command line over the built function, which listens on every interface; the fake of Secret Manager, Google's Pub/Sub
 // server, and the push between them. It is told in lines of JSON what to do and answers each with one.
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -113,7 +114,13 @@ const main = async (): Promise<void> => {
     if (command.do === 'heal') return google.heal()
     return { codes: [...google.output().matchAll(/"action":"events:rotate".*?"code":"(\w+)"/g)].map(([, code]) => code), canaries: canariesIn(google.output()), addresses: addresses() }
   }
-  for await (const line of createInterface({ input: process.stdin })) process.stdout.write(`@ ${JSON.stringify((await answer(JSON.parse(line) as PushCommand)) ?? null)}\n`)
+  const lines = createInterface({ input: process.stdin })
+  let turn = Promise.resolve()
+  lines.on('line', (line) => {
+    turn = turn.then(async () => void process.stdout.write(`@ ${JSON.stringify((await answer(JSON.parse(line) as PushCommand)) ?? null)}\n`))
+  })
+  // Also while an answer is under way: a message that was waited for may never come.
+  await once(lines, 'close')
   await topic.close()
   await server.stop()
   await google.close()
