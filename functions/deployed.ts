@@ -35,7 +35,7 @@ const parsed = (text: string): unknown => {
 }
 
 /** The configuration of this function; its warnings are in the log. `folder`: where the bundle lies. @throws misconfigured */
-export const readDeployed = async (runtime: Runtime, more: KeySections, folder = import.meta.dirname): Promise<Configuration> => {
+export const readDeployed = async (runtime: Runtime, more: KeySections, folder: string): Promise<Configuration> => {
   const configuration = await functionConfiguration(parsed(await written(runtime, folder)), runtime.env, more)
   for (const { path, message } of configuration.warnings) runtime.log.log('warn', `${path} ${message}`)
   return configuration
@@ -52,14 +52,14 @@ export const starting = async <T>(runtime: Runtime, start: () => Promise<T>): Pr
   }
 }
 
-/** What a function's entry knows: what it reads of the file beside the rest, and whether its platform lets it work between requests. */
-export type FunctionOptions = KeySections & Pick<OpenOptions, 'refreshBeside'>
+/** What a function's entry knows: where it lies, what it reads of the file beside the rest, and whether its platform lets it work between requests. */
+export type FunctionOptions = KeySections & Pick<OpenOptions, 'refreshBeside'> & { readonly folder: string }
 
 /** Opens Latchkey with these routes. `check` may refuse what this platform cannot keep. @throws misconfigured, after saying so in the log */
-export const openDeployed = async (routes: readonly Route[], { refreshBeside = true, ...more }: FunctionOptions = {}, check?: (deployed: Deployed) => void): Promise<Deployed> => {
+export const openDeployed = async (routes: readonly Route[], { folder, refreshBeside = true, ...more }: FunctionOptions, check?: (deployed: Deployed) => void): Promise<Deployed> => {
   const runtime = hostRuntime()
   return starting(runtime, async () => {
-    const configuration = await readDeployed(runtime, more)
+    const configuration = await readDeployed(runtime, more, folder)
     const { app, stores } = await openLatchkey(configuration, runtime, { routes, refreshBeside })
     const deployed: Deployed = { app, stores, runtime, trust: configuration.trust, requestMs: requestMs(runtime.env) }
     check?.(deployed)

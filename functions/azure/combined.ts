@@ -6,4 +6,4 @@ import { keySections } from '../key-sections.ts'
 import { openFunction } from './open.ts'
 
 /** What the trigger `combined` calls. */
-export const handler = await openFunction('combined', [...readRoutes, ...keyRoutes, ...commonRoutes], keySections)
+export const handler = await openFunction('combined', [...readRoutes, ...keyRoutes, ...commonRoutes], { folder: import.meta.dirname, ...keySections })

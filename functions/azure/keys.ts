@@ -5,4 +5,4 @@ import { keySections } from '../key-sections.ts'
 import { openFunction } from './open.ts'
 
 /** What the trigger `keys` calls. */
-export const handler = await openFunction('keys', [...keyRoutes, ...commonRoutes], keySections)
+export const handler = await openFunction('keys', [...keyRoutes, ...commonRoutes], { folder: import.meta.dirname, ...keySections })

@@ -14,7 +14,7 @@ const checkTrust = ({ trust, runtime }: Deployed): void => {
 }
 
 /** Opens Latchkey with these routes and registers them as one function. @throws misconfigured, after saying so in the log */
-export const openFunction = async (name: string, routes: readonly Route[], more: FunctionOptions = {}): Promise<HttpHandler> => {
+export const openFunction = async (name: string, routes: readonly Route[], more: FunctionOptions): Promise<HttpHandler> => {
   const deployed = await openDeployed(routes, more, checkTrust)
   const handler: HttpHandler = (request) => answerHttp(deployed, request)
   app.http(name, { route: '{*path}', methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'], authLevel: 'anonymous', handler })

@@ -4,4 +4,4 @@ import { readRoutes } from '../../shared/http/secrets.ts'
 import { openFunction } from './open.ts'
 
 /** What the trigger `read` calls. */
-export const handler = await openFunction('read', [...readRoutes, ...commonRoutes])
+export const handler = await openFunction('read', [...readRoutes, ...commonRoutes], { folder: import.meta.dirname })

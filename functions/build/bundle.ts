@@ -1,7 +1,7 @@
 // One function as a split ESM bundle. Third-party `node:http` becomes process.getBuiltinModule: importing it would load undici.
 import { readFile, rm } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import * as esbuild from 'esbuild'
 import type { Metafile, Plugin } from 'esbuild'
 
@@ -92,12 +92,30 @@ export { none as openKeys, none as putSecret, none as removeSecret, none as reco
   },
 }
 
+/** The name under which a bundle has {@link whatEntriesImport}. */
+const start = 'start'
+
+/**
+ * A second way into the files that an entry imports. Splitting leaves what only one entry has in that entry, and what awaits at its top can be imported by no file that it loads while it does:
+ * with this the code lies in chunks, which may be merged, and the entry is its own few statements.
+ */
+const whatEntriesImport: Plugin = {
+  name: 'what-entries-import',
+  setup: (build) => {
+    build.onResolve({ filter: /^start:/ }, ({ path }) => ({ path: join(root, path.slice('start:'.length)), namespace: start }))
+    build.onLoad({ filter: /./, namespace: start }, async ({ path }) => {
+      const imports = [...(await readFile(path, 'utf8')).matchAll(/^import (?!type).* from ('\.[^']+')$/gm)].map(([, from = '']) => `import ${from}`)
+      return { contents: imports.join('\n'), resolveDir: dirname(path) }
+    })
+  },
+}
+
 /** Builds one function into `folder` and answers what esbuild knows of it. `only`: the systems it will ever have; default: all. */
 export const bundle = async ({ host, entry }: Deployable, folder: string, only?: readonly string[]): Promise<Metafile> => {
   await rm(folder, { recursive: true, force: true })
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
-    entryPoints: { [entry]: `functions/${host}/${entry}.ts` },
+    entryPoints: { [entry]: `functions/${host}/${entry}.ts`, [start]: `start:functions/${host}/${entry}.ts` },
     outdir: folder,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunks/[name]-[hash]',
@@ -118,7 +136,12 @@ export const bundle = async ({ host, entry }: Deployable, folder: string, only?:
     external: ['@azure/functions'],
     // Vendors look for files beside their own; what they find lies in the bundle instead.
     define: { __dirname: '"/latchkey"' },
-    plugins: [withoutUndici, requiredBuiltins, modernNode, withoutDebug, ...(entry === 'read' ? [withoutChanges] : []), withoutWhatNobodyReads(only)],
+    plugins: [whatEntriesImport, withoutUndici, requiredBuiltins, modernNode, withoutDebug, ...(entry === 'read' ? [withoutChanges] : []), withoutWhatNobodyReads(only)],
   })
+  const spent = Object.keys(metafile.outputs).find((path) => metafile.outputs[path]?.entryPoint?.startsWith(`${start}:`) === true)
+  if (spent !== undefined) {
+    await rm(join(root, spent))
+    delete metafile.outputs[spent]
+  }
   return metafile
 }

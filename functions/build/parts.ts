@@ -48,8 +48,8 @@ export const partsOf = ({ outputs }: Metafile, row: Deployable): readonly Part[]
     }
     return found
   }
-  const providers = Object.keys(outputs).filter((path) => providerOf(outputs, path) !== undefined)
-  return [part('entry', atOnce), ...providers.map((path) => part(providerOf(outputs, path) ?? '', behind(path)))]
+  const providers = Object.keys(outputs).flatMap((path) => { const name = providerOf(outputs, path); return name === undefined ? [] : [{ name, path }] })
+  return [part('entry', atOnce), ...providers.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, path }) => part(name, behind(path)))]
 }
 
 /** What a bundle holds that it must not. */

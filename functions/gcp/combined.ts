@@ -6,4 +6,4 @@ import { keySections } from '../key-sections.ts'
 import { openFunction } from './http.ts'
 
 /** The entry point `combined`. */
-export const combined = await openFunction([...readRoutes, ...keyRoutes, ...commonRoutes], keySections)
+export const combined = await openFunction([...readRoutes, ...keyRoutes, ...commonRoutes], { folder: import.meta.dirname, ...keySections })

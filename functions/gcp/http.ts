@@ -15,7 +15,7 @@ export type Handler = (request: IncomingMessage & { readonly rawBody?: Uint8Arra
 const patience = ({ runtime, requestMs }: Deployed): number => Math.min(requestMs, (Number(runtime.env.get('CLOUD_RUN_TIMEOUT_SECONDS')) || 300) * 1_000 - marginMs)
 
 /** Opens Latchkey with these routes and answers the function's handler. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[], more: FunctionOptions = {}): Promise<Handler> => {
+export const openFunction = async (routes: readonly Route[], more: FunctionOptions): Promise<Handler> => {
   // By default there is no processor between requests.
   const deployed = await openDeployed(routes, { ...more, refreshBeside: false })
   return async (request, response) => {

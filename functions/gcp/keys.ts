@@ -5,4 +5,4 @@ import { keySections } from '../key-sections.ts'
 import { openFunction } from './http.ts'
 
 /** The entry point `keys`. */
-export const keys = await openFunction([...keyRoutes, ...commonRoutes], keySections)
+export const keys = await openFunction([...keyRoutes, ...commonRoutes], { folder: import.meta.dirname, ...keySections })

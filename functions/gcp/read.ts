@@ -4,4 +4,4 @@ import { readRoutes } from '../../shared/http/secrets.ts'
 import { openFunction } from './http.ts'
 
 /** The entry point `read`. */
-export const read = await openFunction([...readRoutes, ...commonRoutes])
+export const read = await openFunction([...readRoutes, ...commonRoutes], { folder: import.meta.dirname })

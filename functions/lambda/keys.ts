@@ -5,4 +5,4 @@ import { keySections } from '../key-sections.ts'
 import { openFunction } from './open.ts'
 
 /** The handler for `keys.handler`. */
-export const handler = await openFunction([...keyRoutes, ...commonRoutes], keySections)
+export const handler = await openFunction([...keyRoutes, ...commonRoutes], { folder: import.meta.dirname, ...keySections })

@@ -20,7 +20,7 @@ const preloadHosted = async ({ stores, runtime }: Deployed): Promise<void> => {
 }
 
 /** Opens Latchkey with these routes and answers the function's handler. `preloads`: where values are read. @throws misconfigured, after saying so in the log */
-export const openFunction = async (routes: readonly Route[], { preloads = false, ...more }: FunctionOptions & { readonly preloads?: boolean } = {}): Promise<Handler> => {
+export const openFunction = async (routes: readonly Route[], { preloads = false, ...more }: FunctionOptions & { readonly preloads?: boolean }): Promise<Handler> => {
   // The process is frozen after each answer: nothing may be under way then.
   const deployed = await openDeployed(routes, { ...more, refreshBeside: false })
   if (preloads) await preloadHosted(deployed)

@@ -4,4 +4,4 @@ import { readRoutes } from '../../shared/http/secrets.ts'
 import { openFunction } from './open.ts'
 
 /** The handler for `read.handler`. */
-export const handler = await openFunction([...readRoutes, ...commonRoutes], { preloads: true })
+export const handler = await openFunction([...readRoutes, ...commonRoutes], { folder: import.meta.dirname, preloads: true })

@@ -40,7 +40,7 @@ describe('npm run build', { timeout: 60_000 }, () => {
   it('leaves out the providers that a deployment will never have', async () => {
     const { stdout } = await run(process.execPath, ['functions/build.ts', '--host', 'lambda', '--out', folder, '--only', 'embedded'], { cwd: root })
 
-    expect([...stdout.matchAll(/^lambda +read +([\w-]+) /gm)].map(([, part]) => part)).toEqual(['entry', 'environment', 'embedded', 'zip'])
+    expect([...stdout.matchAll(/^lambda +read +([\w-]+) /gm)].map(([, part]) => part)).toEqual(['entry', 'embedded', 'environment', 'zip'])
     await expect(run(process.execPath, ['functions/build.ts', '--out', folder, '--only', 'aws'], { cwd: root })).rejects.toMatchObject({ code: 78, stderr: expect.stringMatching(/--only names aws; there are .*aws_secret_manager/) })
   })
 
