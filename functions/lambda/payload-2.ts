@@ -1,7 +1,7 @@
 // API Gateway's HTTP API with payload 2.0; a function URL has the same form.
 import type { Env } from '../../shared/core/runtime.ts'
 import type { HttpEvent } from './http.ts'
-import { identityOf, type RequestContext } from './identity.ts'
+import type { RequestContext } from './identity.ts'
 
 /** What Latchkey reads of such an event. */
 export interface Payload2 {
@@ -24,12 +24,12 @@ export const basePath = (path: string, env: Env): string => {
   return base === undefined || base === '' ? path : without(`/${base.replaceAll(/^\/+|\/+$/g, '')}`, path)
 }
 
-/** Its parts. A stage that is not `$default` stands before the path unless a custom domain took it away. */
-export const fromPayload2 = ({ rawPath, rawQueryString = '', headers = {}, requestContext }: Payload2): HttpEvent => ({
+/** Its parts. Only who comes through an authorizer loads what reads its word. A stage that is not `$default` stands before the path unless a custom domain took it away. */
+export const fromPayload2 = async ({ rawPath, rawQueryString = '', headers = {}, requestContext }: Payload2): Promise<HttpEvent> => ({
   method: requestContext.http.method,
   path: without(`/${requestContext.stage ?? '$default'}`, rawPath),
   query: rawQueryString,
   headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
   multiValue: false,
-  ...identityOf(requestContext),
+  ...((requestContext.authorizer ?? requestContext.identity) ? (await import('./identity.ts')).identityOf(requestContext) : {}),
 })

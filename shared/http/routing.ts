@@ -1,7 +1,6 @@
-// Paths and queries: which route a raw path means, and its parts decoded exactly once. A second decoding anywhere would let `%252e` through.
-import { didYouMean } from '../core/errors.ts'
+// Paths: which route a raw path means, and its parts decoded exactly once. A second decoding anywhere would let `%252e` through.
 import type { Route } from './api.ts'
-import { badField, shownKey } from './body.ts'
+import { badField } from './body.ts'
 
 interface Pattern {
   readonly path: string
@@ -39,9 +38,6 @@ export const createRouter = (routes: readonly Route[]): ((method: string, path: 
   }
 }
 
-/** The value of a header `Allow`: HEAD goes with GET, and every path answers OPTIONS. */
-export const allowed = (routes: readonly Route[]): string => [...new Set(routes.flatMap((route) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]))), 'OPTIONS'].join(', ')
-
 /** One percent-decoding. @throws invalid_request naming the field */
 export const decodeOnce = (raw: string, field: string): string => {
   if (!/^[\x21-\x7e]*$/.test(raw)) throw badField(field, 'holds a raw character outside printable ASCII', 'Percent-encode it.')
@@ -62,34 +58,4 @@ export const checkName = (name: string, field: string): string => {
   if (illegal !== undefined) throw badField(field, `holds "${illegal}", which no name has`, illegal === '%' ? 'Names are decoded once; encode once.' : 'URLs and bodies carry names, no ARNs and no URLs.')
   if (name.split('/').includes('')) throw badField(field, 'has an empty segment', 'Use single slashes, none at either end.')
   return name
-}
-
-/** The query of a route: every parameter known, each once, none empty but `prefix`. @throws invalid_request, unsupported (by `refuse`) */
-export const parseQuery = (raw: string, route: Route, refuse: (name: string) => Error): ReadonlyMap<string, string> => {
-  const known = route.query ?? []
-  const query = new Map<string, string>()
-  for (const part of raw === '' ? [] : raw.split('&')) {
-    const cut = part.indexOf('=')
-    const name = decodeOnce(cut < 0 ? part : part.slice(0, cut), 'query')
-    if (route.unsupportedQuery?.includes(name) === true) throw refuse(name)
-    if (!known.includes(name)) {
-      const list = known.length === 0 ? 'This route has none.' : `Known: ${known.join(', ')}.`
-      throw badField(`query.${shownKey(name)}`, `is not a parameter of this route${didYouMean(name, known)}`, list)
-    }
-    if (query.has(name)) throw badField(`query.${name}`, 'stands twice; the limit is once', 'Send it once.')
-    const value = decodeOnce(cut < 0 ? '' : part.slice(cut + 1).replaceAll('+', '%20'), `query.${name}`)
-    if (/\p{Cc}/u.test(value)) throw badField(`query.${name}`, 'holds a control character', 'Send printable text.')
-    if (value === '' && name !== 'prefix') throw badField(`query.${name}`, 'must not be empty', 'Leave it out for the default.')
-    query.set(name, value)
-  }
-  return query
-}
-
-/** A whole number in a query. @throws invalid_request naming both ends */
-export const integerOf = (query: ReadonlyMap<string, string>, name: string, fallback: number, min: number, max: number): number => {
-  const text = query.get(name)
-  if (text === undefined) return fallback
-  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-  if (!(number >= min && number <= max)) throw badField(`query.${name}`, `must be a whole number from ${min} to ${max}`)
-  return number
 }

@@ -5,7 +5,8 @@ import type { SecretStore } from '../core/store.ts'
 import type { Answer, Exchange, Route } from './api.ts'
 import { badField } from './body.ts'
 import { answer, etagOf } from './problem.ts'
-import { checkReserved, storeOf } from './secrets/answers.ts'
+import { checkReserved } from './secrets/answers.ts'
+import { storeOf } from './secrets/question.ts'
 import { strictly } from './validation.ts'
 
 const printable = /^[^\p{Cc}]*$/u

@@ -1,24 +1,9 @@
 // Reading secrets: the routes of the read function. One secret is read here; lists are loaded by who asks for the first.
-import type { SecretRef, Stage } from '../core/secret.ts'
 import type { Answer, Exchange, Route } from './api.ts'
 import { demand } from './auth.ts'
 import { badField } from './body.ts'
 import { answer, etagOf, textAnswer } from './problem.ts'
-import { actionFor, askedStores, checkReserved, readBody } from './secrets/answers.ts'
-
-const stages: readonly Stage[] = ['current', 'previous', 'pending']
-
-const refOf = (exchange: Exchange, name: string): { readonly ref: SecretRef; readonly refresh: boolean } => {
-  const { query } = exchange
-  const [version, stage, property, refresh] = ['version', 'stage', 'property', 'refresh'].map((parameter) => query.get(parameter))
-  if (refresh !== undefined && refresh !== 'true') throw badField('query.refresh', 'must be true, the only value', 'Leave it out to read from the cache.')
-  if (stage !== undefined && !stages.includes(stage as Stage)) throw badField('query.stage', `must be one of ${stages.join(', ')}`)
-  if (version !== undefined && stage !== undefined) throw badField('query.version', 'goes without stage; the limit is one of the two', 'Send one of them.')
-  if (version !== undefined && !/^[\x21-\x7e]{1,256}$/.test(version)) throw badField('query.version', 'must be 1 to 256 printable ASCII characters')
-  const store = query.get('store')
-  const given = Object.fromEntries(Object.entries({ store, version, stage: stage as Stage | undefined, property }).filter(([, value]) => value !== undefined))
-  return { ref: { name, ...given }, refresh: refresh === 'true' }
-}
+import { actionFor, checkReserved, readBody } from './secrets/answers.ts'
 
 /** Whether the first type that we have is `text/plain`; JSON is what everybody else gets. */
 const wantsText = (accept: string | undefined): boolean =>
@@ -26,11 +11,13 @@ const wantsText = (accept: string | undefined): boolean =>
 
 const readSecret = async (exchange: Exchange): Promise<Answer> => {
   const name = exchange.params['name'] ?? ''
-  const stores = askedStores(exchange)
+  // Who asks for nothing but the name loads no reader of the rest.
+  const question = exchange.query.size === 0 ? undefined : await import('./secrets/question.ts')
+  const stores = question?.askedStores(exchange) ?? [...exchange.services.stores.values()]
   const action = actionFor(stores, name)
   demand(exchange.caller, [action], { name })
   checkReserved(stores, name)
-  const { ref, refresh } = refOf(exchange, name)
+  const { ref, refresh } = question?.refOf(exchange, name) ?? { ref: { name }, refresh: false }
   const { reader } = exchange.services
   const read = (refresh ? undefined : reader.peek(ref)) ?? (await reader.read(ref, exchange.call, { refresh }))
   if (wantsText(exchange.headers['accept']) && !read.value.isText) throw badField('accept', 'asks for text/plain, and this value is not text', 'Ask for application/json; the value comes as base64.')

@@ -8,7 +8,7 @@ import { badField } from '../body.ts'
 import { driftBody, healthBody, infoBody } from '../key-answers.ts'
 import { healthRequest, verifyRequest } from '../key-requests.ts'
 import { answer } from '../problem.ts'
-import { integerOf } from '../routing.ts'
+import { integerOf } from '../requests/query.ts'
 import { audited, keysOf, notTheirs, theirKey } from './access.ts'
 import { namedKey } from './terms.ts'
 

@@ -7,8 +7,10 @@ import { allows, demand, seesDetail } from '../auth.ts'
 import { badField, shownKey } from '../body.ts'
 import { problemBody } from '../failures.ts'
 import { answer, type Body } from '../problem.ts'
-import { checkName, integerOf } from '../routing.ts'
-import { actionFor, askedStores, checkReserved, readBody, storeOf } from './answers.ts'
+import { integerOf } from '../requests/query.ts'
+import { checkName } from '../routing.ts'
+import { actionFor, checkReserved, readBody } from './answers.ts'
+import { askedStores, storeOf } from './question.ts'
 
 const maxNames = 100
 const maxPrefix = 200
