@@ -2,13 +2,13 @@
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
 import { isCode, type Issue, type LatchkeyError } from './core/errors.ts'
-import { systems } from './core/configuration/systems.ts'
 import type { ReferenceSource } from './core/stores/reference-sources.ts'
 import type { AccessPolicy } from './core/policy.ts'
+import { ciphertextSystems } from './core/stores/ciphertext-systems.ts'
+import type { OwnValues } from './core/stores/own-values.ts'
 import { createReader, type Reader } from './core/stores/reading.ts'
 import type { Call, Runtime } from './core/runtime.ts'
-import { SecretValue, type SecretRef } from './core/secret.ts'
-import { refuseIssues } from './core/settings.ts'
+import type { SecretRef, SecretValue } from './core/secret.ts'
 import { SecretStore } from './core/store.ts'
 import type { KeyLifecycle } from './core/key-lifecycle.ts'
 import type { Rotator } from './core/rotation/rotator.ts'
@@ -55,8 +55,6 @@ export interface OpenOptions {
   readonly refreshBeside?: boolean
 }
 
-const callMs = 25_000
-
 /** Opens every configured store without a network call and composes the application. @throws misconfigured with every issue of the stores' settings, or of the rule for aliases */
 export const openLatchkey = async (configuration: Configuration, runtime: Runtime, options: OpenOptions = {}): Promise<Latchkey> => {
   const { clock, random } = runtime
@@ -64,47 +62,21 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   const open = async (store: StoreConfiguration): Promise<SecretStore> =>
     new SecretStore({ name: store.name, system: store.system, provider: await openProvider(store, runtime), policy: policyOf(store), cache, clock, random })
 
+  const masterSecrets = masterSecretsOf(configuration)
+  const fence = async (store?: StoreConfiguration): Promise<StoreConfiguration> => {
+    const { fenced, plainEnvironment } = await import('./core/stores/environment-fence.ts')
+    return fenced(store ?? plainEnvironment, configuration, masterSecrets)
+  }
   const configured = [...configuration.stores.values()]
-  const stores = await openAll(configured, (store) => open(fenced(store, configuration)))
-  let unfenced: Promise<SecretStore> | undefined
-  /** The environment as the configuration itself sees it: every name, and never over HTTP. Opened by the first who needs it. */
-  const ownEnvironment = (): Promise<SecretStore> => (unfenced ??= open({ ...plainEnvironment, name: '(configuration) environment' }))
+  const stores = await openAll(configured, async (store) => open(isVariables(store) ? await fence(store) : store))
   const fallback = new Set(configured.filter((store) => store.fallbackToEnvironment).map((store) => store.name))
-  const environment = [...stores.values()].find((store) => store.system === 'environment') ?? (fallback.size > 0 ? await open(fenced(plainEnvironment, configuration)) : undefined)
+  const environment = [...stores.values()].find((store) => store.system === 'environment') ?? (fallback.size > 0 ? await open(await fence()) : undefined)
   const reader = createReader({ stores, order: configuration.readOrder, fallback, ...(environment === undefined ? {} : { environment }) })
   const main = reader.store('default')
-  const mainConfiguration = configuration.stores.get(main.name)
-  let openManager: Promise<SecretStore> | undefined
-  /** The manager as the configuration itself sees it. It differs where variables hold ciphertext: over HTTP they are as fenced as the environment is. */
-  const ownManager = async (): Promise<SecretStore> => (mainConfiguration === undefined || !holdsCiphertext(mainConfiguration) ? main : (openManager ??= open({ ...mainConfiguration, name: '(configuration) manager' })))
-
-  /** As LiteLLM resolves: the manager where it may be asked, and the environment after a confirmed absence or where it may not. */
-  const resolve = async (ref: SecretRef, call: Call, managerFirst: boolean): Promise<{ value: SecretValue; source: 'manager' | 'environment' }> => {
-    if (managerFirst) {
-      try {
-        const own = await ownManager()
-        const answer = own === main || (ref.store !== undefined && ref.store !== main.name) ? await reader.read(ref, call) : await own.read(ref, call)
-        return { value: answer.value, source: answer.source === 'environment' ? 'environment' : 'manager' }
-      } catch (error) {
-        if (ref.store !== undefined || !isCode(error, 'not_found', 'forbidden')) throw error
-      }
-    }
-    return { value: (await (await ownEnvironment()).read(ref, call)).value, source: 'environment' }
-  }
-
-  const keyOf = async (plan: MasterKeyPlan, call: Call): Promise<SecretValue | undefined> => {
-    if (plan.kind === 'literal') return plan.value
-    if (plan.kind === 'ref') return (await reader.read(plan.ref, call)).value
-    for (const place of plan.lookIn) {
-      try {
-        return (await (await (place === 'manager' ? ownManager() : ownEnvironment())).read({ name: plan.name }, call)).value
-      } catch (error) {
-        if (!isCode(error, 'not_found')) throw error
-      }
-    }
-    return undefined
-  }
-
+  let values: Promise<OwnValues> | undefined
+  /** Loaded by the first who asks for one: a caller with the master key, the start's report, a program that imports Latchkey. */
+  const ownValues = (): Promise<OwnValues> => (values ??= import('./core/stores/own-values.ts').then(({ openOwnValues }) => openOwnValues({ configuration, reader, open, clock })))
+  const keyOf = async (plan: MasterKeyPlan, call: Call): Promise<SecretValue | undefined> => (await ownValues()).keyOf(plan, call)
   const masterKey = (call: Call): Promise<SecretValue | undefined> => keyOf(configuration.masterKey, call)
 
   let opened: Promise<OpenedKeys> | undefined
@@ -117,7 +89,7 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     reader,
     keys,
     rotator,
-    auth: createAuthenticator({ access: configuration.access, masterKey, masterSecrets: masterSecretsOf(configuration) }),
+    auth: createAuthenticator({ access: configuration.access, masterKey, masterSecrets }),
     runtime,
     version: latchkeyVersion,
     changes: options.routes?.some(({ changes }) => changes === true) === true,
@@ -125,7 +97,8 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
   const close = async (): Promise<void> => {
     // Keys that could not be opened hold nothing; whoever asked for them was told.
     await (await opened?.catch(() => undefined))?.close()
-    await closeAll([...stores.values(), await openManager])
+    await (await values?.catch(() => undefined))?.close()
+    await closeAll(stores.values())
   }
   // What keys need is wrong at the start, not at the first of them.
   if (services.changes) await keys().catch((error: unknown) => close().finally(() => Promise.reject(error)))
@@ -137,17 +110,8 @@ export const openLatchkey = async (configuration: Configuration, runtime: Runtim
     keys,
     rotator,
     masterKey,
-    read: async (given, { signal = new AbortController().signal, deadline = clock.now() + callMs, default: instead } = {}) => {
-      const { isOpener, parseRef } = await import('./core/configuration/references.ts')
-      const ref = typeof given === 'string' ? parseRef(given) : given
-      try {
-        return (await resolve(ref, { signal, deadline }, ref.store !== undefined || !isOpener(configuration, ref.name))).value
-      } catch (error) {
-        if (instead === undefined || !isCode(error, 'not_found')) throw error
-        return SecretValue.of(instead)
-      }
-    },
-    references: async (call) => (await import('./core/stores/reference-sources.ts')).referenceSources(configuration.references, (ref, managerFirst) => resolve(ref, call, managerFirst)),
+    read: async (given, how = {}) => (await ownValues()).read(given, how),
+    references: async (call) => (await ownValues()).references(call),
     close,
   }
 }
@@ -168,8 +132,10 @@ const openAll = async (configured: readonly StoreConfiguration[], open: (store: 
       issues.push(...issuesOf(error, store))
     }
   }
-  if (issues.length > 0) await closeAll(stores.values())
-  refuseIssues(issues)
+  if (issues.length > 0) {
+    await closeAll(stores.values())
+    ;(await import('./core/settings.ts')).refuseIssues(issues)
+  }
   return stores
 }
 
@@ -180,24 +146,12 @@ const issuesOf = (error: LatchkeyError, store: StoreConfiguration): readonly Iss
   return whole ? issues : [{ path: store.path, message: error.message }]
 }
 
-/** The environment where no configuration describes it. */
-const plainEnvironment: StoreConfiguration = {
-  name: 'environment', system: 'environment', path: 'environment', settings: {}, accessMode: 'read_only', storeVirtualKeys: false, prefix: '', fallbackToEnvironment: false,
-}
-
 /** The names of the secrets that hold the master keys, Latchkey's own and the gateway's, where secrets do. */
 const masterSecretsOf = ({ masterKey, gateway }: Configuration): readonly string[] =>
   [masterKey, gateway?.masterKey].flatMap((plan) => (plan === undefined || plan.kind === 'literal' ? [] : [plan.kind === 'name' ? plan.name : plan.ref.name]))
 
-/** Whether variables of the environment hold this store's values, encrypted. */
-const holdsCiphertext = ({ system }: StoreConfiguration): boolean => systems[system]?.ciphertext === true
-
-/** Over HTTP the environment is no open door: only what is hosted, in `.env`, or referred to, and never what the master key is called. */
-const fenced = (store: StoreConfiguration, configuration: Configuration): StoreConfiguration => {
-  if (store.system !== 'environment' && !holdsCiphertext(store)) return store
-  const referred = configuration.references.filter(({ ref }) => ref.store === undefined || ref.store === store.name).map(({ name }) => name)
-  return { ...store, settings: { ...store.settings, readable: [...(store.hostedKeys ?? []), ...referred], never: masterSecretsOf(configuration) } }
-}
+/** Whether variables of the environment hold this store's values, as they are or encrypted. */
+const isVariables = ({ system }: StoreConfiguration): boolean => system === 'environment' || ciphertextSystems.has(system)
 
 const limitsOf = ({ cache }: Configuration): { ttlMs: number; maxStaleMs: number; negativeTtlMs: number; maxEntries: number } => ({
   ttlMs: cache.ttlSeconds * 1_000,

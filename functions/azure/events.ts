@@ -1,7 +1,7 @@
 // What Azure sends the rotate app: Key Vault's events of Event Grid, in either of its schemas, as a storage queue hands them over, and the timer. The documented samples have
 // stray spaces in keys and values and numbers as text, so keys are trimmed and compared without case.
 import { dateAt, idOr, jsonOf, malformed, maxEventBytes, textAt, type Parsed, type Sent } from '../events.ts'
-import { isMapping } from '../../shared/core/settings.ts'
+import { isMapping } from '../../shared/core/settings/mapping.ts'
 
 const source = 'event_grid'
 const prefix = 'Microsoft.KeyVault.'

@@ -1,6 +1,6 @@
 // What Google sends the rotate function: Secret Manager's messages by Pub/Sub, in a CloudEvent or in the bare envelope of a push, and a Cloud Scheduler's message the same way.
 import { dateAt, idOr, isScheduled, jsonOf, malformed, maxEventBytes, scheduledEvents, textAt, type Parsed, type Sent } from '../events.ts'
-import { isMapping } from '../../shared/core/settings.ts'
+import { isMapping } from '../../shared/core/settings/mapping.ts'
 
 const source = 'pubsub'
 const messagePublished = 'google.cloud.pubsub.topic.v1.messagePublished'

@@ -1,7 +1,7 @@
 // What AWS sends the rotate function: the four steps, what EventBridge knows of a secret, a Scheduler's message, and a queue's records with any of these but steps.
 import type { RotationStep } from '../../shared/core/rotation/event.ts'
 import { dateAt, idOr, isScheduled, jsonOf, malformed, scheduledEvents, textAt, type Parsed, type Sent } from '../events.ts'
-import { isMapping } from '../../shared/core/settings.ts'
+import { isMapping } from '../../shared/core/settings/mapping.ts'
 
 const steps: Readonly<Record<string, RotationStep>> = { createSecret: 'create', setSecret: 'set', testSecret: 'test', finishSecret: 'finish', create_secret: 'create', set_secret: 'set', test_secret: 'test', finish_secret: 'finish' }
 const stepFields: ReadonlySet<string> = new Set(['Step', 'SecretId', 'ClientRequestToken', 'RotationToken'])

@@ -10,7 +10,7 @@ import { planMasterKey } from './configuration/master-key.ts'
 import { collectReferences, lookUp, type MasterKeyPlan, type ReadPlan, type Reference } from './configuration/references.ts'
 import { mappingOf, take, type Findings, type SelectedBy, type StoreConfiguration } from './configuration/store-configuration.ts'
 import { readFurtherStores, readOrder } from './configuration/stores.ts'
-import { nearest } from './errors.ts'
+import { nearest } from './errors/nearest.ts'
 import type { Env } from './runtime.ts'
 import { readSettings, refuseIssues, unknownKey } from './settings.ts'
 

@@ -1,6 +1,5 @@
 // Names: the grammar of what Latchkey creates, the looser one of what an operator already has, and the codecs of services that
 // cannot hold our names. Nothing is normalised silently: a name is exact or it is an error. (reliability: one byte string, one secret)
-import { createHash } from 'node:crypto'
 import { LatchkeyError } from './errors.ts'
 import type { SecretName } from './secret.ts'
 
@@ -16,7 +15,8 @@ const maxHostedBytes = 512
 
 const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
 
-const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
+/** The failure for a name that does not fit. */
+export const refuseName = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
 
 /** What is wrong with a name that Latchkey would create, or nothing. */
 const createdNameIssue = (text: string): string | undefined => {
@@ -56,21 +56,21 @@ export const parsePrefix = (text: string, path: string): string => {
   const bare = text.replace(/\/$/, '')
   if (bare === '') return ''
   const issue = createdNameIssue(bare)
-  if (issue !== undefined) throw refuse(path, issue)
+  if (issue !== undefined) throw refuseName(path, issue)
   return bare
 }
 
 /** A name Latchkey creates, or a caller asks for, below the prefix. @throws invalid_request naming `path`, the limit and what is allowed. */
 export const createdName = (text: string, path = 'name'): SecretName => {
   const issue = createdNameIssue(text)
-  if (issue !== undefined) throw refuse(path, issue)
+  if (issue !== undefined) throw refuseName(path, issue)
   return { text, place: 'created' }
 }
 
 /** A name an operator already has. @throws invalid_request */
 export const hostedName = (text: string, path = 'name'): SecretName => {
   const issue = hostedNameIssue(text)
-  if (issue !== undefined) throw refuse(path, issue)
+  if (issue !== undefined) throw refuseName(path, issue)
   return { text, place: 'hosted' }
 }
 
@@ -96,8 +96,8 @@ export const placeName = (text: string, prefix: string, hosted: ReadonlySet<stri
 
 /** Free text (a team id) as one segment: what the grammar does not allow where it stands becomes `=` and two upper-case hex digits. @throws invalid_request */
 export const encodeSegment = (text: string, path: string): string => {
-  if (text === '') throw refuse(path, 'must not be empty')
-  if (!text.isWellFormed()) throw refuse(path, 'is not well-formed Unicode')
+  if (text === '') throw refuseName(path, 'must not be empty')
+  if (!text.isWellFormed()) throw refuseName(path, 'is not well-formed Unicode')
   const bytes = Buffer.from(text, 'utf8')
   let encoded = ''
   bytes.forEach((byte, index) => {
@@ -106,7 +106,7 @@ export const encodeSegment = (text: string, path: string): string => {
     const legal = /[A-Za-z0-9_.@-]/.test(character) && !(character === '.' && atEdge) && !(character === '_' && index === 0)
     encoded += legal ? character : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
   })
-  if (encoded.length > maxSegmentBytes) throw refuse(path, `is ${encoded.length} characters long once encoded; the limit is ${maxSegmentBytes}`)
+  if (encoded.length > maxSegmentBytes) throw refuseName(path, `is ${encoded.length} characters long once encoded; the limit is ${maxSegmentBytes}`)
   return encoded
 }
 
@@ -128,46 +128,15 @@ export const verbatimCodec = (legal: RegExp = /^[^\p{Cc}]+$/u, maxBytes = maxHos
   kind: 'verbatim',
   encode: (name) => {
     if (name.place === 'native') return name.text
-    if (Buffer.byteLength(name.text) > maxBytes) throw refuse('name', `is ${Buffer.byteLength(name.text)} bytes long; this service allows ${maxBytes}`)
-    if (!legal.test(name.text)) throw refuse('name', `must be made of ${says}`)
+    if (Buffer.byteLength(name.text) > maxBytes) throw refuseName('name', `is ${Buffer.byteLength(name.text)} bytes long; this service allows ${maxBytes}`)
+    if (!legal.test(name.text)) throw refuseName('name', `must be made of ${says}`)
     return name.text
   },
   decode: (native) => native,
 })
-
-const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
-const shortHash = (text: string): string => {
-  const bits = [...createHash('sha256').update(text).digest()].map((byte) => byte.toString(2).padStart(8, '0')).join('')
-  return Array.from({ length: 26 }, (_, index) => base32[Number.parseInt(bits.slice(index * 5, index * 5 + 5), 2)]).join('')
-}
-
-/** Azure: a readable slug, a hash that makes it one name's own, and the exact name in the tag `latchkey-name`. Hosted names stay, with `_` as `-`. */
-export const slugHashCodec: NameCodec = {
-  kind: 'slug_hash',
-  encode: (name) => {
-    if (name.place === 'created') {
-      const slug = name.text.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '').slice(0, 100)
-      return slug === '' ? shortHash(name.text) : `${slug}-${shortHash(name.text)}`
-    }
-    const native = name.text.replaceAll('_', '-')
-    if (!/^[0-9A-Za-z-]{1,127}$/.test(native)) throw refuse('name', 'must be 1 to 127 of A-Z a-z 0-9 - (or _, written as -) on this service')
-    return native
-  },
-  decode: (native, label) => (label !== undefined && slugHashCodec.encode({ text: label, place: 'created' }) === native.toLowerCase() ? label : undefined),
-}
 
 /** Whether a secret has several spellings: a service with `slug_hash` names knows neither case nor `_` beside `-` in those that somebody else gave. */
 export const isSpeltFreely = ({ kind }: NameCodec, { place }: SecretName): boolean => kind === 'slug_hash' && place !== 'created'
 
 /** One text for every spelling of a secret. */
 export const foldedName = (codec: NameCodec, name: SecretName): string => (isSpeltFreely(codec, name) ? codec.encode(name).toLowerCase() : name.text)
-
-/** A list's cursor: the name after which it goes on. Opaque to callers, and recognisably ours. */
-export const cursorAfter = (name: string): string => Buffer.from(`after:${name}`, 'utf8').toString('base64url')
-
-/** The inverse of {@link cursorAfter}. @throws invalid_request for a cursor that no list gave */
-export const positionOf = (cursor: string): string => {
-  const text = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (!text.startsWith('after:') || cursorAfter(text.slice(6)) !== cursor) throw refuse('cursor', 'is not one that this list gave; begin again without it')
-  return text.slice(6)
-}

@@ -1,7 +1,10 @@
-// Settings are plain data tables; this is the one validator that reads them. It needs no library, so a function's cold start pays nothing for it.
-import { LatchkeyError, didYouMean, type Issue } from './errors.ts'
+// Settings are plain data tables; this is the one validator that reads them. It needs no library, and a function whose settings need no word of it (settings/plain.ts) does not load it.
+import { LatchkeyError, type Issue } from './errors.ts'
+import { didYouMean } from './errors/nearest.ts'
 import type { Env } from './runtime.ts'
 import { SecretValue } from './secret.ts'
+import { isMapping } from './settings/mapping.ts'
+import { isHttpUrl } from './settings/plain.ts'
 
 type SettingType = 'string' | 'boolean' | 'integer' | 'url' | 'string_list' | 'string_map'
 
@@ -26,9 +29,6 @@ export interface Setting {
 
 /** The settings of one thing, by name. */
 export type SettingsTable<S> = { readonly [K in keyof S]-?: Setting }
-
-/** Whether it is an object with keys, no list. */
-export const isMapping = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object' && !Array.isArray(value)
 
 interface Reading<S> {
   /** Only when there is no issue is every setting what the table says. */
@@ -83,13 +83,17 @@ export const unknownKey = (path: string, key: string, known: Iterable<string>): 
   return { path: path === '' ? shown : `${path}.${shown}`, message: `is not a setting${didYouMean(key, known)}` }
 }
 
-/** Whether a host is this machine: there plain http needs no setting that allows it. */
-export const isLoopbackHost = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname)
-
 /** Throws one `misconfigured` that lists every issue; nothing when there is none. */
 export const refuseIssues = (issues: readonly Issue[]): void => {
   if (issues.length === 0) return
   throw new LatchkeyError('misconfigured', issues.map((issue) => `${issue.path} ${issue.message}`).join('\n'), { issues })
+}
+
+/** The settings of one object, when nothing is wrong with them. @throws misconfigured with every issue */
+export const requireSettings = <S>(table: SettingsTable<S>, input: unknown, options: ReadOptions): S => {
+  const { settings, issues } = readSettings(table, input, options)
+  refuseIssues(issues)
+  return settings
 }
 
 const resolve = (given: unknown, setting: Setting, env: Env | undefined, path: string, issues: Issue[]): unknown => {
@@ -143,7 +147,7 @@ const convert = (raw: unknown, setting: Setting): unknown => {
       return Object.fromEntries(pairs.map((pair) => [pair?.[0], String(pair?.[1])]))
     }
     case 'url': {
-      if (typeof raw !== 'string' || !URL.canParse(raw) || !/^https?:$/.test(new URL(raw).protocol)) return new Problem('must be a URL that begins with https:// or http://')
+      if (typeof raw !== 'string' || !isHttpUrl(raw)) return new Problem('must be a URL that begins with https:// or http://')
       return raw
     }
     case 'string': {
@@ -158,10 +162,3 @@ const convert = (raw: unknown, setting: Setting): unknown => {
 
 const tagPair = (item: unknown): readonly [string, unknown] | undefined =>
   item !== null && typeof item === 'object' && 'Key' in item && 'Value' in item && typeof item.Key === 'string' ? [item.Key, item.Value] : undefined
-
-/** The same settings, which print as `[settings]`: a provider's credentials may stand among them in plain text until its table has read them. */
-export const unprintable = (settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
-  const copy = { ...settings }
-  for (const way of ['toJSON', Symbol.for('nodejs.util.inspect.custom')]) Object.defineProperty(copy, way, { value: () => '[settings]', enumerable: false })
-  return copy
-}

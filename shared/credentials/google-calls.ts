@@ -8,7 +8,7 @@ import { jsonOf, retryAfterOf, type HttpRequest, type HttpResponse } from '../co
 import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { GoogleIdentity } from './google.ts'
 import { withToken } from './token.ts'
-import { isMapping } from '../core/settings.ts'
+import { isMapping } from '../core/settings/mapping.ts'
 
 /** One Google API at one address. */
 export interface GoogleService {

@@ -1,7 +1,7 @@
 // Plain http is for this machine, elsewhere only by a setting that says so: one rule for every service, the SDKs' included. It stands apart from the outgoing client, so that
 // who brings a client of its own does not load ours for it.
 import { LatchkeyError } from '../core/errors.ts'
-import { isLoopbackHost } from '../core/settings.ts'
+import { isLoopbackHost } from '../core/settings/loopback.ts'
 
 /** Plain http is for this machine, elsewhere only where a setting says so. What is no URL is left to `connect`. @throws misconfigured */
 export const refuseOpenHttp = (setting: string, url: string, allow: { readonly setting: string; readonly value: boolean }): void => {

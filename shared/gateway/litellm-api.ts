@@ -4,7 +4,7 @@ import { LatchkeyError, type ErrorDetails } from '../core/errors.ts'
 import { jsonOf, retryAfterOf, type HttpClient, type HttpResponse } from '../core/http-client.ts'
 import { checkCall, type Call, type Clock } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
-import { isMapping } from '../core/settings.ts'
+import { isMapping } from '../core/settings/mapping.ts'
 
 /** The gateway's name in messages. */
 export const title = 'The LLM gateway'

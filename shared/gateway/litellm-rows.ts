@@ -2,7 +2,7 @@
 // of it: here they are told apart again, so that a change of the caller's metadata loses neither those fields nor Latchkey's mark.
 import type { GatewayRow, ListedRow } from '../core/gateway.ts'
 import type { Fields } from './litellm-api.ts'
-import { isMapping } from '../core/settings.ts'
+import { isMapping } from '../core/settings/mapping.ts'
 
 const mark = 'latchkey'
 

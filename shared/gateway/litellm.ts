@@ -8,7 +8,7 @@ import type { SecretValue } from '../core/secret.ts'
 import { tokenHash } from '../core/virtual-key.ts'
 import { askLitellm, denied, nonsense, title, type AdminCall, type Fields, type Outcome, type Refusal } from './litellm-api.ts'
 import { changedMetadata, durationUntil, isArchived, listedRow, markedMetadata, markOf, metadataInEpoch, plainFields, rowOf } from './litellm-rows.ts'
-import { isMapping } from '../core/settings.ts'
+import { isMapping } from '../core/settings/mapping.ts'
 
 /** Where LiteLLM is, and how it is talked to. */
 export interface LitellmSettings {

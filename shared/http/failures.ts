@@ -1,4 +1,5 @@
 // Failures as answers, rendered from a LatchkeyError and nothing else. Loaded by the first failure: a cold read that succeeds needs none of its texts.
+import { errorCodes } from '../core/errors/codes.ts'
 import { errorTexts } from '../core/errors/texts.ts'
 import type { ErrorCode, LatchkeyError } from '../core/errors.ts'
 import type { ApiResponse, Route } from './api.ts'
@@ -8,7 +9,7 @@ import { json, textOf, type Body } from './problem.ts'
 export const problemBody = (error: LatchkeyError, requestId: string, seesDetail: boolean): Body => ({
   type: `/problems/${error.code}`,
   title: errorTexts[error.code].when,
-  status: error.status,
+  status: errorCodes[error.code].status,
   code: error.code,
   detail: error.message,
   hint: error.details.hint ?? errorTexts[error.code].fix,
@@ -27,7 +28,7 @@ const more = (error: LatchkeyError, requestId: string, seesDetail: boolean): Bod
 })
 
 /** LiteLLM's status where it is another than ours. */
-const litellmStatus = (error: LatchkeyError): number => (error.code === 'already_exists' ? 400 : error.status)
+const litellmStatus = (error: LatchkeyError): number => (error.code === 'already_exists' ? 400 : errorCodes[error.code].status)
 
 /** LiteLLM's own shape, with our code as `type` and LiteLLM's status, as text, as `code`. */
 export const litellmBody = (error: LatchkeyError, requestId: string, seesDetail: boolean, status = litellmStatus(error)): Body => {
@@ -39,7 +40,7 @@ const secondsByCode: Partial<Record<ErrorCode, number>> = { conflict: 1, throttl
 
 /** Whole seconds, for every failure that may pass by itself. */
 const retryAfter = (error: LatchkeyError): number | undefined =>
-  error.retryable || error.details.retryAfter !== undefined ? Math.max(1, Math.ceil(error.details.retryAfter ?? secondsByCode[error.code] ?? 1)) : undefined
+  errorCodes[error.code].retryable || error.details.retryAfter !== undefined ? Math.max(1, Math.ceil(error.details.retryAfter ?? secondsByCode[error.code] ?? 1)) : undefined
 
 /** A failure as an answer of this route. Needs no receipt: it grants nothing. */
 export const failure = (error: LatchkeyError, shape: Route['shape'], requestId: string, seesDetail = false): ApiResponse => {
@@ -50,6 +51,6 @@ export const failure = (error: LatchkeyError, shape: Route['shape'], requestId: 
     ...(error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}),
   }
   return shape === 'problem'
-    ? { status: error.status, headers, body: textOf(problemBody(error, requestId, seesDetail)) }
+    ? { status: errorCodes[error.code].status, headers, body: textOf(problemBody(error, requestId, seesDetail)) }
     : { status: litellmStatus(error), headers, body: textOf(litellmBody(error, requestId, seesDetail)) }
 }

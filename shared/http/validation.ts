@@ -1,6 +1,7 @@
 // Bodies against zod schemas, with every issue in our own words and none of the sender's. Not on the read path: zod stays out of the read function.
 import * as z from 'zod/mini'
-import { LatchkeyError, nearest, type Issue } from '../core/errors.ts'
+import { LatchkeyError, type Issue } from '../core/errors.ts'
+import { nearest } from '../core/errors/nearest.ts'
 import type { JsonObject } from './api.ts'
 import { shownKey } from './body.ts'
 

@@ -2,7 +2,7 @@
 // a secret of its own, and a write is answered only after the vault's second has passed and the fold still says so.
 import { createHash } from 'node:crypto'
 import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
-import { slugHashCodec } from '../core/names.ts'
+import { slugHashCodec } from '../core/names/slug-hash.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteOutcome, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type SecretRecord, type Version } from '../core/secret.ts'

@@ -1,7 +1,9 @@
 // Your own provider: a module of yours behind the same manners as ours. Its shape is checked when the store is opened, so that a missing member stops the
 // start and not the first request; and its plain answers and errors are turned into ours, so that twenty lines suffice and nothing it throws is shown.
 import { pathToFileURL } from 'node:url'
-import { errorCodes, LatchkeyError, nearest, type ErrorCode } from '../core/errors.ts'
+import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
+import { errorCodes } from '../core/errors/codes.ts'
+import { nearest } from '../core/errors/nearest.ts'
 import { serviceFailure } from '../core/failure.ts'
 import { verbatimCodec } from '../core/names.ts'
 import { capabilities, defineProvider, type OpenedProvider, type ProviderTraits, type SecretProvider, type WriteRequest } from '../core/provider.ts'

@@ -1,7 +1,7 @@
 // CyberArk Conjur, "Secrets Manager, Self-Hosted". Names are stored as they are. The service has no condition, no label and no delete of its own: what it lacks is held in a
 // record beside each secret (credentials/conjur/chain.ts), and every name that is hosted is read from its own variable alone, so that a change made in Conjur is seen at once.
 import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
-import { cursorAfter, positionOf } from '../core/names.ts'
+import { cursorAfter, positionOf } from '../core/names/cursors.ts'
 import { defineProvider, type OpenedProvider, type ReadAt, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue } from '../core/secret.ts'

@@ -2,7 +2,8 @@
 // between a condition and the change it guards, in this process or in another. Network file systems are not for it.
 import { resolve } from 'node:path'
 import { asLatchkeyError, LatchkeyError } from '../core/errors.ts'
-import { cursorAfter, positionOf, verbatimCodec } from '../core/names.ts'
+import { verbatimCodec } from '../core/names.ts'
+import { cursorAfter, positionOf } from '../core/names/cursors.ts'
 import { defineProvider, type Annotation, type ReadAt, type SecretProvider } from '../core/provider.ts'
 import type { Call, Clock, ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue, Stage, Version } from '../core/secret.ts'

@@ -4,7 +4,7 @@ import { openVaultEngine, recoverableForEver, vaultEngineSettings, type Seen, ty
 import { credentialNotices, findVault } from '../credentials/vault/findings.ts'
 import { fieldText, heldValue, nextFields, ownFields, versionOf, withEntry, type MapEntry } from '../credentials/vault/value-map.ts'
 import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
-import { cursorAfter, positionOf } from '../core/names.ts'
+import { cursorAfter, positionOf } from '../core/names/cursors.ts'
 import { defineProvider, type Annotation, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type SecretRecord } from '../core/secret.ts'

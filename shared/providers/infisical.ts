@@ -3,7 +3,7 @@
 import { isCode, LatchkeyError } from '../core/errors.ts'
 import { serviceFailure } from '../core/failure.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
-import { cursorAfter, positionOf } from '../core/names.ts'
+import { cursorAfter, positionOf } from '../core/names/cursors.ts'
 import { defineProvider, type OpenedProvider, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import { checkCall, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretRecord, SecretValue } from '../core/secret.ts'

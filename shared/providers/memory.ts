@@ -1,7 +1,8 @@
 // The reference: a whole provider, kept in this process. Read it to learn what a provider must do; the exam is its proof.
 // Every method is one synchronous step after its first line, so nothing can come between a condition and the change it guards.
 import { asLatchkeyError, LatchkeyError } from '../core/errors.ts'
-import { cursorAfter, positionOf, verbatimCodec } from '../core/names.ts'
+import { verbatimCodec } from '../core/names.ts'
+import { cursorAfter, positionOf } from '../core/names/cursors.ts'
 import { defineProvider, type Annotation, type SecretProvider } from '../core/provider.ts'
 import { checkCall, type Call, type Clock } from '../core/runtime.ts'
 import type { SecretFacts, SecretName, SecretValue, Stage, Version } from '../core/secret.ts'

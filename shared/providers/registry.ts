@@ -2,10 +2,11 @@
 // A bundle may hold some of them only; what it does not hold is refused when it is opened, with what there is.
 import type { EntrySettings } from '../core/configuration/stores.ts'
 import type { StoreConfiguration } from '../core/configuration.ts'
-import { LatchkeyError, nearest } from '../core/errors.ts'
+import { LatchkeyError } from '../core/errors.ts'
 import type { Origin, SecretProvider } from '../core/provider.ts'
 import type { ProviderIo } from '../core/runtime.ts'
-import { readSettings, refuseIssues, type Setting } from '../core/settings.ts'
+import type { Setting } from '../core/settings.ts'
+import { plainSettings } from '../core/settings/plain.ts'
 
 /** A provider's file as the registry sees it: whatever its settings are, only its own table makes them. */
 export interface AnyProvider {
@@ -39,7 +40,7 @@ export const loadProvider = async (system: string, path = 'key_management_system
   const name = system === 'local' ? 'environment' : system
   const load = Object.hasOwn(from, name) ? from[name] : undefined
   if (load !== undefined) return load()
-  const near = nearest(name, Object.keys(from))
+  const near = (await import('../core/errors/nearest.ts')).nearest(name, Object.keys(from))
   throw refuse(path, `Invalid Key Management System selected; ${near === undefined ? `there are ${Object.keys(from).join(', ')}` : `did you mean ${near}?`}`)
 }
 
@@ -51,7 +52,7 @@ const storeSettings: Readonly<Record<keyof EntrySettings, true>> = { system: tru
 /** Loads a store's provider, reads its settings by the provider's own table, and opens it; makes no network call. @throws misconfigured with every issue of the store's settings */
 export const openProvider = async (store: StoreConfiguration, io: ProviderIo, from: Registry = registry): Promise<SecretProvider> => {
   const provider = await loadProvider(store.system, store.path, from)
-  const { settings, issues } = readSettings(provider.settings, store.settings, { path: store.path, env: io.env, foreign: Object.keys(storeSettings).filter((name) => !Object.hasOwn(store.settings, name)) })
-  refuseIssues(issues)
+  const foreign = Object.keys(storeSettings).filter((name) => !Object.hasOwn(store.settings, name))
+  const settings = plainSettings(provider.settings, store.settings, { env: io.env, foreign }) ?? (await import('../core/settings.ts')).requireSettings(provider.settings, store.settings, { path: store.path, env: io.env, foreign })
   return provider.open(settings as never, io, { kind: 'operator' })
 }

@@ -38,7 +38,7 @@ describe('a cold read', () => {
     expect(sample.undici).toBe('never')
     expect(sample.builtins).toBeLessThanOrEqual(mostBuiltins)
     expect(built.inputs.filter((input) => input.includes('node_modules') || (input.startsWith('shared/providers/') && ![`shared/providers/${clouds[cloud].provider}.ts`, 'shared/providers/registry.ts'].includes(input)))).toEqual([])
-    expect(built.inputs.filter((input) => input.startsWith('shared/core/configuration/')).toSorted()).toEqual(['shared/core/configuration/compiled.ts', 'shared/core/configuration/systems.ts'])
+    expect(built.inputs.filter((input) => input.startsWith('shared/core/configuration/')).toSorted()).toEqual(['shared/core/configuration/compiled.ts'])
     expect(built.bytes).toBeLessThanOrEqual(budgets[cloud])
     console.log(`P4 count: ${cloud}: ${(built.bytes / kilobyte).toFixed(1)} kB in ${built.files} files, ${sample.builtins} built-ins, undici ${sample.undici}`)
   })

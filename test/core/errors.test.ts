@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { LatchkeyError, asLatchkeyError, errorCodes, isCode, nearest } from '../../shared/core/errors.ts'
+import { LatchkeyError, asLatchkeyError, isCode } from '../../shared/core/errors.ts'
+import { nearest } from '../../shared/core/errors/nearest.ts'
 import { checkCall, waitFor } from '../../shared/core/runtime.ts'
 import { canaryToken } from '../support/canary.ts'
 import { ManualClock, callOf } from '../support/runtime.ts'
@@ -32,12 +33,6 @@ describe('an authored failure', () => {
     expect(asLatchkeyError(error)).toBe(error)
     expect(more).toMatchObject({ code: 'conflict', message: 'Moved.', details: { retryAfter: 1, operationId: 'o' } })
     expect([isCode(more, 'conflict'), isCode(more, 'internal', 'not_found'), isCode(new Error('conflict'), 'conflict')]).toEqual([true, false, false])
-  })
-
-  it.each(Object.entries(errorCodes))('%s knows its status and whether to retry', (code, facts) => {
-    const error = new LatchkeyError(code as keyof typeof errorCodes, 'x')
-
-    expect([error.status, error.retryable]).toEqual([facts.status, facts.retryable])
   })
 })
 

@@ -3,10 +3,8 @@ import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import {
-  createdName, decodeSegment, encodeSegment, hostedName, internalName, internalSegment, isBelow, isInternal, joinPrefix, nativeName, parsePrefix, placeName, slugHashCodec, verbatimCodec,
-  type NameCodec,
-} from '../../shared/core/names.ts'
+import { createdName, decodeSegment, encodeSegment, hostedName, internalName, internalSegment, isBelow, isInternal, joinPrefix, nativeName, parsePrefix, placeName, verbatimCodec, type NameCodec,  } from '../../shared/core/names.ts'
+import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
 import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'
 import type { SecretName } from '../../shared/core/secret.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { errorCodes } from '../../shared/core/errors.ts'
+import { errorCodes } from '../../shared/core/errors/codes.ts'
 import { bodyLimits } from '../../shared/http/body.ts'
 import { canonicalText, parseBody } from '../../shared/http/json-reader.ts'
 import { decodeName } from '../../shared/http/routing.ts'

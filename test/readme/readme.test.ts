@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generate } from '../../functions/docs.ts'
-import { errorCodes } from '../../shared/core/errors.ts'
+import { errorCodes } from '../../shared/core/errors/codes.ts'
 import { ServerFolder, type ServerProcess } from '../hosts/server-process.ts'
 
 const run = promisify(execFile)

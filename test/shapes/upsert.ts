@@ -2,7 +2,7 @@
 // on and fold (the chain); the claim is the first version of a second secret that builds on the current one. Deletes are soft.
 import { createHash } from 'node:crypto'
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import { slugHashCodec } from '../../shared/core/names.ts'
+import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
 import { defineProvider, type SecretProvider, type WriteRequest } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type Stage, type Version } from '../../shared/core/secret.ts'

@@ -2,7 +2,7 @@
 // writes and changes of the gateway's rows have no condition; they land within the deadline of their request, which every sender checks before each send.
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { HttpPort } from '../../shared/core/http-client.ts'
-import { slugHashCodec } from '../../shared/core/names.ts'
+import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
 import type { SecretName } from '../../shared/core/secret.ts'
 import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'

@@ -1,8 +1,10 @@
 // `latchkey.access`: who may call beside the master key, and what the grants of each allow. Strict to the letter: a grant that means something else than
 // was meant is worse than none.
-import { didYouMean, type Issue } from '../errors.ts'
+import type { Issue } from '../errors.ts'
+import { didYouMean } from '../errors/nearest.ts'
 import type { Env } from '../runtime.ts'
-import { isMapping, readSettings, unknownKey, type SettingsTable } from '../settings.ts'
+import { readSettings, unknownKey, type SettingsTable } from '../settings.ts'
+import { isMapping } from '../settings/mapping.ts'
 import type { IdentityReader, PinnedIdentity } from './identities.ts'
 
 /** What one caller may do. `names` and `team` narrow it; a missing `names` means every name, a missing `team` every team. */

@@ -3,7 +3,8 @@
 // languages write differently is translated or refused.
 import { refuse, type Issue } from '../errors.ts'
 import type { Env } from '../runtime.ts'
-import { isMapping, readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
+import { readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
+import { isMapping } from '../settings/mapping.ts'
 
 interface AliasSettings {
   readonly enable_key_alias_format_validation: boolean

@@ -3,7 +3,7 @@
 import type { Configuration, StoreConfiguration } from '../configuration.ts'
 import type { Env } from '../runtime.ts'
 import { SecretValue } from '../secret.ts'
-import { unprintable } from '../settings.ts'
+import { unprintable } from '../settings/unprintable.ts'
 
 /** Changes whenever the shape of {@link Configuration} does: what another build has compiled is read anew. */
 export const compiledFormat = 'latchkey/1'

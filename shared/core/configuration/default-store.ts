@@ -1,5 +1,5 @@
 // The store `default`: LiteLLM's settings, and `latchkey.default_store` laid over them for what LiteLLM has no word for.
-import { nearest } from '../errors.ts'
+import { nearest } from '../errors/nearest.ts'
 import type { Env } from '../runtime.ts'
 import { defaultsOf, readSettings, unknownKey, type SettingsTable } from '../settings.ts'
 import { appliesTo, policySettings, systemChoice, systemSettings, type KeyManagementSettings, type PolicySettings, type SystemSettings } from './litellm-settings.ts'

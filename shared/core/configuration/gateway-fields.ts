@@ -1,6 +1,6 @@
 // LiteLLM's fields of a key that its gateway enforces: whose the key is, what it may reach, what it may spend and how fast. They are sent on with the
 // gateway's master key, so a caller may send one only where a grant names it: with it, it could give its keys what nobody gave it.
-import { nearest } from '../errors.ts'
+import { nearest } from '../errors/nearest.ts'
 import type { FieldCheck } from './access.ts'
 
 /** In the order of the README's table: identity, reach, money, pace, and the rest. */

@@ -1,7 +1,8 @@
 // `latchkey.gateway`: the running LiteLLM that accepts the virtual keys, and how Latchkey talks to it. Without it keys are stored and verified, and no gateway is told.
 // Handed to parseConfiguration by whoever changes keys, so that the function that only reads secrets does not load it.
 import type { Env } from '../runtime.ts'
-import { isLoopbackHost, readSettings, type SettingsTable } from '../settings.ts'
+import { readSettings, type SettingsTable } from '../settings.ts'
+import { isLoopbackHost } from '../settings/loopback.ts'
 import { planMasterKey } from './master-key.ts'
 import type { MasterKeyPlan, ReadPlan, Reference } from './references.ts'
 import { mappingOf, take, type Findings } from './store-configuration.ts'

@@ -1,6 +1,8 @@
 // References: how a value that stands somewhere else is named in a file, and where it will be looked for. Looking is not done here.
-import { LatchkeyError, didYouMean, type Issue } from '../errors.ts'
+import { LatchkeyError, type Issue } from '../errors.ts'
+import { didYouMean } from '../errors/nearest.ts'
 import type { SecretRef, SecretValue } from '../secret.ts'
+import { ciphertextSystems } from '../stores/ciphertext-systems.ts'
 import { systems } from './systems.ts'
 import type { StoreConfiguration } from './store-configuration.ts'
 
@@ -93,13 +95,13 @@ export const referenceSource = (plan: ReadPlan, ref: SecretRef): Source => {
 export const isOpener = (plan: ReadPlan, name: string): boolean => plan.readOrder.map((at) => plan.stores.get(at)).some((store) => store !== undefined && opens(store, name))
 
 /** Whether the variable of that name holds ciphertext for a KMS. */
-export const isCiphertext = (plan: ReadPlan, name: string): boolean => storesFor(plan, name).some((store) => systems[store.system]?.ciphertext === true)
+export const isCiphertext = (plan: ReadPlan, name: string): boolean => storesFor(plan, name).some((store) => ciphertextSystems.has(store.system))
 
 /** How the master key's name is resolved: the default store first where it hosts the name, then the environment; ciphertext is never taken from there as it is. */
 export const lookUp = (plan: ReadPlan, name: string): { lookIn: readonly Source[]; ciphertext?: true } => {
   const store = plan.stores.get('default')
   if (store === undefined || !hosts(store, name)) return { lookIn: ['environment'] }
-  return systems[store.system]?.ciphertext === true ? { lookIn: ['manager'], ciphertext: true } : { lookIn: ['manager', 'environment'] }
+  return ciphertextSystems.has(store.system) ? { lookIn: ['manager'], ciphertext: true } : { lookIn: ['manager', 'environment'] }
 }
 
 /** A reference as it stands in the file, and whether it stands where no store is open yet. */

@@ -1,8 +1,13 @@
 // One store before it is opened: its system, its policy, what is left for the provider's own table, and the rules that every store's settings obey.
-import { LatchkeyError, nearest, type Issue } from '../errors.ts'
-import { hostedName, parsePrefix, slugHashCodec } from '../names.ts'
-import { isMapping, defaultsOf, unprintable } from '../settings.ts'
+import { LatchkeyError, type Issue } from '../errors.ts'
+import { nearest } from '../errors/nearest.ts'
+import { hostedName, parsePrefix } from '../names.ts'
+import { slugHashCodec } from '../names/slug-hash.ts'
+import { defaultsOf } from '../settings.ts'
+import { isMapping } from '../settings/mapping.ts'
+import { unprintable } from '../settings/unprintable.ts'
 import { policySettings, type AccessMode, type PolicySettings } from './litellm-settings.ts'
+import { ciphertextSystems } from '../stores/ciphertext-systems.ts'
 import { systems } from './systems.ts'
 
 /** What chose the system of the store `default`. `none`: a file without a system, which is LiteLLM's environment only. `built-in`: there is no file. */
@@ -68,7 +73,7 @@ export const makeStore = (name: string, path: string, system: string, settings: 
   for (const key of Object.keys(tags ?? {})) {
     if (/^(?:managed-by|latchkey-.*)$/i.test(key)) findings.issues.push({ path: `${at('tags')}.${key}`, message: 'is a tag of Latchkey\'s own (managed-by, latchkey-*); choose another name' })
   }
-  if (systems[system]?.ciphertext === true && policy.fallback !== undefined) findings.issues.push({ path: at('fallback'), message: `must be left out under ${system}: the environment holds the ciphertext, which is no answer` })
+  if (ciphertextSystems.has(system) && policy.fallback !== undefined) findings.issues.push({ path: at('fallback'), message: `must be left out under ${system}: the environment holds the ciphertext, which is no answer` })
   checkCombinations(policy, written, findings)
   return {
     name, system, path,

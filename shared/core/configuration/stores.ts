@@ -1,5 +1,5 @@
 // The further stores of `latchkey.stores`, and the order in which all of them are read.
-import { didYouMean } from '../errors.ts'
+import { didYouMean } from '../errors/nearest.ts'
 import type { Env } from '../runtime.ts'
 import { readSettings, type SettingsTable } from '../settings.ts'
 import { accessModes, policySettings, type AccessMode } from './litellm-settings.ts'

@@ -3,7 +3,8 @@
 import { LatchkeyError, type Issue } from '../errors.ts'
 import { foldedName, isSpeltFreely, namePattern, type NameCodec } from '../names.ts'
 import type { SecretName } from '../secret.ts'
-import { isMapping, readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
+import { readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
+import { isMapping } from '../settings/mapping.ts'
 
 interface RotatedSettings {
   readonly store: string

@@ -7,7 +7,7 @@ import type { AwsIdentity } from '../aws.ts'
 import { isOfAws, nonsense, outOfTime, type AwsClientSettings, type Patience } from '../aws-calls.ts'
 import { service, type SecretReads } from './secrets-manager.ts'
 import { signer } from './signature.ts'
-import { isMapping } from '../../core/settings.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
 
 /** Where the reads go, as whom, and how often one is sent at most. */
 export interface SignedReadsOptions {

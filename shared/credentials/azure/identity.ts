@@ -4,7 +4,8 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { wrongSetting as wrong } from '../../core/errors.ts'
 import type { ProviderIo } from '../../core/runtime.ts'
 import type { SecretValue } from '../../core/secret.ts'
-import { isLoopbackHost, type SettingsTable } from '../../core/settings.ts'
+import type { SettingsTable } from '../../core/settings.ts'
+import { isLoopbackHost } from '../../core/settings/loopback.ts'
 
 /** Settings of the vault's address and of the identity. LiteLLM's four come first. */
 export interface AzureSettings {

@@ -1,5 +1,5 @@
 // Which secret of a vault an address of Azure's means: `https://<vault>/secrets/<name>`, with or without a version.
-import { slugHashCodec } from '../../core/names.ts'
+import { slugHashCodec } from '../../core/names/slug-hash.ts'
 import type { Call } from '../../core/runtime.ts'
 import type { SecretName } from '../../core/secret.ts'
 import { foldVersions, tagNames } from './chain.ts'

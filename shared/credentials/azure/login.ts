@@ -9,7 +9,7 @@ import { clientCertificate, type AzureKind, type AzureSettings, type AzureSite }
 import { requestOf, responseOf, sdkOrigin, type SdkClient } from './pipeline.ts'
 import { oidcTokens, tokenFile } from '../oidc.ts'
 import { tokenSource, type Token } from '../token.ts'
-import { isMapping } from '../../core/settings.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
 
 /** The tokens of one identity. */
 export interface AzureTokens {

@@ -4,7 +4,7 @@ import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
 import { jsonOf, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
 import type { AzureSite } from './identity.ts'
-import { isMapping } from '../../core/settings.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
 
 /** For people. */
 export const title = 'Azure Key Vault'

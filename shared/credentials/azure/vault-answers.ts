@@ -1,7 +1,7 @@
 // What the vault's answer to a read means, without Microsoft's client. An answer about another secret or version, or without a date, is none.
 import { nonsense, type VaultSubject } from './refusals.ts'
 import type { VaultSecret } from './vault.ts'
-import { isMapping } from '../../core/settings.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -11,7 +11,8 @@ import { failureOf, nonsense, refusedToken, title, type VaultAction, type VaultS
 import type { SdkClient } from './pipeline.ts'
 import { secretOf } from './vault-answers.ts'
 import type { Token } from '../token.ts'
-import { isMapping, isLoopbackHost } from '../../core/settings.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
+import { isLoopbackHost } from '../../core/settings/loopback.ts'
 
 /** One version as the vault lists it. */
 export interface VaultVersion {

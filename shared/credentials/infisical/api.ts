@@ -7,7 +7,7 @@ import { checkCall, type Call, type Clock } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import { withToken, type TokenSource } from '../token.ts'
 import { nativeName, type Place } from './names.ts'
-import { isMapping } from '../../core/settings.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
 
 /** The service's name, for people. */
 export const title = 'Infisical'

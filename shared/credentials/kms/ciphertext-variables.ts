@@ -1,7 +1,8 @@
 // Secrets that stand as ciphertext in environment variables: which may be asked for, which are there, and in what order several are decrypted. How one is
 // decrypted is the service's; a variable that does not decrypt is a failure, never an absence, and its text is never an answer and never in a message.
 import { asLatchkeyError, LatchkeyError } from '../../core/errors.ts'
-import { cursorAfter, hostedName, positionOf, verbatimCodec } from '../../core/names.ts'
+import { hostedName, verbatimCodec } from '../../core/names.ts'
+import { cursorAfter, positionOf } from '../../core/names/cursors.ts'
 import type { SecretProvider } from '../../core/provider.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import type { SecretName, SecretRecord, SecretValue } from '../../core/secret.ts'

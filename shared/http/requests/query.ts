@@ -1,5 +1,6 @@
 // What stands behind the question mark. Loaded by the first request that has a query.
-import { LatchkeyError, didYouMean } from '../../core/errors.ts'
+import { LatchkeyError } from '../../core/errors.ts'
+import { didYouMean } from '../../core/errors/nearest.ts'
 import type { Route } from '../api.ts'
 import { badField, shownKey } from '../body.ts'
 import { decodeOnce } from '../routing.ts'

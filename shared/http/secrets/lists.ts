@@ -1,5 +1,6 @@
 // Reading many secrets, and listing their names. Bodies are checked by hand, because a validation library would cost every cold start more than these two checks.
-import { LatchkeyError, asLatchkeyError, didYouMean, isCode } from '../../core/errors.ts'
+import { LatchkeyError, asLatchkeyError, isCode } from '../../core/errors.ts'
+import { didYouMean } from '../../core/errors/nearest.ts'
 import type { SecretFacts } from '../../core/secret.ts'
 import type { SecretStore, StoreRead } from '../../core/store.ts'
 import type { Answer, Exchange, Json } from '../api.ts'

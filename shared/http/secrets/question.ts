@@ -1,5 +1,5 @@
 // What a query says of a secret: its store, its version or stage, a property. Loaded by the first request that has one.
-import { didYouMean } from '../../core/errors.ts'
+import { didYouMean } from '../../core/errors/nearest.ts'
 import type { SecretRef, Stage } from '../../core/secret.ts'
 import type { SecretStore } from '../../core/store.ts'
 import type { Exchange } from '../api.ts'

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { parseConfigText } from '../../../functions/local/config-file.ts'
 import { parseConfiguration, type Configuration, type MasterKeyPlan, type Reference } from '../../../shared/core/configuration.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { hostedName, joinPrefix, slugHashCodec } from '../../../shared/core/names.ts'
+import { hostedName, joinPrefix } from '../../../shared/core/names.ts'
+import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
 import { envOf } from '../../support/runtime.ts'
 
 interface ExpectedWarning {

@@ -1,6 +1,7 @@
 // What is Azure Key Vault's own about the provider: names, tags, the fold, deletions that take their time, pages, bad answers and what a check says.
 import { afterEach, describe, expect, it } from 'vitest'
-import { createdName, hostedName, slugHashCodec } from '../../../shared/core/names.ts'
+import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { SecretProvider, WriteRequest } from '../../../shared/core/provider.ts'
 import { SecretValue, type SecretName } from '../../../shared/core/secret.ts'
