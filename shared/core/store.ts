@@ -5,7 +5,6 @@ import { isTombstone, unlessBlocked } from './keys/operation-text.ts'
 import { isInternal } from './names.ts'
 import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
 import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
-import { propertyOf } from './stores/property.ts'
 import type { Capability, Page, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
 import type { PutOutcome, PutRequest } from './stores/writing.ts'
@@ -39,6 +38,9 @@ export interface StoreOptions {
 /** Loaded by the first write, so that a function that only reads never carries it. */
 const writing = (): Promise<typeof import('./stores/writing.ts')> => import('./stores/writing.ts')
 
+/** Whether an answer is a part of what the provider is asked for. */
+const isPart = (ref: SecretRef, lookup: Lookup): boolean => ref.property !== undefined || lookup.primary !== undefined
+
 /** One configured store. Reading, listing and writing ordinary secrets pass through here; virtual keys use its provider through the key lifecycle. */
 export class SecretStore {
   readonly name: string
@@ -49,6 +51,8 @@ export class SecretStore {
   readonly #clock: Clock
   readonly #random: Random
   readonly #lookup: (ref: SecretRef) => Lookup
+  /** Loaded by the first who asks for a part of a secret. */
+  #parts: typeof import('./stores/property.ts') | undefined
 
   constructor(options: StoreOptions) {
     this.name = options.name
@@ -79,6 +83,7 @@ export class SecretStore {
   /** A fresh answer from memory, at once, or nothing; the policy applies. @throws forbidden, invalid_request, and not_found while an absence is remembered */
   peek(ref: SecretRef): StoreRead | undefined {
     const lookup = this.#lookup(ref)
+    if (isPart(ref, lookup) && this.#parts === undefined) return undefined
     const answer = this.#cache.peek(lookup.key)
     return answer === undefined ? undefined : this.#answer(ref, lookup, answer)
   }
@@ -86,31 +91,13 @@ export class SecretStore {
   /** One secret, from memory or from the service. @throws forbidden, invalid_request, not_found (which of secret, version, property), version_disabled, provider_… */
   async read(ref: SecretRef, call: Call, how: { readonly refresh?: boolean } = {}): Promise<StoreRead> {
     const lookup = this.#lookup(ref)
-    return this.#answer(ref, lookup, await this.#cache.read(lookup.key, (own) => this.#load(lookup, own), call, how.refresh))
+    return this.#withParts(ref, lookup, await this.#cache.read(lookup.key, (own) => this.#load(lookup, own), call, how.refresh))
   }
 
   /** Many secrets in the order asked, each with its value or its own failure; what memory lacks is fetched in the provider's batches. */
   async readMany(names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]> {
-    const waiting: { name: SecretName; settle: (record: SecretRecord | LatchkeyError) => void }[] = []
-    const batch = this.provider.readMany?.bind(this.provider)
-    const answers = names.map(async (name) => {
-      const lookup = this.#lookup({ name })
-      const load = (own: Call): Promise<SecretRecord> =>
-        batch === undefined || lookup.primary !== undefined
-          ? this.#load(lookup, own)
-          : new Promise((resolve, reject) => {
-              waiting.push({ name: lookup.native, settle: (record) => (record instanceof LatchkeyError ? reject(record) : isTombstone(record.version) ? reject(absentSecret(this, name)) : resolve(record)) })
-            })
-      return this.#answer({ name }, lookup, await this.#cache.read(lookup.key, load, call))
-    })
-    if (batch !== undefined && waiting.length > 0) {
-      const own = { signal: new AbortController().signal, deadline: this.#clock.now() + 10_000 }
-      void batch(waiting.map((item) => item.name), own).then(
-        (records) => waiting.forEach((item, index) => item.settle(records[index] ?? new LatchkeyError('internal', 'The provider answered fewer secrets than it was asked for.'))),
-        (error: unknown) => waiting.forEach((item) => item.settle(asLatchkeyError(error))),
-      )
-    }
-    return (await Promise.allSettled(answers)).map((result) => (result.status === 'fulfilled' ? result.value : asLatchkeyError(result.reason)))
+    const { readManyOf } = await import('./stores/reading-many.ts')
+    return readManyOf(this, { clock: this.#clock, cache: this.#cache, lookup: this.#lookup, load: (lookup, own) => this.#load(lookup, own), answer: (ref, lookup, answer) => this.#withParts(ref, lookup, answer) }, names, call)
   }
 
   /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */
@@ -162,28 +149,28 @@ export class SecretStore {
     throw absentSecret(this, native.text)
   }
 
+  /** What memory or the service answered, as it is asked for. The first part of a secret has to wait for {@link #withParts}. */
   #answer(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): StoreRead {
-    const { record } = answer
-    const hosted = lookup.primary === undefined ? record.value : this.#fromPrimary(record.value, lookup.primary, ref.name)
-    const value = ref.property === undefined ? hosted : propertyOf(hosted, ref.property, `"${ref.name}" in store "${this.name}"`)
+    const whole = this.#whole(ref, answer)
+    return this.#parts === undefined || !isPart(ref, lookup) ? whole : { ...whole, value: this.#parts.partOf(whole.value, ref, lookup, this) }
+  }
+
+  async #withParts(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): Promise<StoreRead> {
+    if (isPart(ref, lookup)) this.#parts ??= await import('./stores/property.ts')
+    return this.#answer(ref, lookup, answer)
+  }
+
+  #whole(ref: SecretRef, { record, confirmedAt, state }: CacheAnswer): StoreRead {
     return {
       name: ref.name,
-      value,
+      value: record.value,
       store: this.name,
       source: this.system,
-      confirmedAt: answer.confirmedAt,
-      cache: answer.state,
+      confirmedAt,
+      cache: state,
       ...(record.version === undefined ? {} : { version: record.version.id }),
       ...(record.version?.created === undefined ? {} : { createdAt: record.version.created }),
       ...(record.expires === undefined ? {} : { expiresAt: record.expires }),
-    }
-  }
-
-  #fromPrimary(whole: SecretValue, property: string, name: string): SecretValue {
-    try {
-      return propertyOf(whole, property, `The primary secret of store "${this.name}"`)
-    } catch (error) {
-      throw isCode(error, 'not_found') ? absentSecret(this, name) : error
     }
   }
 

@@ -1,6 +1,7 @@
-// One field of a JSON secret. Values are exact: text as it is, everything else as its own JSON text, numbers with the digits they were written with.
-import { LatchkeyError } from '../errors.ts'
-import { SecretValue } from '../secret.ts'
+// One field of a JSON secret, loaded by the first who asks for one. Values are exact: text as it is, everything else as its own JSON text, numbers with the digits they were written with.
+import { LatchkeyError, absentSecret, isCode } from '../errors.ts'
+import { SecretValue, type SecretRef } from '../secret.ts'
+import type { Lookup } from './lookup.ts'
 
 /** Takes `property` out of a JSON secret: a top-level key, or a JSON pointer if it begins with `/`. @throws misconfigured (not JSON), not_found (no such property) */
 export const propertyOf = (value: SecretValue, property: string, named: string): SecretValue => {
@@ -11,6 +12,20 @@ export const propertyOf = (value: SecretValue, property: string, named: string):
     found = (found as Readonly<Record<string, unknown>>)[step]
   }
   return SecretValue.of(typeof found === 'string' ? found : JSON.stringify(found))
+}
+
+/** What is asked for, out of what the provider was asked for: the secret's own field of a primary secret, and a property of it. @throws not_found, misconfigured */
+export const partOf = (whole: SecretValue, { name, property }: SecretRef, { primary }: Lookup, store: { readonly name: string; readonly system: string }): SecretValue => {
+  const value = primary === undefined ? whole : fromPrimary(whole, primary, name, store)
+  return property === undefined ? value : propertyOf(value, property, `"${name}" in store "${store.name}"`)
+}
+
+const fromPrimary = (whole: SecretValue, property: string, name: string, store: { readonly name: string; readonly system: string }): SecretValue => {
+  try {
+    return propertyOf(whole, property, `The primary secret of store "${store.name}"`)
+  } catch (error) {
+    throw isCode(error, 'not_found') ? absentSecret(store, name) : error
+  }
 }
 
 const parse = (value: SecretValue, named: string): object => {

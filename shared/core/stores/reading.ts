@@ -1,5 +1,5 @@
 // Reading across stores: the configured order, where only a confirmed absence moves on, and the one fallback that an operator may have written.
-import { LatchkeyError, asLatchkeyError, isCode } from '../errors.ts'
+import { LatchkeyError, isCode } from '../errors.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretRef } from '../secret.ts'
 import type { SecretStore, StoreRead } from '../store.ts'
@@ -79,15 +79,8 @@ export const createReader = (options: ReadingOptions): Reader => {
       throw absence
     },
     readMany: async (names, call) => {
-      const [first, ...later] = ordered
-      if (first === undefined) return []
-      const answers = await first.readMany(names, call)
-      return Promise.all(
-        answers.map(async (answer, index) => {
-          const again = answer instanceof LatchkeyError && (isCode(answer, 'not_found') ? later.length > 0 : isFailure(answer) && options.fallback.has(first.name))
-          return again ? read({ name: names[index] ?? '' }, call).catch(asLatchkeyError) : answer
-        }),
-      )
+      const mayBeElsewhere = (failure: LatchkeyError): boolean => (isCode(failure, 'not_found') ? ordered.length > 1 : isFailure(failure) && ordered[0] !== undefined && options.fallback.has(ordered[0].name))
+      return (await import('./reading-many.ts')).readManyAcross(ordered, names, call, mayBeElsewhere, (ref) => read(ref, call))
     },
   }
 }
