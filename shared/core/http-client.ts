@@ -1,7 +1,7 @@
 // The one way out for requests that Latchkey writes itself: deadlines, repetitions, size, redirects and what a failure may say are decided here, once.
 // Nothing of a request ever stands in an error: no URL, no header, no body. It takes the network from process.getBuiltinModule, because an ESM import of node:http costs every cold start 10 to 20 ms.
 import { LatchkeyError } from './errors.ts'
-import { openWire, type Resolve, type WireFailure } from './http/exchange.ts'
+import { openWire, type Resolve } from './http/exchange.ts'
 import { checkCall, type Call, type Clock, type Random } from './runtime.ts'
 import type { SecretValue } from './secret.ts'
 
@@ -43,8 +43,8 @@ export interface HttpRequest {
   readonly repeatable?: boolean
   /** Statuses that are worth a repetition, beside 429 (always, nothing was done) and 500, 502, 503 and 504. */
   readonly repeatOn?: readonly number[]
-  /** For services that say so in the body: whether this answer is worth a repetition, beside those. */
-  readonly repeatIf?: (response: HttpResponse) => boolean
+  /** For services that say so in the body: whether this answer, of status 400 or more, is worth a repetition, beside those. */
+  readonly repeatIf?: (response: HttpResponse) => boolean | Promise<boolean>
 }
 
 /** An answer, whatever its status. Redirects never get here. */
@@ -73,10 +73,6 @@ export interface HttpPort {
 }
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'LIST'])
-const busyStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504])
-const firstPauseMs = 100
-const longestPauseMs = 5_000
-
 /** `Retry-After` in seconds, where an answer has one that makes sense. */
 export const retryAfterOf = ({ headers }: HttpResponse): number | undefined => {
   const text = headers['retry-after']?.trim() ?? ''
@@ -102,43 +98,13 @@ export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpP
     const wire = await openWire(peer, clock, resolve)
     const attempts = peer.attempts ?? 3
 
-    const once = async (request: HttpRequest, repeatable: boolean, call: Call): Promise<HttpResponse | WireFailure> => {
-      checkCall(call, clock)
-      const outcome = await wire.exchange(request, repeatable, call)
-      if (!('failure' in outcome) || outcome.failure !== 'stale' || !repeatable) return outcome
-      checkCall(call, clock)
-      wire.dropIdle()
-      return wire.exchange(request, repeatable, call)
-    }
-
-    const pauseBefore = (outcome: HttpResponse | WireFailure, request: HttpRequest, repeatable: boolean, attempt: number): number | undefined => {
-      const jitter = ((random.bytes(1)[0] ?? 0) / 256) * firstPauseMs * 2 ** (attempt - 1)
-      const grown = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1) + jitter)
-      if ('failure' in outcome) return outcome.failure === 'unreached' || (outcome.failure !== 'refused' && repeatable) ? grown : undefined
-      const { status } = outcome
-      const again = status === 429 || (repeatable && (busyStatuses.has(status) || request.repeatOn?.includes(status) === true || request.repeatIf?.(outcome) === true))
-      if (!again) return undefined
-      const asked = retryAfterOf(outcome)
-      return asked === undefined ? grown : asked * 1000 <= longestPauseMs ? asked * 1000 : undefined
-    }
-
     return {
       send: async (request, call) => {
         const repeatable = request.repeatable ?? safeMethods.has(request.method)
-        let mayBeDone = false
-        /** "Not applied" is true of the sending that was not made; an earlier one may have been carried out. */
-        const honest = (error: Error): Error => (mayBeDone && error instanceof LatchkeyError && error.details.applied === 'no' ? error.with({ applied: 'unknown' }) : error)
-        for (let attempt = 1; ; attempt += 1) {
-          const outcome = await once(request, repeatable, call).catch((error: Error) => Promise.reject(honest(error)))
-          mayBeDone ||= 'failure' in outcome ? outcome.failure === 'broken' || outcome.failure === 'stale' : busyStatuses.has(outcome.status)
-          const pause = attempt < attempts ? pauseBefore(outcome, request, repeatable, attempt) : undefined
-          if (pause !== undefined && clock.now() + pause < call.deadline) {
-            await clock.sleep(pause, call.signal)
-            continue
-          }
-          if (!('failure' in outcome)) return outcome
-          throw honest(outcome.error)
-        }
+        checkCall(call, clock)
+        const first = await wire.exchange(request, repeatable, call)
+        if (!('failure' in first) && first.status < 400) return first
+        return (await import('./http/repeating.ts')).repeated({ wire, clock, random, attempts }, request, repeatable, call, first)
       },
       close: async () => wire.close(),
     }

@@ -64,13 +64,14 @@ describe('the ways out', () => {
   })
 
   it('to the network are one client, one file that listens, and what the build gives the vendors', () => {
-    expect(running.filter(takesNetwork).map(({ path }) => path)).toEqual(['shared/core/http/addresses.ts', 'shared/core/http/exchange.ts', 'functions/build/bundle.ts', 'functions/local/listen.ts'])
+    expect(running.filter(takesNetwork).map(({ path }) => path)).toEqual(['shared/core/http/addresses.ts', 'shared/core/http/exchange.ts', 'shared/core/http/trust.ts', 'functions/build/bundle.ts', 'functions/local/listen.ts'])
     expect(takesNetwork(source('a.ts', "process.getBuiltinModule('node:https')"))).toBe(true)
   })
 
   it('for a secret are these files, and no other opens a SecretValue', () => {
     expect(running.filter(opensSecrets).map(({ path }) => path).toSorted()).toEqual([
       'shared/core/http/exchange.ts',
+      'shared/core/http/trust.ts',
       'shared/core/keys/finding.ts',
       'shared/core/rotation/generator.ts',
       'shared/core/secret.ts',

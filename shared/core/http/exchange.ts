@@ -1,6 +1,5 @@
 // One request over one socket: what may be sent, how long each part may take, and what can be said of it when it fails.
 // The pool of sockets belongs to one peer, so that no connection is ever shared between two services, identities or trust settings.
-import { X509Certificate } from 'node:crypto'
 import { LatchkeyError } from '../errors.ts'
 import type { HttpPeer, HttpRequest, HttpResponse, HttpText } from '../http-client.ts'
 import type { Call, Clock } from '../runtime.ts'
@@ -8,6 +7,20 @@ import { SecretValue } from '../secret.ts'
 import type { Lookup, Resolve } from './addresses.ts'
 
 export type { Resolve } from './addresses.ts'
+
+/** Why there is no answer: what the wire saw of it, from which setbacks.ts makes what is said. */
+export interface Setback {
+  readonly why: 'closed' | 'left' | 'waiting' | 'connecting' | 'answering' | 'error' | 'upgrade' | 'redirect' | 'compressed' | 'large' | 'cut'
+  /** Whether anything of the request had been sent. */
+  readonly sent: boolean
+  /** It was the call's own time that ran out. */
+  readonly outOfTime?: boolean
+  readonly error?: unknown
+  /** The socket had been used before. */
+  readonly reused?: boolean
+  readonly closed?: boolean
+  readonly status?: number
+}
 
 /** Why there is no answer. `unreached`: nothing was sent. `stale`: a kept socket was dead. `broken`: it may have been carried out. `refused`: repeating does not help. */
 export interface WireFailure {
@@ -27,29 +40,6 @@ export interface Wire {
 const freshSocketMs = 4_000
 const mebibyte = 1_048_576
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'its name has no address',
-  EAI_AGAIN: 'its name could not be looked up',
-  ECONNREFUSED: 'it refused the connection',
-  EHOSTUNREACH: 'there is no way to its network',
-  ENETUNREACH: 'there is no way to its network',
-  ECONNRESET: 'the connection broke',
-  EPIPE: 'the connection broke',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not signed by an authority that is trusted here',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not signed by an authority that is trusted here',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by an authority that is trusted here',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by an authority that is trusted here',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  EPROTO: 'it does not speak TLS as expected',
-}
-
-/** A certificate that is not trusted now is not trusted a moment later. */
-const lasting: ReadonlySet<string> = new Set(Object.keys(reasons).filter((code) => reasons[code]?.includes('certificate') === true))
-
-const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : '')
-
 const textOf = (text: HttpText): string => (typeof text === 'string' ? text : text instanceof SecretValue ? text.reveal() : text.map((part) => textOf(part)).join(''))
 const bytesOf = (body: NonNullable<HttpRequest['body']>): Uint8Array => (typeof body === 'string' ? Buffer.from(body, 'utf8') : body instanceof SecretValue ? body.bytes() : body)
 
@@ -57,7 +47,7 @@ const cannotBeSent = (what: string): LatchkeyError => new LatchkeyError('invalid
 
 /** Opens the pool. @throws misconfigured */
 export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | undefined): Promise<Wire> => {
-  const { title, setting, identity } = peer
+  const { setting, identity } = peer
   const base = URL.canParse(peer.url) ? new URL(peer.url) : undefined
   if (base === undefined || !/^https?:$/.test(base.protocol) || base.username !== '' || base.password !== '' || base.search !== '' || base.hash !== '') {
     throw new LatchkeyError('misconfigured', `${setting} must be a URL of scheme, host and port, without user, query or fragment.`)
@@ -75,20 +65,12 @@ export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | 
     if (allowed !== undefined) refuseAddress(host, allowed, setting)
     lookup = checkedLookup(allowed, setting, resolve)
   }
-  const trust = { ...(peer.ca !== undefined && { ca: peer.ca }), ...(identity !== undefined && { cert: identity.cert, key: identity.key.reveal() }), rejectUnauthorized: peer.verifyCertificate ?? true }
-  try {
-    // What the system trusts needs no trial, and the first context of a process takes milliseconds.
-    if (secure && (peer.ca !== undefined || identity !== undefined)) process.getBuiltinModule('node:tls').createSecureContext(trust)
-    if (peer.ca !== undefined) new X509Certificate(peer.ca)
-  } catch {
-    throw new LatchkeyError('misconfigured', `${title}: the client certificate, its key or the authorities given beside ${setting} are no PEM that fits together.`)
-  }
+  // What the system trusts needs no trial.
+  const trust = peer.ca === undefined && identity === undefined ? { rejectUnauthorized: peer.verifyCertificate ?? true } : (await import('./trust.ts')).checkedTrust(peer, secure)
   const usedAt = new WeakMap<object, number>()
   let closed = false
   const agent = new Agent({ keepAlive: true, maxSockets: 32, maxFreeSockets: 8, scheduling: 'lifo', ...(lookup !== undefined && { lookup }), ...(secure && { ...trust, ALPNProtocols: ['http/1.1'], minVersion: 'TLSv1.2' as const }) })
 
-  const unavailable = (why: string, status?: number): LatchkeyError =>
-    new LatchkeyError('provider_unavailable', `${title} could not be reached, or did not answer sensibly: ${why}. Check ${setting} and the way there.`, status === undefined ? {} : { vendor: { status } })
   const dropIdle = (waitedMs = 0): void => {
     for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => [...(sockets ?? [])])) if (clock.now() - (usedAt.get(socket) ?? 0) >= waitedMs) socket.destroy()
   }
@@ -119,81 +101,72 @@ export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | 
     },
     exchange: async (request, repeatable, call) => {
       const { path, headers, body } = prepare(request)
-      if (closed) return { failure: 'refused', error: unavailable('the connection to it is closed') }
+      const failed = async (setback: Setback): Promise<WireFailure> => (await import('./setbacks.ts')).failureOf(setback, peer, maxBytes)
+      if (closed) return failed({ why: 'closed', sent: false })
       if (!repeatable) dropIdle(freshSocketMs)
       const endBy = Math.min(clock.now() + totalMs, call.deadline)
-      return new Promise((settle) => {
+      const outcome = await new Promise<HttpResponse | Setback>((settle) => {
         let sent = false
         let over = false
         let timer = new AbortController()
         const outgoing = start({ protocol: base.protocol, host, port: base.port === '' ? (secure ? 443 : 80) : Number(base.port), method: request.method, path, headers, agent, setDefaultHeaders: true })
-        const finish = (outcome: HttpResponse | WireFailure): void => {
+        const finish = (outcome: HttpResponse | Setback): void => {
           if (over) return
           over = true
           if (outgoing.socket !== null) usedAt.set(outgoing.socket, clock.now())
           timer.abort()
           call.signal.removeEventListener('abort', leave)
-          if ('failure' in outcome) outgoing.destroy()
+          if ('why' in outcome) outgoing.destroy()
           settle(outcome)
         }
-        const broken = (error: Error): void => finish({ failure: sent ? 'broken' : 'unreached', error })
-        const leave = (): void => finish({ failure: 'refused', error: call.signal.reason as Error })
+        const fail = (why: Setback['why'], more: Partial<Setback> = {}): void => finish({ why, sent, ...more })
+        const leave = (): void => fail('left', { error: call.signal.reason })
         /** The next part of the exchange may take until then. */
-        const limit = (within: number, why: string): void => {
+        const limit = (within: number, why: Setback['why']): void => {
           timer.abort()
           timer = new AbortController()
           const at = Math.min(clock.now() + within, endBy)
-          const late = (): void => {
-            if (at < call.deadline) broken(unavailable(why))
-            else finish({ failure: 'refused', error: new LatchkeyError('deadline_exceeded', `${title} did not answer within the time of this call.`, { applied: sent ? 'unknown' : 'no' }) })
-          }
-          clock.until(at, timer.signal).then(late, () => undefined)
+          clock.until(at, timer.signal).then(() => fail(why, { outOfTime: at >= call.deadline }), () => undefined)
         }
         call.signal.addEventListener('abort', leave, { once: true })
-        limit(totalMs, 'too many other requests to it wait')
+        limit(totalMs, 'waiting')
         outgoing.once('socket', (socket) => {
           const connected = (): void => {
             sent = true
-            limit(firstByteMs, 'its answer took too long')
+            limit(firstByteMs, 'answering')
           }
           if (!socket.connecting) return connected()
-          limit(connectMs, 'the connection took too long')
+          limit(connectMs, 'connecting')
           socket.once(secure ? 'secureConnect' : 'connect', connected)
         })
-        outgoing.on('error', (error) => {
-          if (error instanceof LatchkeyError) return finish({ failure: 'refused', error })
-          const known = unavailable(reasons[codeOf(error)] ?? 'the exchange failed')
-          if (outgoing.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error))) finish({ failure: 'stale', error: known })
-          else if (lasting.has(codeOf(error)) || closed) finish({ failure: 'refused', error: known })
-          else broken(known)
-        })
+        outgoing.on('error', (error) => fail('error', { error, reused: outgoing.reusedSocket, closed }))
         outgoing.once('upgrade', (_, socket) => {
           socket.destroy()
-          finish({ failure: 'refused', error: unavailable('it wants to speak another protocol', 101) })
+          fail('upgrade', { status: 101 })
         })
         outgoing.once('response', (incoming) => {
           const status = incoming.statusCode ?? 0
-          limit(totalMs, 'its answer took too long')
-          const nonsense = (why: string): void => finish({ failure: 'refused', error: unavailable(why, status) })
-          if (status >= 300 && status < 400) return nonsense('it answered with a redirect, which is never followed; give the address that it leads to')
-          if (!['', 'identity', 'base64'].includes(incoming.headers['content-encoding'] ?? '')) return nonsense('its answer is compressed though that was not asked for')
-          if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) return nonsense(`its answer is larger than ${maxBytes} bytes`)
+          limit(totalMs, 'answering')
+          if (status >= 300 && status < 400) return fail('redirect', { status })
+          if (!['', 'identity', 'base64'].includes(incoming.headers['content-encoding'] ?? '')) return fail('compressed', { status })
+          if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) return fail('large', { status })
           const chunks: Buffer[] = []
           let size = 0
           incoming.on('data', (chunk: Buffer) => {
             size += chunk.byteLength
-            if (size > maxBytes) nonsense(`its answer is larger than ${maxBytes} bytes`)
+            if (size > maxBytes) fail('large', { status })
             else chunks.push(chunk)
           })
-          incoming.once('error', () => broken(unavailable('its answer broke off')))
+          incoming.once('error', () => fail('cut'))
           incoming.once('end', () => {
-            if (!incoming.complete) return broken(unavailable('its answer broke off'))
+            if (!incoming.complete) return fail('cut')
             const flat = Object.entries(incoming.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')] as const)
             finish({ status, headers: Object.fromEntries(flat), body: Buffer.concat(chunks) })
           })
         })
         outgoing.end(body)
       })
+      return 'why' in outcome ? failed(outcome) : outcome
     },
   }
 }
