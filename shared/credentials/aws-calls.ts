@@ -27,6 +27,12 @@ export interface AwsService {
   readonly title: string
   /** As in IAM actions. */
   readonly prefix: string
+  /** Asked for by the first failure. */
+  meanings(): Promise<AwsMeanings>
+}
+
+/** What a service's failures mean. */
+export interface AwsMeanings {
   /** The service's own names for failures. */
   readonly codes: Readonly<Record<string, ErrorCode>>
   /** For names that mean several things: what this text makes of one. */
@@ -87,7 +93,7 @@ const sendOnce = async <Answer>(service: AwsService, io: ProviderIo, action: str
     return await Promise.race([send(patience), ended])
   } catch (error) {
     if (own.signal.aborted) throw own.signal.reason as Error
-    throw (await import('./aws/failures.ts')).awsFailure(service, error, action, subject)
+    throw await (await import('./aws/failures.ts')).awsFailure(service, error, action, subject)
   } finally {
     done.abort()
   }

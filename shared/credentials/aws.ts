@@ -72,13 +72,6 @@ export const awsRegion = (settings: AwsIdentitySettings): string => {
   return region
 }
 
-/** The keys of the settings. @throws misconfigured when they are no whole set */
-export const staticKeys = ({ aws_access_key_id: id, aws_secret_access_key: secret, aws_session_token: token }: AwsIdentitySettings): AwsKeys | undefined => {
-  if ((id === undefined) !== (secret === undefined)) throw misconfigured(`${id === undefined ? 'aws_secret_access_key stands without aws_access_key_id' : 'aws_access_key_id stands without aws_secret_access_key'}; set both or neither.`)
-  if (id === undefined && token !== undefined) throw misconfigured('aws_session_token stands without aws_access_key_id and aws_secret_access_key; set all three or none.')
-  return id === undefined || secret === undefined ? undefined : { accessKeyId: id.reveal(), secretAccessKey: secret.reveal(), ...(token !== undefined && { sessionToken: token.reveal() }) }
-}
-
 /** The keys of the environment; none where it names a profile, which outranks them: the SDK's own rule. */
 export const environmentKeys = (env: Env): AwsKeys | undefined => {
   const [id, secret, token] = [given(env, 'AWS_ACCESS_KEY_ID'), given(env, 'AWS_SECRET_ACCESS_KEY'), given(env, 'AWS_SESSION_TOKEN')]
@@ -95,7 +88,8 @@ const needsLogin = ['aws_role_name', 'aws_session_name', 'aws_external_id', 'aws
  */
 export const awsIdentity = async (settings: AwsIdentitySettings & AwsClientSettings, io: ProviderIo): Promise<AwsIdentity> => {
   awsRegion(settings)
-  const keys = staticKeys(settings) ?? environmentKeys(io.env)
+  const isGiven = settings.aws_access_key_id !== undefined || settings.aws_secret_access_key !== undefined || settings.aws_session_token !== undefined
+  const keys = isGiven ? (await import('./aws/plan.ts')).staticKeys(settings) : environmentKeys(io.env)
   if (keys === undefined || needsLogin.some((setting) => settings[setting] !== undefined)) return (await import('./aws/chain.ts')).chainedIdentity(settings, io)
   return {
     credentials: keys,

@@ -35,9 +35,11 @@ const refusals: Readonly<Record<string, readonly [code: ErrorCode, says: (name: 
 const service: AwsService = {
   title: 'AWS KMS',
   prefix: 'kms',
-  codes: { ...Object.fromEntries(Object.entries(refusals).map(([name, [code]]) => [name, code])), InvalidGrantTokenException: 'provider_denied', InvalidArnException: 'misconfigured' },
-  // The name means a quota that stays used up, or a rate that passes.
-  refine: (name, message) => (name === 'LimitExceededException' && isRate(message) ? 'provider_throttled' : undefined),
+  meanings: async () => ({
+    codes: { ...Object.fromEntries(Object.entries(refusals).map(([name, [code]]) => [name, code])), InvalidGrantTokenException: 'provider_denied', InvalidArnException: 'misconfigured' },
+    // The name means a quota that stays used up, or a rate that passes.
+    refine: (name, message) => (name === 'LimitExceededException' && isRate(message) ? 'provider_throttled' : undefined),
+  }),
 }
 
 const isRate = (message: string): boolean => /\brate\b|per second/i.test(message)

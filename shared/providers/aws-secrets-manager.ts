@@ -19,23 +19,25 @@ const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
   return () => (made ??= make())
 }
 
+/** One method of what is loaded by the first who calls one. */
+const later = <Loaded, Method extends keyof Loaded>(load: () => Promise<Loaded>, method: Method & (Loaded[Method] extends (...given: never[]) => Promise<unknown> ? Method : never)): Loaded[Method] =>
+  (async (...given: unknown[]) => (await load() as Readonly<Record<Method, (...given: unknown[]) => unknown>>)[method](...given)) as Loaded[Method]
+
 const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const identity = await awsIdentity(settings, io)
   const region = awsRegion(settings)
   const url = settings.aws_secretsmanager_endpoint
   if (url !== undefined) refuseOpenHttp('aws_secretsmanager_endpoint', url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
-  const sdkReads = (): SecretReads => ({
-    getSecretValue: async (input, patience) => (await sdk()).getSecretValue(input, patience),
-    batchGetSecretValue: async (input, patience) => (await sdk()).batchGetSecretValue(input, patience),
-  })
   const endpoint = secretsEndpoint(settings, region)
   const signed = endpoint === undefined ? undefined : await signedReads({ endpoint, region, credentials: identity.credentials, attempts: settings.aws_max_attempts, setting: url === undefined ? 'aws_region_name' : 'aws_secretsmanager_endpoint' }, io)
-  const reads = signed ?? sdkReads()
+  const reads: SecretReads = signed ?? { getSecretValue: async (input, patience) => (await sdk()).getSecretValue(input, patience), batchGetSecretValue: async (input, patience) => (await sdk()).batchGetSecretValue(input, patience) }
   let loaded: SecretsManager | undefined
   const sdk = once(async () => (loaded = await (await import('../credentials/aws/secrets-sdk.ts')).openSecretsManager(settings, endpoint ?? url, identity, io)))
   const changes = once(async () => (await import('../credentials/aws/secret-changes.ts')).changesOf(await sdk(), settings, ask))
 
   const steps = once(async () => (await import('../credentials/aws/step-rotation.ts')).stepRotation(await sdk(), region, ask))
+
+  const rotation = once(async () => (await steps()).rotation)
 
   const ask: Ask = (action, name, call, send) => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 
@@ -60,21 +62,16 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     notices: identity.notices,
     read,
     readMany: async (names, call) => (await import('../credentials/aws/secret-batches.ts')).readInBatches(names, call, { ask, reads, read }),
-    list: async (query, call) => (await changes()).list(query, call),
-    describe: async (name, call) => (await changes()).describe(name, call),
-    write: async (request, call) => (await changes()).write(request, call),
-    promote: async (name, move, call) => (await changes()).promote(name, move, call),
-    annotate: async (name, change, call) => (await changes()).annotate(name, change, call),
-    discard: async (name, version, call) => (await changes()).discard(name, version, call),
-    remove: async (name, how, call) => (await changes()).remove(name, how, call),
-    recover: async (name, call) => (await changes()).recover(name, call),
-    locate: async (resource, call) => (await steps()).locate(resource, call),
-    stepRotation: {
-      describe: async (resource, version, call) => (await steps()).rotation.describe(resource, version, call),
-      read: async (name, version, call) => (await steps()).rotation.read(name, version, call),
-      write: async (name, version, call) => (await steps()).rotation.write(name, version, call),
-      finish: async (name, move, call) => (await steps()).rotation.finish(name, move, call),
-    },
+    list: later(changes, 'list'),
+    describe: later(changes, 'describe'),
+    write: later(changes, 'write'),
+    promote: later(changes, 'promote'),
+    annotate: later(changes, 'annotate'),
+    discard: later(changes, 'discard'),
+    remove: later(changes, 'remove'),
+    recover: later(changes, 'recover'),
+    locate: later(steps, 'locate'),
+    stepRotation: { describe: later(rotation, 'describe'), read: later(rotation, 'read'), write: later(rotation, 'write'), finish: later(rotation, 'finish') },
     check: async (depth, call, prefix = '') => (await import('../credentials/aws/secret-check.ts')).checkSecretsManager(depth, call, prefix, { identity, ask, reads, random: io.random, sdk }),
     close: async () => {
       await signed?.close()

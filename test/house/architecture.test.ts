@@ -77,7 +77,6 @@ describe('the ways out', () => {
       'shared/core/secret.ts',
       'shared/core/stores/property.ts',
       'shared/core/virtual-key.ts',
-      'shared/credentials/aws.ts',
       'shared/credentials/aws/chain.ts',
       'shared/credentials/aws/plan.ts',
       'shared/credentials/aws/secret-changes.ts',

@@ -227,7 +227,7 @@ describe('another process that holds the file', () => {
     const writing = put(store, systemClock, 'a', 'other')
     const reading = textOf(store, systemClock, 'a')
 
-    await expect(writing).rejects.toMatchObject({ code: 'provider_unavailable', message: 'The embedded store is held by another process.', retryable: true, details: { retryAfter: 1, applied: 'no' } })
+    await expect(writing).rejects.toMatchObject({ code: 'provider_unavailable', message: 'The embedded store is held by another process.', details: { retryAfter: 1, applied: 'no' } })
     expect(await reading).toBe('value')
   })
 

@@ -54,11 +54,12 @@ export const vendorOf = (error: unknown): NonNullable<LatchkeyError['details']['
 }
 
 /** Keeps of what the SDK threw its name, status and request id. The rest may hold anything. */
-export const awsFailure = (service: AwsService, error: unknown, action: string, subject?: AwsSubject): LatchkeyError => {
+export const awsFailure = async (service: AwsService, error: unknown, action: string, subject?: AwsSubject): Promise<LatchkeyError> => {
   if (error instanceof LatchkeyError) return error.with({})
   const { name = '', message = '', $response }: Thrown = error instanceof Error ? error : {}
-  const known = { ...commonCodes, ...service.codes }
-  const code = service.refine?.(name, message) ?? (Object.hasOwn(known, name) ? known[name] : undefined) ?? 'provider_unavailable'
+  const { codes, refine } = await service.meanings()
+  const known = { ...commonCodes, ...codes }
+  const code = refine?.(name, message) ?? (Object.hasOwn(known, name) ? known[name] : undefined) ?? 'provider_unavailable'
   const seconds = Number($response?.headers?.['retry-after'])
   return new LatchkeyError(code, messages[code]?.(service, action, subject?.text ?? 'this store') ?? nonsense(service, action).message, {
     vendor: vendorOf(error),

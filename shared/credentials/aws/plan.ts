@@ -1,9 +1,9 @@
 // From settings to the way that leads to an identity: where it starts, and which roles it goes through. Everything that does not fit together is found
 // here, at open, with the setting and the fix; no value stands in a message.
-import { wrongSetting as wrong } from '../../core/errors.ts'
+import { LatchkeyError, wrongSetting as wrong } from '../../core/errors.ts'
 import type { Env, ProviderIo } from '../../core/runtime.ts'
 import type { AwsClientSettings } from '../aws-calls.ts'
-import { awsRegion, environmentKeys, staticKeys, type AwsIdentitySettings, type AwsKeys } from '../aws.ts'
+import { awsRegion, environmentKeys, type AwsIdentitySettings, type AwsKeys } from '../aws.ts'
 import { isJwt, isOidcReference, oidcTokens, tokenFile, type IdentityTokens } from '../oidc.ts'
 import { SecretValue } from '../../core/secret.ts'
 import { refuseOpenHttp } from '../plain-http.ts'
@@ -39,7 +39,15 @@ export interface Plan {
   readonly notices: readonly string[]
 }
 
+const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
 const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
+
+/** The keys of the settings. @throws misconfigured when they are no whole set */
+export const staticKeys = ({ aws_access_key_id: id, aws_secret_access_key: secret, aws_session_token: token }: AwsIdentitySettings): AwsKeys | undefined => {
+  if ((id === undefined) !== (secret === undefined)) throw misconfigured(`${id === undefined ? 'aws_secret_access_key stands without aws_access_key_id' : 'aws_access_key_id stands without aws_secret_access_key'}; set both or neither.`)
+  if (id === undefined && token !== undefined) throw misconfigured('aws_session_token stands without aws_access_key_id and aws_secret_access_key; set all three or none.')
+  return id === undefined || secret === undefined ? undefined : { accessKeyId: id.reveal(), secretAccessKey: secret.reveal(), ...(token !== undefined && { sessionToken: token.reveal() }) }
+}
 
 const words = /^[\w+=,.@-]{2,64}$/
 const tagText = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u

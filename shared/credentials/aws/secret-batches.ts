@@ -27,7 +27,7 @@ const readBatch = async (SecretIdList: string[], settled: Settled, call: Call, {
     for (const id of [entry.Name, entry.ARN]) if (id !== undefined) settled.set(id, (name) => ({ name, ...record }))
   }
   for (const { SecretId = '', ErrorCode = '', Message = '' } of Errors ?? []) {
-    const failure = awsFailure(service, Object.assign(new Error(Message), { name: ErrorCode }), 'GetSecretValue', { text: SecretId, native: SecretId })
+    const failure = await awsFailure(service, Object.assign(new Error(Message), { name: ErrorCode }), 'GetSecretValue', { text: SecretId, native: SecretId })
     if (failure.code !== 'provider_throttled') settled.set(SecretId, (name) => (isCode(failure, 'soft_deleted', 'not_found') ? absent(name) : failure))
   }
 }

@@ -47,23 +47,11 @@ export const versionOf = (id: string, labels: readonly string[], created?: Date)
   return { id, stages: stagesOf(labels), enabled: true, operation, ...(epoch !== undefined && { epoch: Number(epoch) }), ...(created !== undefined && { created }) }
 }
 
-/** How the service names what went wrong. */
+/** The service, for messages. */
 export const service: AwsService = {
   title: 'AWS Secrets Manager',
   prefix: 'secretsmanager',
-  codes: {
-    ResourceNotFoundException: 'not_found',
-    ResourceExistsException: 'already_exists',
-    InvalidRequestException: 'provider_denied',
-    InvalidParameterException: 'invalid_request',
-    InvalidNextTokenException: 'invalid_request',
-    DecryptionFailure: 'provider_denied',
-    EncryptionFailure: 'provider_denied',
-    PreconditionNotMetException: 'provider_denied',
-  },
-  // Two of the service's names mean two things each; only the text tells which.
-  refine: (name, message) =>
-    name === 'InvalidRequestException' && /delet/i.test(message) ? 'soft_deleted' : name === 'InvalidParameterException' && /RemoveFromVersionId|staging label/i.test(message) ? 'conflict' : undefined,
+  meanings: async () => (await import('./failures/secrets-manager.ts')).meanings,
 }
 
 /** Confirmed absence. */

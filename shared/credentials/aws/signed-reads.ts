@@ -1,7 +1,7 @@
 // The two calls that read secrets of AWS Secrets Manager, signed here and sent over the one outgoing client, without the SDK. What fails is thrown as the SDK throws it, under the
 // service's own name, so that both ways end in the same words.
-import type { BatchGetSecretValueResponse, GetSecretValueResponse, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
-import { retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
+import type { GetSecretValueResponse, SecretValueEntry } from '@aws-sdk/client-secrets-manager'
+import type { HttpResponse } from '../../core/http-client.ts'
 import type { ProviderIo } from '../../core/runtime.ts'
 import type { AwsIdentity } from '../aws.ts'
 import { isOfAws, nonsense, outOfTime, type AwsClientSettings, type Patience } from '../aws-calls.ts'
@@ -35,20 +35,11 @@ export const secretsEndpoint = (settings: AwsClientSettings & { readonly aws_rea
 
 /** Twenty secrets of 64 kB, every character written as six. */
 const maxAnswerBytes = 16 * 1_048_576
-/** A clock that is wrong by less than this is good enough for AWS. */
-const toleratedSkewMs = 300_000
-
-/** AWS's names for a rate that passes. A quota that is used up has another, and is not asked again. */
-const throttled = /^(?:Throttling(?:Exception)?|Throttled(?:Exception)?|TooManyRequestsException|Request(?:LimitExceeded|Throttled(?:Exception)?)|ProvisionedThroughputExceededException|BandwidthLimitExceeded|SlowDown|PriorRequestNotComplete|TransactionInProgressException)$/
-/** Names of failures that pass, whatever their status. */
-const passing = /^(?:TimeoutError|RequestTimeout(?:Exception)?)$/
-/** What AWS calls a signature whose time is not its own. */
-const skewed = /^(?:AuthFailure|InvalidSignatureException|RequestExpired|RequestInTheFuture|RequestTimeTooSkewed|SignatureDoesNotMatch)$/
-
-type Fields = Readonly<Record<string, unknown>>
+/** The members of an answer. */
+export type Fields = Readonly<Record<string, unknown>>
 
 /** The object that an answer is, or nothing. */
-const fieldsOf = ({ body }: HttpResponse): Fields | undefined => {
+export const fieldsOf = ({ body }: HttpResponse): Fields | undefined => {
   try {
     const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
     return isMapping(value) ? value : undefined
@@ -58,29 +49,8 @@ const fieldsOf = ({ body }: HttpResponse): Fields | undefined => {
   }
 }
 
-const textIn = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-
-/** `com.amazon.coral.service#Name:http://…` is Name. */
-const nameOf = (response: HttpResponse): string => {
-  const { __type: type, code } = fieldsOf(response) ?? {}
-  const said = response.headers['x-amzn-errortype'] ?? textIn(code) ?? textIn(type) ?? ''
-  return said.replace(/[,:].*$/s, '').replace(/^.*#/s, '')
-}
-
-/** A refusal in the shape that the SDK gives it. The text goes no further than `awsFailure`, which only looks at it. */
-const refusalOf = (response: HttpResponse): Error => {
-  const { message, Message } = fieldsOf(response) ?? {}
-  const requestId = response.headers['x-amzn-requestid']
-  const seconds = retryAfterOf(response)
-  return Object.assign(new Error(textIn(message) ?? textIn(Message) ?? ''), {
-    name: nameOf(response),
-    $metadata: { httpStatusCode: response.status, ...(requestId !== undefined && { requestId }) },
-    ...(seconds !== undefined && { $response: { headers: { 'retry-after': String(seconds) } } }),
-  })
-}
-
 /** One secret of an answer, its bytes and date made of what JSON has for them. What is no such thing is left out, and missed by whoever needs it. */
-const valueOf = (fields: Fields): GetSecretValueResponse & SecretValueEntry => {
+export const valueOf = (fields: Fields): GetSecretValueResponse & SecretValueEntry => {
   const { ARN, Name, VersionId, SecretString, SecretBinary, VersionStages, CreatedDate } = fields
   const texts = Object.fromEntries(Object.entries({ ARN, Name, VersionId, SecretString }).filter(([, value]) => typeof value === 'string'))
   return {
@@ -88,16 +58,6 @@ const valueOf = (fields: Fields): GetSecretValueResponse & SecretValueEntry => {
     ...(typeof SecretBinary === 'string' && { SecretBinary: Buffer.from(SecretBinary, 'base64') }),
     ...(Array.isArray(VersionStages) && { VersionStages: VersionStages.filter((stage) => typeof stage === 'string') }),
     ...(typeof CreatedDate === 'number' && { CreatedDate: new Date(CreatedDate * 1000) }),
-  }
-}
-
-const listOf = (value: unknown): readonly Fields[] | undefined => (Array.isArray(value) ? value.filter(isMapping) : undefined)
-
-const batchOf = (fields: Fields): BatchGetSecretValueResponse => {
-  const [values, errors] = [listOf(fields['SecretValues']), listOf(fields['Errors'])]
-  return {
-    ...(values !== undefined && { SecretValues: values.map(valueOf) }),
-    ...(errors !== undefined && { Errors: errors.map(({ SecretId, ErrorCode, Message }) => Object.fromEntries(Object.entries({ SecretId, ErrorCode, Message }).filter(([, value]) => typeof value === 'string'))) }),
   }
 }
 
@@ -111,13 +71,7 @@ export const signedReads = async ({ endpoint, setting, region, credentials, atte
   const once = async (target: string, body: string, { abortSignal: signal, deadline }: Patience): Promise<HttpResponse> => {
     const keys = typeof credentials === 'function' ? await credentials() : credentials
     const headers = sign({ url, headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target }, body }, keys, clock.now() + skewMs)
-    return client.send({ method: 'POST', path: '/', headers, body, repeatable: true, repeatIf: (response) => response.status >= 500 || throttled.test(nameOf(response)) || passing.test(nameOf(response)) }, { signal, deadline })
-  }
-
-  /** How far this clock is from the service's, where that is why it refused. */
-  const skewOf = (response: HttpResponse): number | undefined => {
-    const there = Date.parse(response.headers['date'] ?? '')
-    return skewed.test(nameOf(response)) && Math.abs(there - clock.now() - skewMs) >= toleratedSkewMs ? there - clock.now() : undefined
+    return client.send({ method: 'POST', path: '/', headers, body, repeatable: true, repeatIf: async (response) => (await import('./signed/refusals.ts')).passes(response) }, { signal, deadline })
   }
 
   const ask = async (operation: string, input: object, patience: Patience): Promise<Fields> => {
@@ -125,22 +79,24 @@ export const signedReads = async ({ endpoint, setting, region, credentials, atte
     const body = JSON.stringify(input)
     patience.sent = true
     let response = await once(target, body, patience)
-    const skew = response.status === 200 ? undefined : skewOf(response)
-    if (skew !== undefined) {
-      skewMs = skew
-      response = await once(target, body, patience)
+    if (response.status !== 200) {
+      const { refusalOf, skewOf } = await import('./signed/refusals.ts')
+      const skew = skewOf(response, clock.now(), skewMs)
+      if (skew !== undefined) {
+        skewMs = skew
+        response = await once(target, body, patience)
+      }
+      if (response.status >= 300 && clock.now() >= patience.deadline) throw outOfTime(true)
+      if (response.status >= 300) throw refusalOf(response, operation)
     }
-    const { status, headers } = response
-    if (status >= 300 && clock.now() >= patience.deadline) throw outOfTime(true)
-    if (status >= 300) throw status >= 500 || isOfAws(headers) ? refusalOf(response) : nonsense(service, operation)
-    const fields = isOfAws(headers) ? fieldsOf(response) : undefined
+    const fields = isOfAws(response.headers) ? fieldsOf(response) : undefined
     if (fields === undefined) throw nonsense(service, operation)
     return fields
   }
 
   return {
     getSecretValue: (input, patience) => ask('GetSecretValue', input, patience).then(valueOf),
-    batchGetSecretValue: (input, patience) => ask('BatchGetSecretValue', input, patience).then(batchOf),
+    batchGetSecretValue: async (input, patience) => (await import('./signed/batches.ts')).batchOf(await ask('BatchGetSecretValue', input, patience)),
     close: () => client.close(),
   }
 }

@@ -86,7 +86,7 @@ describe('writing, as LiteLLM writes', () => {
 
     const error = await failureOf(provider.write(writeOf(createdName('litellm/a'), 'value'), call))
 
-    expect(error).toMatchObject({ code: 'provider_throttled', retryable: true, details: { retryAfter: 2 } })
+    expect(error).toMatchObject({ code: 'provider_throttled', details: { retryAfter: 2 } })
     expect(sent().filter((line) => line.includes('/policies/'))).toHaveLength(5)
     expect(fake.service.values('litellm/a')).toEqual([])
   })
