@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import type { Configuration } from '../shared/core/configuration.ts'
 import type { Trust } from '../shared/core/configuration/identities.ts'
-import { LatchkeyError, asLatchkeyError } from '../shared/core/errors.ts'
+import { asLatchkeyError } from '../shared/core/errors.ts'
 import type { Runtime } from '../shared/core/runtime.ts'
 import type { Route } from '../shared/http/api.ts'
 import { openLatchkey, type Latchkey, type OpenOptions } from '../shared/latchkey.ts'
@@ -20,23 +20,18 @@ export interface Deployed extends Pick<Latchkey, 'app' | 'stores'> {
   readonly requestMs: number
 }
 
-const written = async ({ env, files }: Runtime, folder: string): Promise<string> => {
+const written = async ({ env, files }: Runtime, folder: string): Promise<unknown> => {
   const text = env.get('LATCHKEY_CONFIG') ?? (await files.read(join(folder, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
-  if (text === undefined || text === '') throw new LatchkeyError('misconfigured', 'No configuration: set LATCHKEY_CONFIG to JSON, or build with --config so that latchkey.json lies beside the bundle.')
-  return text
-}
-
-const parsed = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text ?? '')
   } catch {
-    throw new LatchkeyError('misconfigured', 'The configuration is not JSON: functions take what `npm run build -- --config <file>` writes, not YAML.')
+    throw (await import('./no-configuration.ts')).noConfiguration(text)
   }
 }
 
 /** The configuration of this function; its warnings are in the log. `folder`: where the bundle lies. @throws misconfigured */
 export const readDeployed = async (runtime: Runtime, more: KeySections, folder: string): Promise<Configuration> => {
-  const configuration = await functionConfiguration(parsed(await written(runtime, folder)), runtime.env, more)
+  const configuration = await functionConfiguration(await written(runtime, folder), runtime.env, more)
   for (const { path, message } of configuration.warnings) runtime.log.log('warn', `${path} ${message}`)
   return configuration
 }

@@ -66,18 +66,31 @@ const fromBuiltin = (_: string, names: string, module: string): string => `const
 /** In a chunk of its own a CommonJS package exports nothing but a default, which holds what Node lets be imported by name. */
 const fromPackage = (found: string): string => `${found}.then((loaded) => (loaded.default?.__esModule === true ? loaded.default : loaded))`
 
+/** The lines of the registry that the first read does not need, in a file of their own. */
+const allSystems = 'all-systems'
+
 /**
- * Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have. What they import of Node is
+ * Our own files as a function needs them: settings without the sentences that explain them to people, and a registry with the systems that it will ever have, those that its
+ * configuration opens before the others. What they import of Node is
  * taken from process.getBuiltinModule: an ESM import reads every export of the module, and with it loads what stands behind a getter (webcrypto, fs/promises and all of readline).
  */
-const withoutWhatNobodyReads = (only: readonly string[] | undefined): Plugin => ({
+const withoutWhatNobodyReads = (only: readonly string[] | undefined, providers: readonly string[]): Plugin => ({
   name: 'without-what-nobody-reads',
   setup: (build) => {
+    let everyLine = ''
     build.onLoad({ filter: /[\\/](?:shared|functions)[\\/].*\.ts$/ }, async ({ path }) => {
       const text = (await readFile(path, 'utf8')).replaceAll(explanation, '').replaceAll(builtinImport, fromBuiltin).replaceAll(packageImport, fromPackage)
-      const isRegistry = only !== undefined && basename(path) === 'registry.ts'
-      return { contents: isRegistry ? text.replaceAll(registryLine, (line, system: string) => (only.includes(system) ? line : '')) : text, loader: 'ts' }
+      if (basename(path) !== 'registry.ts') return { contents: text, loader: 'ts' }
+      const lines = [...text.matchAll(registryLine)].filter(([, system = '']) => only?.includes(system) ?? true)
+      const isFar = (file: string): boolean => providers.length > 0 && !providers.includes(file)
+      const table = lines.map(([line, system = '', file = '']) => (isFar(file) ? `  ${system}: () => far('${system}'),\n` : line)).join('')
+      const far = `const far = (system: string) => import("${allSystems}").then(({ lines }) => lines[system]())\n`
+      everyLine = lines.map(([line]) => line).join('')
+      let written = false
+      return { contents: `${far}${text.replaceAll(registryLine, () => (written ? '' : ((written = true), table)))}`, loader: 'ts', resolveDir: dirname(path) }
     })
+    build.onResolve({ filter: new RegExp(`^${allSystems}$`) }, ({ resolveDir }) => ({ path: allSystems, namespace: allSystems, pluginData: resolveDir }))
+    build.onLoad({ filter: /./, namespace: allSystems }, ({ pluginData }) => ({ contents: `export const lines = {\n${everyLine}}`, loader: 'ts', resolveDir: pluginData as string }))
   },
 })
 
@@ -110,8 +123,8 @@ const whatEntriesImport: Plugin = {
   },
 }
 
-/** Builds one function into `folder` and answers what esbuild knows of it. `only`: the systems it will ever have; default: all. */
-export const bundle = async ({ host, entry }: Deployable, folder: string, only?: readonly string[]): Promise<Metafile> => {
+/** Builds one function into `folder` and answers what esbuild knows of it. `only`: the systems it will ever have; default: all. `providers`: the files of those that its configuration opens. */
+export const bundle = async ({ host, entry }: Deployable, folder: string, only?: readonly string[], providers: readonly string[] = []): Promise<Metafile> => {
   await rm(folder, { recursive: true, force: true })
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
@@ -136,7 +149,7 @@ export const bundle = async ({ host, entry }: Deployable, folder: string, only?:
     external: ['@azure/functions'],
     // Vendors look for files beside their own; what they find lies in the bundle instead.
     define: { __dirname: '"/latchkey"' },
-    plugins: [whatEntriesImport, withoutUndici, requiredBuiltins, modernNode, withoutDebug, ...(entry === 'read' ? [withoutChanges] : []), withoutWhatNobodyReads(only)],
+    plugins: [whatEntriesImport, withoutUndici, requiredBuiltins, modernNode, withoutDebug, ...(entry === 'read' ? [withoutChanges] : []), withoutWhatNobodyReads(only, providers)],
   })
   const spent = Object.keys(metafile.outputs).find((path) => metafile.outputs[path]?.entryPoint?.startsWith(`${start}:`) === true)
   if (spent !== undefined) {

@@ -17,7 +17,7 @@ export interface FolderOptions {
 
 /** Builds one function into `folder`, which is emptied before. Answers what esbuild knows of the bundle as it was before its first read became one file. */
 export const buildFolder = async (row: Deployable, folder: string, { only, providers = [], lock, version }: FolderOptions): Promise<Metafile> => {
-  const metafile = await bundle(row, folder, only)
+  const metafile = await bundle(row, folder, only, providers)
   await mergeFirstRead(row, folder, metafile, providers)
   await writePlatformFiles(row, folder, lock, version)
   return metafile

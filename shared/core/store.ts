@@ -1,9 +1,8 @@
 // A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
-import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
+import { type LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, SecretCache } from './cache.ts'
-import { isTombstone, unlessBlocked } from './keys/operation-text.ts'
-import { isInternal } from './names.ts'
 import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
+import { isTombstone } from './stores/tombstone.ts'
 import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
 import type { Capability, Page, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
@@ -102,15 +101,12 @@ export class SecretStore {
 
   /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */
   async list(query: { readonly prefix: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<SecretFacts>> {
-    const page = await (this.provider.list?.(query, call) ?? this.#cannot('list names'))
-    return { ...page, items: page.items.filter((facts) => !isInternal(facts.name.text)) }
+    return (await import('./stores/facts.ts')).listOf(this, query, call)
   }
 
   /** Facts without the value, and without asking the cache. @throws not_found, unsupported */
-  describe(name: SecretName, call: Call): Promise<SecretFacts> {
-    return (this.provider.describe?.(name, call) ?? this.#cannot('tell facts without the value')).catch((error: unknown) => {
-      throw isCode(error, 'not_found') ? absentSecret(this, name.text) : asLatchkeyError(error)
-    })
+  async describe(name: SecretName, call: Call): Promise<SecretFacts> {
+    return (await import('./stores/facts.ts')).factsOf(this, name, call)
   }
 
   /**
@@ -141,7 +137,7 @@ export class SecretStore {
     try {
       const record = await this.provider.read(native, at, call)
       const facts = native.place === 'created' ? await this.provider.describe?.(native, call) : undefined
-      if (!isTombstone(record.version) && !isTombstone(facts?.current)) return facts === undefined ? record : unlessBlocked(record, facts)
+      if (!isTombstone(record.version) && !isTombstone(facts?.current)) return facts === undefined ? record : (await import('./stores/facts.ts')).unlessBlocked(record, facts)
     } catch (error) {
       if (isCode(error, 'not_found') && at.version === undefined && at.stage === undefined) throw absentSecret(this, native.text)
       throw asLatchkeyError(error)
@@ -172,9 +168,5 @@ export class SecretStore {
       ...(record.version?.created === undefined ? {} : { createdAt: record.version.created }),
       ...(record.expires === undefined ? {} : { expiresAt: record.expires }),
     }
-  }
-
-  #cannot(what: string): Promise<never> {
-    return Promise.reject(new LatchkeyError('unsupported', `Store "${this.name}" (${this.system}) cannot ${what}.`))
   }
 }

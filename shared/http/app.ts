@@ -4,7 +4,7 @@ import { LatchkeyError } from '../core/errors.ts'
 import type { AuditEvent, AuditReceipt, Call } from '../core/runtime.ts'
 import type { Answer, ApiRequest, ApiResponse, App, Caller, Exchange, Route, Services } from './api.ts'
 import { anonymous, demand } from './auth.ts'
-import { badField, maxBodyBytes } from './body.ts'
+import { maxBodyBytes } from './body.ts'
 import type { Size } from './requests/refusals.ts'
 import { createRouter, decodeName, decodeOnce, type Match } from './routing.ts'
 
@@ -42,7 +42,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
     const over = sizesOf(request).find(({ bytes, limit }) => bytes > limit)
     if (over !== undefined) throw (await import('./requests/refusals.ts')).tooLarge(over)
     const match = find(request.method, request.path)
-    if (match === undefined) throw new LatchkeyError('not_found', 'There is no route with this path.', { hint: 'The README lists the routes; a name goes below /secrets/.' })
+    if (match === undefined) throw (await import('./requests/refusals.ts')).noRoute()
     const route = match.routes.find((row) => row.method === (request.method === 'HEAD' ? 'GET' : request.method))
     if (route === undefined) return (await import('./requests/refusals.ts')).otherMethod(request.method, match, progress.requestId)
     progress.route = route
@@ -50,7 +50,8 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
     if (route.action !== 'public') progress.caller = await services.auth.authenticate(request, call)
     const raw = match.raw
     authorize(route, raw, progress)
-    if (route.body !== undefined && request.body.byteLength > 0) (await import('./requests/content-type.ts')).checkContentType(request.headers)
+    const body = request.body.byteLength > 0 || route.body === 'required' ? await import('./requests/body.ts') : undefined
+    body?.checkContentType(request, route)
     const exchange: Exchange = {
       services,
       route,
@@ -61,7 +62,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
       ...(request.identity !== undefined && { identity: request.identity }),
       params: Object.fromEntries(Object.entries(raw).map(([name, text]) => [name, name === 'name' ? decodeName(text) : decodeOnce(text, name)])),
       query: request.query === '' ? new Map<string, string>() : (await import('./requests/query.ts')).parseQuery(request.query, route),
-      body: await bodyOf(request, route),
+      body: body?.bodyOf(request, route) ?? {},
       record: (event) => record(progress, event),
     }
     if (route.changes === true) await (await import('./requests/changes.ts')).readyToChange(request, progress, { trail, record: (event) => record(progress, event) })
@@ -80,8 +81,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
       return receipt
     } catch {
       trail.broken = true
-      const applied = route?.changes === true && event.decision === 'allowed' ? { applied: 'yes' as const, ...(event.operationId === undefined ? {} : { operationId: event.operationId }) } : {}
-      throw new LatchkeyError('audit_unavailable', 'The audit line cannot be written, so nothing is answered.', applied)
+      throw (await import('./requests/refusals.ts')).unaudited(route, event)
     }
   }
 }
@@ -108,12 +108,6 @@ const authorize = (route: Route, raw: Match['raw'], progress: Progress): void =>
     return
   }
   demand(progress.caller, route.action, progress.name === undefined ? {} : { name: progress.name })
-}
-
-const bodyOf = async (request: ApiRequest, route: Route): Promise<Exchange['body']> => {
-  if (request.body.byteLength > 0 && route.body === undefined) throw badField('body', 'must be empty on this route; the limit is 0 bytes', 'Send no body.')
-  if (request.body.byteLength === 0 && route.body === 'required') throw badField('body', 'must not be empty', 'Send a JSON object with `Content-Type: application/json`.')
-  return request.body.byteLength === 0 ? {} : (await import('./json-reader.ts')).parseBody(request.body)
 }
 
 const finish = (request: ApiRequest, progress: Progress, response: ApiResponse | Answer): ApiResponse => ({

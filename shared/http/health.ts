@@ -4,10 +4,12 @@ import { openAnswer } from './problem.ts'
 
 const health = async (exchange: Exchange): Promise<Answer> => openAnswer(200, { status: 'ok', version: exchange.services.version })
 
+const readiness = (handler: 'ready' | 'whoami' | 'capabilities') => async (exchange: Exchange): Promise<Answer> => (await import('./health/readiness.ts'))[handler](exchange)
+
 /** What every bundle serves. */
 export const commonRoutes: readonly Route[] = [
   { method: 'GET', path: '/health', shape: 'problem', action: 'public', handler: health },
-  { method: 'GET', path: '/ready', shape: 'problem', action: 'public', handler: async (exchange) => (await import('./health/readiness.ts')).ready(exchange) },
-  { method: 'GET', path: '/whoami', shape: 'problem', action: 'anyone', handler: async (exchange) => (await import('./health/readiness.ts')).whoami(exchange) },
-  { method: 'GET', path: '/capabilities', shape: 'problem', action: 'anyone', handler: async (exchange) => (await import('./health/readiness.ts')).capabilities(exchange) },
+  { method: 'GET', path: '/ready', shape: 'problem', action: 'public', handler: readiness('ready') },
+  { method: 'GET', path: '/whoami', shape: 'problem', action: 'anyone', handler: readiness('whoami') },
+  { method: 'GET', path: '/capabilities', shape: 'problem', action: 'anyone', handler: readiness('capabilities') },
 ]

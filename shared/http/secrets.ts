@@ -30,9 +30,11 @@ const readSecret = async (exchange: Exchange): Promise<Answer> => {
   return wantsText(exchange.headers['accept']) ? textAnswer(receipt, read.value.reveal(), headers) : answer(receipt, 200, readBody(read), headers)
 }
 
+const lists = (handler: 'readSecrets' | 'listSecrets') => async (exchange: Exchange): Promise<Answer> => (await import('./secrets/lists.ts'))[handler](exchange)
+
 /** What the read function serves, beside {@link commonRoutes}. */
 export const readRoutes: readonly Route[] = [
   { method: 'GET', path: '/secrets/{name}', shape: 'problem', action: ['secrets:read', 'keys:reveal'], query: ['property', 'version', 'stage', 'store', 'refresh'], handler: readSecret },
-  { method: 'POST', path: '/secrets:read', shape: 'problem', action: ['secrets:read', 'keys:reveal'], body: 'required', handler: async (exchange) => (await import('./secrets/lists.ts')).readSecrets(exchange) },
-  { method: 'GET', path: '/secrets', shape: 'problem', action: ['secrets:list'], query: ['prefix', 'cursor', 'limit', 'store'], handler: async (exchange) => (await import('./secrets/lists.ts')).listSecrets(exchange) },
+  { method: 'POST', path: '/secrets:read', shape: 'problem', action: ['secrets:read', 'keys:reveal'], body: 'required', handler: lists('readSecrets') },
+  { method: 'GET', path: '/secrets', shape: 'problem', action: ['secrets:list'], query: ['prefix', 'cursor', 'limit', 'store'], handler: lists('listSecrets') },
 ]

@@ -1,9 +1,9 @@
 // AWS Secrets Manager. Reads are requests that Latchkey signs itself, over its one client; everything else goes through AWS's own SDK, which is loaded by whoever asks for it
 // first: a function that only reads never does, where its host gives it keys.
-import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { awsIdentity, awsIdentitySettings, awsRegion } from '../credentials/aws.ts'
 import { awsCall, awsClientSettings } from '../credentials/aws-calls.ts'
-import { absent, codec, pendingLabels, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
+import type { StoreCalls } from '../credentials/aws/sdk/store-calls.ts'
+import { absent, codec, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../credentials/aws/signed-reads.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { isCode } from '../core/errors.ts'
@@ -12,12 +12,6 @@ import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretName, SecretRecord } from '../core/secret.ts'
 
 const raise = (error: unknown): never => { throw error }
-
-/** The first asks for it, everybody gets the same. */
-const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
-  let made: Promise<T> | undefined
-  return () => (made ??= make())
-}
 
 /** One method of what is loaded by the first who calls one. */
 const later = <Loaded, Method extends keyof Loaded>(load: () => Promise<Loaded>, method: Method & (Loaded[Method] extends (...given: never[]) => Promise<unknown> ? Method : never)): Loaded[Method] =>
@@ -30,14 +24,10 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   if (url !== undefined) refuseOpenHttp('aws_secretsmanager_endpoint', url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
   const endpoint = secretsEndpoint(settings, region)
   const signed = endpoint === undefined ? undefined : await signedReads({ endpoint, region, credentials: identity.credentials, attempts: settings.aws_max_attempts, setting: url === undefined ? 'aws_region_name' : 'aws_secretsmanager_endpoint' }, io)
-  const reads: SecretReads = signed ?? { getSecretValue: async (input, patience) => (await sdk()).getSecretValue(input, patience), batchGetSecretValue: async (input, patience) => (await sdk()).batchGetSecretValue(input, patience) }
-  let loaded: SecretsManager | undefined
-  const sdk = once(async () => (loaded = await (await import('../credentials/aws/secrets-sdk.ts')).openSecretsManager(settings, endpoint ?? url, identity, io)))
-  const changes = once(async () => (await import('../credentials/aws/secret-changes.ts')).changesOf(await sdk(), settings, ask))
-
-  const steps = once(async () => (await import('../credentials/aws/step-rotation.ts')).stepRotation(await sdk(), region, ask))
-
-  const rotation = once(async () => (await steps()).rotation)
+  let opened: Promise<StoreCalls> | undefined
+  const calls = (): Promise<StoreCalls> => (opened ??= import('../credentials/aws/sdk/store-calls.ts').then(({ storeCalls }) => storeCalls({ settings, io, identity, region, ask, read, readLabel, ...(signed !== undefined && { signed }), ...((endpoint ?? url) !== undefined && { url: endpoint ?? url }) })))
+  const rotation = async (): Promise<StoreCalls['stepRotation']> => (await calls()).stepRotation
+  const reads: SecretReads = signed ?? { getSecretValue: later(calls, 'getSecretValue'), batchGetSecretValue: later(calls, 'batchGetSecretValue') }
 
   const ask: Ask = (action, name, call, send) => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 
@@ -51,31 +41,27 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
     // No version has such an id, and AWS would call the request malformed.
     if (version !== undefined && !/^[\x21-\x7e]{32,64}$/.test(version)) throw absent(name, 'version of the secret')
     if (stage !== 'pending') return readLabel(name, stage === 'previous' ? 'AWSPREVIOUS' : version === undefined || stage === 'current' ? 'AWSCURRENT' : undefined, version, call)
-    for (const label of pendingLabels) {
-      const record = await readLabel(name, label, version, call).catch((error: unknown) => (isCode(error, 'not_found') ? undefined : raise(error)))
-      if (record?.version?.stages.includes('pending') === true) return record
-    }
-    throw absent(name, 'pending version of the secret')
+    return (await calls()).readPending(name, version, call)
   }
 
   return {
     notices: identity.notices,
     read,
-    readMany: async (names, call) => (await import('../credentials/aws/secret-batches.ts')).readInBatches(names, call, { ask, reads, read }),
-    list: later(changes, 'list'),
-    describe: later(changes, 'describe'),
-    write: later(changes, 'write'),
-    promote: later(changes, 'promote'),
-    annotate: later(changes, 'annotate'),
-    discard: later(changes, 'discard'),
-    remove: later(changes, 'remove'),
-    recover: later(changes, 'recover'),
-    locate: later(steps, 'locate'),
+    readMany: later(calls, 'readMany'),
+    list: later(calls, 'list'),
+    describe: later(calls, 'describe'),
+    write: later(calls, 'write'),
+    promote: later(calls, 'promote'),
+    annotate: later(calls, 'annotate'),
+    discard: later(calls, 'discard'),
+    remove: later(calls, 'remove'),
+    recover: later(calls, 'recover'),
+    locate: later(calls, 'locate'),
     stepRotation: { describe: later(rotation, 'describe'), read: later(rotation, 'read'), write: later(rotation, 'write'), finish: later(rotation, 'finish') },
-    check: async (depth, call, prefix = '') => (await import('../credentials/aws/secret-check.ts')).checkSecretsManager(depth, call, prefix, { identity, ask, reads, random: io.random, sdk }),
+    check: later(calls, 'check'),
     close: async () => {
       await signed?.close()
-      loaded?.destroy()
+      await (await opened)?.close()
     },
     traits: {
       names: codec,

@@ -1,6 +1,5 @@
 // The text by which a provider knows a key operation. It begins with epoch and verb, so that facts alone say who won an epoch and whether the current
 // version is a tombstone. Apart from the operations themselves, because every read looks at it and none makes one.
-import { LatchkeyError } from '../errors.ts'
 
 /** What an operation does to a key. The last four change what is said about it, under a claim that never becomes current. */
 export const verbs = ['create', 'rotate', 'delete', 'rename', 'update', 'block', 'unblock', 'adopt'] as const
@@ -28,9 +27,6 @@ export const parseOperation = (text: string | undefined): WonEpoch | undefined =
 /** Whether a claim shall become current: a rotation's token, or the tombstone by which a renaming leaves. The others only hold the epoch. */
 export const takesEpoch = (claimed: WonEpoch | undefined): claimed is WonEpoch => claimed?.verb === 'rotate' || claimed?.verb === 'delete'
 
-/** Whether a version ends its key: a text that cannot be a token, made current by a deletion. */
-export const isTombstone = (version: { readonly operation?: string } | undefined): boolean => parseOperation(version?.operation)?.verb === 'delete'
-
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
 
 /** The id by which a renaming writes the key under its new name: 12 hex digits of its own id, then the key id's 80 bits, so that the version itself says whose it is. */
@@ -44,10 +40,4 @@ export const arrivalId = (id: string, keyId: string): string => {
 export const keyIdIn = (id: string): string => {
   const bits = BigInt(`0x${id.slice(12)}`)
   return Array.from({ length: 16 }, (_, index) => base32[Number((bits >> BigInt(5 * (15 - index))) & 31n)]).join('')
-}
-
-/** A record, unless its key is blocked. @throws forbidden */
-export const unlessBlocked = <T>(record: T, { labels }: { readonly labels: Readonly<Record<string, string>> }): T => {
-  if (labels['latchkey-blocked'] === undefined || labels['latchkey-blocked'] !== labels['latchkey-key-id']) return record
-  throw new LatchkeyError('forbidden', 'This key is blocked.')
 }

@@ -1,7 +1,7 @@
 // Reading many secrets at once: what memory lacks goes to the provider in its batches, and each name succeeds or fails by itself. Loaded by the first who reads many.
 import type { CacheAnswer, SecretCache } from '../cache.ts'
 import { LatchkeyError, absentSecret, asLatchkeyError } from '../errors.ts'
-import { isTombstone } from '../keys/operation-text.ts'
+import { isTombstone } from '../stores/tombstone.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretName, SecretRecord, SecretRef } from '../secret.ts'
 import type { SecretStore, StoreRead } from '../store.ts'

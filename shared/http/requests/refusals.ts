@@ -21,6 +21,15 @@ export const tooLarge = ({ part, bytes, limit }: Size): LatchkeyError => {
   return new LatchkeyError('too_large', `body: is longer than ${limit} bytes, the limit of this route.`, { param: part, hint: 'Send a smaller body.' })
 }
 
+/** The failure for a path that is none of ours. */
+export const noRoute = (): LatchkeyError => new LatchkeyError('not_found', 'There is no route with this path.', { hint: 'The README lists the routes; a name goes below /secrets/.' })
+
+/** The failure where an audit line was lost. A change that was allowed has been made by then. */
+export const unaudited = (route: Route | undefined, { decision, operationId }: Partial<AuditEvent>): LatchkeyError => {
+  const applied = route?.changes === true && decision === 'allowed' ? { applied: 'yes' as const, ...(operationId === undefined ? {} : { operationId }) } : {}
+  return new LatchkeyError('audit_unavailable', 'The audit line cannot be written, so nothing is answered.', applied)
+}
+
 /** The value of a header `Allow`: HEAD goes with GET, and every path answers OPTIONS. */
 const allowed = (routes: readonly Route[]): string => [...new Set(routes.flatMap((route) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]))), 'OPTIONS'].join(', ')
 

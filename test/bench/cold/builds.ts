@@ -63,10 +63,12 @@ export const buildPeer = async (name: string, file: string, modules: readonly st
 export const buildLatchkey = async (cloud: Cloud, folder: string, https: string, only?: string): Promise<FirstRead & { readonly file: string }> => {
   const { system, settings } = clouds[cloud]
   const row = { host: 'lambda', entry: 'read' } as const
-  const metafile = await bundle(row, folder, only === undefined ? undefined : [only])
-  const config = join(folder, 'config.yaml')
+  await mkdir(folder, { recursive: true })
+  const config = `${folder}.yaml`
   await writeFile(config, `latchkey:\n  default_store: { system: ${system}, access_mode: read_only, ${settings(https)} }\n  access:\n    - { name: gateway, token_sha256: ${hash('sha256', callerToken)}, grants: [{ action: "secrets:read", names: ["app-*"] }] }\n`)
   const configuration = await compileConfigFile(config)
+  const providers = await providerFiles(configuration)
+  const metafile = await bundle(row, folder, only === undefined ? undefined : [only], providers)
   await writeFile(join(folder, 'latchkey.json'), configuration)
-  return { file: join(folder, 'read.mjs'), ...(await mergeFirstRead(row, folder, metafile, await providerFiles(configuration))) }
+  return { file: join(folder, 'read.mjs'), ...(await mergeFirstRead(row, folder, metafile, providers)) }
 }
