@@ -1,7 +1,7 @@
 // The composition root: a configuration and the ports in, a running Latchkey out. The only file that knows everything, and the only one that opens.
 import { SecretCache } from './core/cache.ts'
 import type { Configuration, MasterKeyPlan, StoreConfiguration } from './core/configuration.ts'
-import { isCode, type Issue, type LatchkeyError } from './core/errors.ts'
+import { isCode, type LatchkeyError } from './core/errors.ts'
 import type { ReferenceSource } from './core/stores/reference-sources.ts'
 import type { AccessPolicy } from './core/policy.ts'
 import { ciphertextSystems } from './core/stores/ciphertext-systems.ts'
@@ -123,27 +123,18 @@ const closeAll = async (stores: Iterable<SecretStore | undefined>): Promise<void
 /** Opens every store before it complains, so that a person mends all of them at once. @throws misconfigured with the issues of all stores */
 const openAll = async (configured: readonly StoreConfiguration[], open: (store: StoreConfiguration) => Promise<SecretStore>): Promise<ReadonlyMap<string, SecretStore>> => {
   const stores = new Map<string, SecretStore>()
-  const issues: Issue[] = []
+  const failed = new Map<StoreConfiguration, LatchkeyError>()
   for (const store of configured) {
     try {
       stores.set(store.name, await open(store))
     } catch (error) {
       if (!isCode(error, 'misconfigured')) throw error
-      issues.push(...issuesOf(error, store))
+      failed.set(store, error)
     }
   }
-  if (issues.length > 0) {
-    await closeAll(stores.values())
-    ;(await import('./core/settings.ts')).refuseIssues(issues)
-  }
-  return stores
-}
-
-/** What is wrong with a store. A table's issues are their own message; what a provider says of settings that do not fit together is said whole, with its fix. */
-const issuesOf = (error: LatchkeyError, store: StoreConfiguration): readonly Issue[] => {
-  const { issues = [] } = error.details
-  const whole = issues.length > 0 && issues.every(({ path, message }) => error.message.includes(`${path} ${message}`))
-  return whole ? issues : [{ path: store.path, message: error.message }]
+  if (failed.size === 0) return stores
+  await closeAll(stores.values())
+  throw (await import('./core/settings/misconfigured-stores.ts')).misconfiguredStores(failed)
 }
 
 /** The names of the secrets that hold the master keys, Latchkey's own and the gateway's, where secrets do. */

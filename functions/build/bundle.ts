@@ -83,7 +83,8 @@ const withoutWhatNobodyReads = (only: readonly string[] | undefined, providers: 
       if (basename(path) !== 'registry.ts') return { contents: text, loader: 'ts' }
       const lines = [...text.matchAll(registryLine)].filter(([, system = '']) => only?.includes(system) ?? true)
       const isFar = (file: string): boolean => providers.length > 0 && !providers.includes(file)
-      const table = lines.map(([line, system = '', file = '']) => (isFar(file) ? `  ${system}: () => far('${system}'),\n` : line)).join('')
+      const own = lines.flatMap(([line, , file = '']) => (isFar(file) ? [] : [line])).join('')
+      const table = lines.some(([, , file = '']) => isFar(file)) ? `  ...Object.fromEntries(${JSON.stringify(lines.map(([, system]) => system))}.map((system) => [system, () => far(system)])),\n${own}` : own
       const far = `const far = (system: string) => import("${allSystems}").then(({ lines }) => lines[system]())\n`
       everyLine = lines.map(([line]) => line).join('')
       let written = false

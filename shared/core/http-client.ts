@@ -1,6 +1,5 @@
 // The one way out for requests that Latchkey writes itself: deadlines, repetitions, size, redirects and what a failure may say are decided here, once.
 // Nothing of a request ever stands in an error: no URL, no header, no body. It takes the network from process.getBuiltinModule, because an ESM import of node:http costs every cold start 10 to 20 ms.
-import { LatchkeyError } from './errors.ts'
 import { openWire, type Resolve } from './http/exchange.ts'
 import { checkCall, type Call, type Clock, type Random } from './runtime.ts'
 import type { SecretValue } from './secret.ts'
@@ -73,24 +72,8 @@ export interface HttpPort {
 }
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'LIST'])
-/** `Retry-After` in seconds, where an answer has one that makes sense. */
-export const retryAfterOf = ({ headers }: HttpResponse): number | undefined => {
-  const text = headers['retry-after']?.trim() ?? ''
-  return /^\d{1,5}(\.\d+)?$/.test(text) && Number(text) <= 86_400 ? Math.ceil(Number(text)) : undefined
-}
-
 /** Text as one part of a path or query: everything but RFC 3986's unreserved characters as %XX of UTF-8, `!'()*` too, which JavaScript leaves alone. */
 export const encodePart = (text: string): string => encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
-
-/** The JSON of an answer. @throws provider_unavailable when it does not call itself JSON or is none */
-export const jsonOf = (response: HttpResponse, title: string): unknown => {
-  try {
-    if (response.headers['content-type']?.includes('json') === true) return JSON.parse(Buffer.from(response.body).toString('utf8')) as unknown
-  } catch {
-    // What JSON.parse says of it shows the beginning of the text.
-  }
-  throw new LatchkeyError('provider_unavailable', `${title} could not be reached, or what answered is not ${title}: its answer is no JSON.`, { vendor: { status: response.status } })
-}
 
 /** The port on the network of this machine. `resolve` turns a host into addresses; default: the system's resolver. */
 export const nodeHttp = (clock: Clock, random: Random, resolve?: Resolve): HttpPort => ({

@@ -13,26 +13,11 @@ export const maxSegmentBytes = 64
 export const maxSegments = 8
 const maxHostedBytes = 512
 
-const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
+/** What such a segment is made of. */
+export const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
 
 /** The failure for a name that does not fit. */
 export const refuseName = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
-
-/** What is wrong with a name that Latchkey would create, or nothing. */
-const createdNameIssue = (text: string): string | undefined => {
-  if (text === '') return 'must not be empty'
-  if (Buffer.byteLength(text) > maxNameBytes) return `is ${Buffer.byteLength(text)} bytes long; the limit is ${maxNameBytes}`
-  const segments = text.split('/')
-  if (segments.length > maxSegments) return `has ${segments.length} segments; the limit is ${maxSegments}`
-  for (const segment of segments) {
-    if (segment === '') return 'has an empty segment; use single slashes, none at either end'
-    if (segment.length > maxSegmentBytes) return `has a segment of ${segment.length} characters; the limit is ${maxSegmentBytes}`
-    if (!segmentPattern.test(segment)) return 'holds a character outside A-Z a-z 0-9 _ - . @ = /'
-    if (segment.startsWith('.') || segment.endsWith('.')) return 'has a segment that begins or ends with a dot'
-    if (segment.startsWith('__')) return 'has a segment that begins with "__", which is reserved for Latchkey\'s own records'
-  }
-  return undefined
-}
 
 /** What is wrong with a name that an operator already has, or nothing: any text without control characters and dot segments. */
 const hostedNameIssue = (text: string): string | undefined => {
@@ -51,21 +36,8 @@ export const joinPrefix = (prefix: string, rest: string): string => (prefix === 
 /** Whether `text` stands below `prefix`, by whole segments. An empty prefix has everything below it. */
 export const isBelow = (prefix: string, text: string): boolean => prefix === '' || text.startsWith(joinPrefix(prefix, ''))
 
-/** Checks a configured prefix and takes its trailing slash off. Empty is legal. @throws invalid_request */
-export const parsePrefix = (text: string, path: string): string => {
-  const bare = text.replace(/\/$/, '')
-  if (bare === '') return ''
-  const issue = createdNameIssue(bare)
-  if (issue !== undefined) throw refuseName(path, issue)
-  return bare
-}
-
-/** A name Latchkey creates, or a caller asks for, below the prefix. @throws invalid_request naming `path`, the limit and what is allowed. */
-export const createdName = (text: string, path = 'name'): SecretName => {
-  const issue = createdNameIssue(text)
-  if (issue !== undefined) throw refuseName(path, issue)
-  return { text, place: 'created' }
-}
+/** Whether a name is the operator's own: one that is hosted, or that does not stand below the prefix. */
+export const isOperators = (text: string, prefix: string, hosted: ReadonlySet<string> | undefined): boolean => hosted?.has(text) === true || !isBelow(prefix, text)
 
 /** A name an operator already has. @throws invalid_request */
 export const hostedName = (text: string, path = 'name'): SecretName => {
@@ -89,10 +61,6 @@ export const namePattern = (text: string): RegExp =>
 
 /** Whether a name is one of Latchkey's own records. */
 export const isInternal = (text: string): boolean => text.split('/').some((segment) => segment.startsWith('__'))
-
-/** Where a name lives: hosted names win, then the prefix decides; with an empty prefix all else is created. @throws invalid_request */
-export const placeName = (text: string, prefix: string, hosted: ReadonlySet<string> | undefined): SecretName =>
-  hosted?.has(text) === true || !isBelow(prefix, text) ? hostedName(text) : createdName(text)
 
 /** Free text (a team id) as one segment: what the grammar does not allow where it stands becomes `=` and two upper-case hex digits. @throws invalid_request */
 export const encodeSegment = (text: string, path: string): string => {

@@ -1,9 +1,9 @@
 // A provider with policy, ownership, names and cache around it: the only thing the rest of the house talks to. Providers stay free of all four.
 import { type LatchkeyError, absentSecret, asLatchkeyError, isCode } from './errors.ts'
 import type { CacheAnswer, SecretCache } from './cache.ts'
-import { isKeyName, nameOf, type AccessPolicy } from './policy.ts'
+import { isKeyName, type AccessPolicy } from './policy.ts'
 import { isTombstone } from './stores/tombstone.ts'
-import { createLookup, secretKey, type Lookup } from './stores/lookup.ts'
+import { createLookups, secretKey, type Lookup, type Lookups } from './stores/lookup.ts'
 import type { Capability, Page, SecretProvider } from './provider.ts'
 import type { Call, Clock, Random } from './runtime.ts'
 import type { PutOutcome, PutRequest } from './stores/writing.ts'
@@ -49,7 +49,7 @@ export class SecretStore {
   readonly #cache: SecretCache
   readonly #clock: Clock
   readonly #random: Random
-  readonly #lookup: (ref: SecretRef) => Lookup
+  readonly #lookups: Lookups
   /** Loaded by the first who asks for a part of a secret. */
   #parts: typeof import('./stores/property.ts') | undefined
 
@@ -61,7 +61,7 @@ export class SecretStore {
     this.#cache = options.cache
     this.#clock = options.clock
     this.#random = options.random
-    this.#lookup = createLookup(options.name, options.policy, options.provider.traits.cacheTtlMs)
+    this.#lookups = createLookups(options.name, options.policy, options.provider.traits.cacheTtlMs)
   }
 
   /** Whether the service can do this at all, and the provider says that it may be written. */
@@ -69,34 +69,29 @@ export class SecretStore {
     return this.provider[capability] !== undefined && (this.provider.traits.write !== undefined || ['describe', 'readMany', 'list', 'close'].includes(capability))
   }
 
-  /** @throws invalid_request naming what is wrong with the name */
-  nameOf(text: string): SecretName {
-    return nameOf(this.policy, text)
-  }
-
   /** Whether a name stands among the virtual keys; reading it needs the grant `keys:reveal`. */
   isKeyName(text: string): boolean {
     return isKeyName(this.policy, text)
   }
 
-  /** A fresh answer from memory, at once, or nothing; the policy applies. @throws forbidden, invalid_request, and not_found while an absence is remembered */
+  /** A fresh answer from memory, at once, or nothing, as for a name that was never asked for. @throws not_found while an absence is remembered */
   peek(ref: SecretRef): StoreRead | undefined {
-    const lookup = this.#lookup(ref)
-    if (isPart(ref, lookup) && this.#parts === undefined) return undefined
+    const lookup = this.#lookups.known(ref)
+    if (lookup === undefined || (isPart(ref, lookup) && this.#parts === undefined)) return undefined
     const answer = this.#cache.peek(lookup.key)
     return answer === undefined ? undefined : this.#answer(ref, lookup, answer)
   }
 
   /** One secret, from memory or from the service. @throws forbidden, invalid_request, not_found (which of secret, version, property), version_disabled, provider_… */
   async read(ref: SecretRef, call: Call, how: { readonly refresh?: boolean } = {}): Promise<StoreRead> {
-    const lookup = this.#lookup(ref)
+    const lookup = this.#lookups.known(ref) ?? (await this.#lookups.of(ref))
     return this.#withParts(ref, lookup, await this.#cache.read(lookup.key, (own) => this.#load(lookup, own), call, how.refresh))
   }
 
   /** Many secrets in the order asked, each with its value or its own failure; what memory lacks is fetched in the provider's batches. */
   async readMany(names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]> {
     const { readManyOf } = await import('./stores/reading-many.ts')
-    return readManyOf(this, { clock: this.#clock, cache: this.#cache, lookup: this.#lookup, load: (lookup, own) => this.#load(lookup, own), answer: (ref, lookup, answer) => this.#withParts(ref, lookup, answer) }, names, call)
+    return readManyOf(this, { clock: this.#clock, cache: this.#cache, lookups: this.#lookups, load: (lookup, own) => this.#load(lookup, own), answer: (ref, lookup, answer) => this.#withParts(ref, lookup, answer) }, names, call)
   }
 
   /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */

@@ -62,9 +62,6 @@ export const nonsense = (service: AwsService, action: string): LatchkeyError => 
 export const outOfTime = (sent: boolean): LatchkeyError =>
   new LatchkeyError('deadline_exceeded', sent ? 'AWS did not answer within the time of this call.' : 'The time for this call had run out before it was made.', { applied: sent ? 'unknown' : 'no' })
 
-/** AWS refused the credentials themselves, not what they may do: nothing was done. */
-const spent: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException', 'UnrecognizedClientException', 'InvalidClientTokenId'])
-
 /**
  * Runs one call of the SDK under the caller's signal and deadline, and turns every failure into ours. Ends promptly whatever the SDK is waiting for. With an `identity`,
  * a call that is refused because its session has ended is made once more, after a new login.
@@ -74,7 +71,7 @@ export const awsCall = async <Answer>(service: AwsService, io: ProviderIo, actio
   try {
     return await sendOnce(service, io, action, subject, call, send)
   } catch (error) {
-    if (!(error instanceof LatchkeyError) || !spent.has(error.details.vendor?.name ?? '') || renew?.() !== true) throw error
+    if (renew === undefined || !(await import('./aws/failures.ts')).isSpent(error) || !renew()) throw error
     return sendOnce(service, io, action, subject, call, send)
   }
 }

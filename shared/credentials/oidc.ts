@@ -1,7 +1,8 @@
 // `oidc/<provider>/<audience>`: LiteLLM's references to identity tokens, for every login that takes one. A token is fetched or read when it is asked for, never at open.
 // Only `oidc/file` is held to the allowed folders: the other paths come from the operator's own environment or settings.
 import { LatchkeyError } from '../core/errors.ts'
-import { jsonOf, type HttpClient } from '../core/http-client.ts'
+import type { HttpClient } from '../core/http-client.ts'
+import { jsonOf } from '../core/http/answers.ts'
 import { checkCall, type Call, type Env, type ProviderIo } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
 import { tokenSource, type Token } from './token.ts'

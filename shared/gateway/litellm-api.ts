@@ -1,7 +1,8 @@
 // LiteLLM's admin API as Latchkey speaks it: one call, and its answer or its refusal. Of what LiteLLM says only the status, the type and the name of a field that we sent
 // are kept, because its texts repeat keys, hashes and aliases. What is no answer of LiteLLM's (a page, a proxy's refusal, a wrong address) is never taken for one.
 import { LatchkeyError, type ErrorDetails } from '../core/errors.ts'
-import { jsonOf, retryAfterOf, type HttpClient, type HttpResponse } from '../core/http-client.ts'
+import type { HttpClient, HttpResponse } from '../core/http-client.ts'
+import { jsonOf, retryAfterOf } from '../core/http/answers.ts'
 import { checkCall, type Call, type Clock } from '../core/runtime.ts'
 import { SecretValue } from '../core/secret.ts'
 import { isMapping } from '../core/settings/mapping.ts'

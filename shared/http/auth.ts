@@ -5,8 +5,9 @@ import type { AccessEntry, Grant } from '../core/configuration.ts'
 import { LatchkeyError } from '../core/errors.ts'
 import { namePattern } from '../core/names.ts'
 import type { Call } from '../core/runtime.ts'
-import { SecretValue } from '../core/secret.ts'
-import type { Action, Authenticator, Caller, Credentials, ProvedIdentity } from './api.ts'
+import type { SecretValue } from '../core/secret.ts'
+import type { Action, Authenticator, Caller, Credentials } from './api.ts'
+import type { MasterKeyCheck } from './auth/master-key.ts'
 
 /** The caller's name under which the master key stands in audit lines; no `access` entry may have it. */
 export const masterKeyName = 'master-key'
@@ -36,30 +37,19 @@ export const createAuthenticator = (options: AuthenticatorOptions): Authenticato
     names.add(caller.name)
   }
   const byToken = entries.filter(({ identity }) => identity === undefined)
-  const known = new WeakMap<SecretValue, Buffer>()
-  /** Once a token was the master key, its digest stands for that key: the same answer for a tenth of the work. */
-  const isMaster = (master: SecretValue, token: string, digest: Buffer): boolean => {
-    const remembered = known.get(master)
-    if (remembered !== undefined) return timingSafeEqual(remembered, digest)
-    const same = master.equals(SecretValue.of(token))
-    if (same) known.set(master, digest)
-    return same
-  }
+  let isMaster: Promise<MasterKeyCheck> | undefined
   const holderOf = async (token: string, call: Call): Promise<Caller> => {
     const digest = createHash('sha256').update(token, 'utf8').digest()
     let found: Caller | undefined
     for (const entry of byToken) if (timingSafeEqual(entry.digest, digest)) found = entry.caller
     if (found !== undefined) return found
-    const master = await options.masterKey(call)
-    if (master === undefined || !isMaster(master, token, digest)) throw refuse('The credential is not one that Latchkey knows.')
+    isMaster ??= import('./auth/master-key.ts').then(({ masterKeyCheck }) => masterKeyCheck(options.masterKey))
+    if (!(await (await isMaster)(token, digest, call))) throw refuse('The credential is not one that Latchkey knows.')
     return { name: masterKeyName, master: true, grants: [] }
   }
-  /** The first entry, in the file's order, all of whose fields are true of the identity. */
-  const namedBy = ({ kind, facts }: ProvedIdentity): Caller | undefined =>
-    entries.find(({ identity }) => identity?.kind === kind && Object.entries(identity.fields).every(([field, text]) => facts[field]?.includes(text) === true))?.caller
   return {
     authenticate: async (credentials, call) => {
-      const proved = credentials.identity && namedBy(credentials.identity)
+      const proved = credentials.identity && (await import('./auth/identity.ts')).namedBy(entries, credentials.identity)
       const token = tokenOf(credentials)
       const holder = token === undefined ? undefined : await holderOf(token, call)
       if (proved !== undefined) return holder === undefined ? proved : { ...proved, name: `${proved.name}+${holder.name}`, also: holder }

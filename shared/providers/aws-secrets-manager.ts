@@ -2,7 +2,7 @@
 // first: a function that only reads never does, where its host gives it keys.
 import { awsIdentity, awsIdentitySettings, awsRegion } from '../credentials/aws.ts'
 import { awsCall, awsClientSettings } from '../credentials/aws-calls.ts'
-import type { StoreCalls } from '../credentials/aws/sdk/store-calls.ts'
+import type { StoreCalls } from '../credentials/aws-secrets/store-calls.ts'
 import { absent, codec, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../credentials/aws/signed-reads.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
@@ -25,7 +25,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   const endpoint = secretsEndpoint(settings, region)
   const signed = endpoint === undefined ? undefined : await signedReads({ endpoint, region, credentials: identity.credentials, attempts: settings.aws_max_attempts, setting: url === undefined ? 'aws_region_name' : 'aws_secretsmanager_endpoint' }, io)
   let opened: Promise<StoreCalls> | undefined
-  const calls = (): Promise<StoreCalls> => (opened ??= import('../credentials/aws/sdk/store-calls.ts').then(({ storeCalls }) => storeCalls({ settings, io, identity, region, ask, read, readLabel, ...(signed !== undefined && { signed }), ...((endpoint ?? url) !== undefined && { url: endpoint ?? url }) })))
+  const calls = (): Promise<StoreCalls> => (opened ??= import('../credentials/aws-secrets/store-calls.ts').then(({ storeCalls }) => storeCalls({ settings, io, identity, region, ask, read, readLabel, ...(signed !== undefined && { signed }), ...((endpoint ?? url) !== undefined && { url: endpoint ?? url }) })))
   const rotation = async (): Promise<StoreCalls['stepRotation']> => (await calls()).stepRotation
   const reads: SecretReads = signed ?? { getSecretValue: later(calls, 'getSecretValue'), batchGetSecretValue: later(calls, 'batchGetSecretValue') }
 

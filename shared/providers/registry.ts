@@ -2,7 +2,6 @@
 // A bundle may hold some of them only; what it does not hold is refused when it is opened, with what there is.
 import type { EntrySettings } from '../core/configuration/stores.ts'
 import type { StoreConfiguration } from '../core/configuration.ts'
-import { LatchkeyError } from '../core/errors.ts'
 import type { Origin, SecretProvider } from '../core/provider.ts'
 import type { ProviderIo } from '../core/runtime.ts'
 import type { Setting } from '../core/settings.ts'
@@ -40,11 +39,8 @@ export const loadProvider = async (system: string, path = 'key_management_system
   const name = system === 'local' ? 'environment' : system
   const load = Object.hasOwn(from, name) ? from[name] : undefined
   if (load !== undefined) return load()
-  const near = (await import('../core/errors/nearest.ts')).nearest(name, Object.keys(from))
-  throw refuse(path, `Invalid Key Management System selected; ${near === undefined ? `there are ${Object.keys(from).join(', ')}` : `did you mean ${near}?`}`)
+  throw (await import('../core/errors/nearest.ts')).unknownSystem(name, Object.keys(from), path)
 }
-
-const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('misconfigured', `${path}: ${message}.`, { issues: [{ path, message }] })
 
 /** The settings of a store that no provider's table has, so that a slip in one of them is told by its right name. */
 const storeSettings: Readonly<Record<keyof EntrySettings, true>> = { system: true, access_mode: true, hosted_keys: true, primary_secret_name: true, fallback: true }

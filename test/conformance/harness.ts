@@ -1,7 +1,7 @@
 // What the exam asks of whoever brings a provider: a service that can be opened, filled behind the provider's back and broken on purpose.
 // Faults stay until they are healed, so that a provider whose SDK repeats calls by itself meets the same fault on every attempt.
 import type { Capability, SecretProvider } from '../../shared/core/provider.ts'
-import { createdName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import type { Clock } from '../../shared/core/runtime.ts'
 import type { SecretName } from '../../shared/core/secret.ts'
 import type { ManualClock } from '../support/runtime.ts'

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { SecretCache } from '../../shared/core/cache.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import { createdName, hostedName } from '../../shared/core/names.ts'
+import { hostedName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { SecretStore } from '../../shared/core/store.ts'
 import { callOf, testRuntime } from '../support/runtime.ts'
 import { codeOf, open } from './opened-store.ts'
+import { nameIn } from '../../shared/core/stores/naming.ts'
 
 describe('reading', () => {
   it('answers the value, its version and where it came from, and the second time from memory', async () => {
@@ -127,9 +129,9 @@ describe('the primary secret', () => {
     await seed('all', '{"K1":"one","odd/one":"two"}')
 
     const one = await store.read({ name: 'K1' }, call())
-    const two = store.peek({ name: 'odd/one' })
+    const two = await store.read({ name: 'odd/one' }, call())
 
-    expect([one.value.reveal(), two?.value.reveal()]).toEqual(['one', 'two'])
+    expect([one.value.reveal(), two.value.reveal()]).toEqual(['one', 'two'])
     expect(calls).toEqual(['read'])
   })
 
@@ -161,8 +163,8 @@ describe('the policy', () => {
     const bare = (await open({ policy: { prefix: '' } })).store
 
     expect(['litellm/key', 'litellm/hosted', 'litellm-other', 'OPENAI'].map((name) => store.isKeyName(name))).toEqual([true, false, false, false])
-    expect(['litellm/key', 'litellm/hosted', 'litellm/odd name', 'OPENAI'].map((name) => store.nameOf(name).place)).toEqual(['created', 'hosted', 'hosted', 'hosted'])
-    expect([bare.isKeyName('anything'), bare.nameOf('anything').place]).toEqual([false, 'created'])
+    expect(['litellm/key', 'litellm/hosted', 'litellm/odd name', 'OPENAI'].map((name) => nameIn(store, name).place)).toEqual(['created', 'hosted', 'hosted', 'hosted'])
+    expect([bare.isKeyName('anything'), nameIn(bare, 'anything').place]).toEqual([false, 'created'])
   })
 
   it('read_only refuses writing, before any call', async () => {

@@ -7,6 +7,7 @@ import { canariesIn, watch } from '../support/canary.ts'
 import { counted, deliverMixedBatch, followKeys, mixedBatchAnswers, rotatedOnce, scheduled, stepNames, told, untouched } from './processes/rotated-keys.ts'
 import { openRotatingAws, openRotatingAzure, openRotatingGoogle, type RotatingAws, type RotatingAzure, type RotatingCloud, type RotatingGoogle } from './processes/rotating-clouds.ts'
 import { invokedFunction } from './processes/runtime-api.ts'
+import { nameIn } from '../../shared/core/stores/naming.ts'
 
 const startingMs = 120_000
 
@@ -122,7 +123,7 @@ describe('azure: the built rotate app under the worker’s stand-in', () => {
       await make(house, 'due', { data: { auto_rotate: true, rotation_interval: '30d' } })
       for (const alias of ['near', 'poisoned', 'later']) await make(house, alias)
       await house.oldSecret('DB-PASSWORD', watch('azure DB-PASSWORD', 'the-first-password'))
-      await house.provider.annotate?.(house.store.nameOf('DB-PASSWORD'), { expires: new Date(Date.now() + 20 * day) }, house.call())
+      await house.provider.annotate?.(nameIn(house.store, 'DB-PASSWORD'), { expires: new Date(Date.now() + 20 * day) }, house.call())
     })
   }, startingMs)
   afterAll(() => azure?.close())

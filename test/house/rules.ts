@@ -31,7 +31,7 @@ interface Arrow {
   readonly packages: (found: Import) => boolean
 }
 
-const providerCore = /^shared\/(core\/(provider|secret|(?:errors|names|settings)(?:\/[\w-]+)?|failure|runtime|http-client)\.ts$|credentials\/)/
+const providerCore = /^shared\/(core\/(provider|secret|(?:errors|names|settings)(?:\/[\w-]+)?|failure|runtime|http-client|http\/answers)\.ts$|credentials\/)/
 
 const arrows: readonly Arrow[] = [
   { files: /^shared\/core\//, ours: /^shared\/core\//, packages: () => false },

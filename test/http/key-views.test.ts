@@ -1,6 +1,6 @@
 // Looking at keys: what info and list say beside LiteLLM's fields, which filters a page answers, and the health of the key that calls.
 import { describe, expect, it } from 'vitest'
-import { createdName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { adoptedBody, deletedBody } from '../../shared/http/key-answers.ts'
 import { callOf } from '../support/runtime.ts'

@@ -1,6 +1,7 @@
 // Our fake of Infisical under examination by two clients of the vendor, in Go and in Python, and our provider beside them on one server. No registry has a server of Infisical.
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { createdName, hostedName } from '../../shared/core/names.ts'
+import { hostedName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { infisicalSettings, infisicalTargetHarness, openInfisical } from '../conformance/harnesses/infisical.ts'

@@ -1,7 +1,8 @@
 // What the exam cannot see of AWS Secrets Manager: which calls are made, what stands in them, and labels that others have left or hold.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isCode, type LatchkeyError } from '../../shared/core/errors.ts'
-import { createdName, hostedName, nativeName } from '../../shared/core/names.ts'
+import { hostedName, nativeName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import type { SecretProvider, WriteRequest } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'

@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import { createdName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import type { WriteRequest } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { openEmbedded } from '../../shared/providers/embedded.ts'

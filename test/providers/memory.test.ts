@@ -1,7 +1,7 @@
 // What only the reference promises; all else is the exam's.
 import { describe, expect, it } from 'vitest'
 import type { SecretProvider, WriteRequest } from '../../shared/core/provider.ts'
-import { createdName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { memory } from '../../shared/providers/memory.ts'
 import { callOf, testRuntime } from '../support/runtime.ts'

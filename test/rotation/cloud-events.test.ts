@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { queueEvents } from '../../functions/azure/events.ts'
 import { pubsubEvents } from '../../functions/gcp/events.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import { createdName, hostedName } from '../../shared/core/names.ts'
+import { hostedName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import type { SecretName } from '../../shared/core/secret.ts'
 import { openAzure, seedVault, startVault } from '../conformance/harnesses/azure-key-vault.ts'
 import { openGoogleSecrets } from '../conformance/harnesses/google-secret-manager.ts'
@@ -13,6 +14,7 @@ import { projectNumber } from '../fakes/google/secrets.ts'
 import { testRuntime } from '../support/runtime.ts'
 import { openAccount } from './aws-account.ts'
 import { day, eventOf, rotationHouse, type Opening } from './rotation-house.ts'
+import { nameIn } from '../../shared/core/stores/naming.ts'
 
 const ends: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -154,18 +156,18 @@ describe('Key Vault’s near-expiry', () => {
     const [key] = [await house.oldKey('a'), await house.oldKey('ending', { durationMs: 20 * day })]
     await house.oldSecret('DB', 'first')
     const soon = new Date(runtime.clock.now() + 20 * day)
-    for (const name of [createdName('litellm/a'), house.store.nameOf('DB')]) await house.provider.annotate?.(name, { expires: soon }, house.call())
+    for (const name of [createdName('litellm/a'), nameIn(house.store, 'DB')]) await house.provider.annotate?.(name, { expires: soon }, house.call())
     const expiring = (name: ReturnType<typeof createdName>): string => `${new URL(String(settings['azure_key_vault_uri'])).origin}/secrets/${house.provider.traits.names.encode(name)}`
     const told = async (name: ReturnType<typeof createdName>) => {
       const [event] = queueEvents({ id: randomUUID(), eventType: 'Microsoft.KeyVault.SecretNearExpiry', eventTime: new Date(runtime.clock.now()).toISOString(), data: { Id: expiring(name), ObjectType: 'Secret' } }, 'm')
       return (await house.handle(event as never)).reason
     }
 
-    const reasons = [await told(createdName('litellm/a')), await told(createdName('litellm/ending')), await told(house.store.nameOf('DB')), await told(createdName('litellm/a'))]
+    const reasons = [await told(createdName('litellm/a')), await told(createdName('litellm/ending')), await told(nameIn(house.store, 'DB')), await told(createdName('litellm/a'))]
 
     expect(reasons).toEqual(['rotated', 'ends_by_itself', 'rotated', 'already_done'])
     expect([await house.accepts(key.key), await house.epochOf('a'), await house.epochOf('ending')]).toEqual([true, 2, 1])
-    for (const name of [createdName('litellm/a'), house.store.nameOf('DB')]) {
+    for (const name of [createdName('litellm/a'), nameIn(house.store, 'DB')]) {
       const { expires } = await house.store.describe(name, house.call())
       expect(expires?.getTime()).toBeGreaterThan(runtime.clock.now() + 59 * day)
     }

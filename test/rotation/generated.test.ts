@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../shared/core/errors.ts'
-import { slugHashCodec, verbatimCodec } from '../../shared/core/names.ts'
+import { verbatimCodec } from '../../shared/core/names.ts'
+import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
 import { checkRotated, readRotation } from '../../shared/core/rotation/settings.ts'
+import { nameIn } from '../../shared/core/stores/naming.ts'
 import { shapes } from '../sim/shapes.ts'
 import { openAccount, steps } from './aws-account.ts'
 import { day, eventOf, houseOn } from './rotation-house.ts'
@@ -201,7 +203,7 @@ describe('a value’s time', () => {
 
     await handle(eventOf({ name: 'DB-A' }))
 
-    const { expires } = await store.describe(store.nameOf('DB-A'), call())
+    const { expires } = await store.describe(nameIn(store, 'DB-A'), call())
     expect(Math.abs((expires?.getTime() ?? 0) - clock.now() - 90 * day)).toBeLessThan(60_000)
   })
 })

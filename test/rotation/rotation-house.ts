@@ -1,7 +1,8 @@
 // Keys and secrets of one store with the rotator over them, and further instances beside it that share nothing but the service. The store is any shape of memory, or a
 // real provider over its fake.
 import { SecretCache } from '../../shared/core/cache.ts'
-import { createdName, hostedName } from '../../shared/core/names.ts'
+import { hostedName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import { KeyLifecycle } from '../../shared/core/key-lifecycle.ts'
 import type { AccessPolicy } from '../../shared/core/policy.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
@@ -15,6 +16,7 @@ import { GatewayModel } from '../sim/world/gateway.ts'
 import { calmHook, type WireStep } from '../shapes/service.ts'
 import type { Shape } from '../sim/shapes.ts'
 import { callOf, testRuntime, type TestRuntime } from '../support/runtime.ts'
+import { nameIn } from '../../shared/core/stores/naming.ts'
 
 export const hour = 3_600_000
 export const day = 24 * hour
@@ -56,7 +58,7 @@ export const rotationHouse = async (runtime: TestRuntime, open: () => Promise<Se
   }
   /** An ordinary secret of ours, made long enough ago. */
   const oldSecret = async (name: string, value: string, labels: Readonly<Record<string, string>> = { 'managed-by': 'latchkey' }): Promise<void> => {
-    await first.provider.write?.({ name: first.store.nameOf(name), value: SecretValue.of(value), expect: 'any', operation: `seed-${Buffer.from(random.bytes(20)).toString('hex')}`, stage: 'current', labels }, call())
+    await first.provider.write?.({ name: nameIn(first.store, name), value: SecretValue.of(value), expect: 'any', operation: `seed-${Buffer.from(random.bytes(20)).toString('hex')}`, stage: 'current', labels }, call())
     clock.advance(day)
   }
   const epochOf = async (alias: string): Promise<number> => (await first.keys.info({ alias }, call())).epoch

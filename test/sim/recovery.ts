@@ -1,5 +1,5 @@
 // After the faults: what must hold once everybody has had time, by later requests and by sweeps.
-import { createdName } from '../../shared/core/names.ts'
+import { createdName } from '../../shared/core/names/created.ts'
 import { judgeAnswers } from './judges/answers-judge.ts'
 import { Violation } from './judges/oracle.ts'
 import type { Simulation } from './simulation.ts'

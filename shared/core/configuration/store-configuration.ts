@@ -1,7 +1,8 @@
 // One store before it is opened: its system, its policy, what is left for the provider's own table, and the rules that every store's settings obey.
 import { LatchkeyError, type Issue } from '../errors.ts'
 import { nearest } from '../errors/nearest.ts'
-import { hostedName, parsePrefix } from '../names.ts'
+import { hostedName } from '../names.ts'
+import { parsePrefix } from '../names/created.ts'
 import { slugHashCodec } from '../names/slug-hash.ts'
 import { defaultsOf } from '../settings.ts'
 import { isMapping } from '../settings/mapping.ts'

@@ -1,4 +1,5 @@
 // The known name nearest to a mistyped one, for messages.
+import { LatchkeyError } from '../errors.ts'
 
 /** "did you mean …": the known name nearest to a mistyped one, or nothing if none is near. */
 export const nearest = (word: string, known: Iterable<string>): string | undefined => {
@@ -30,4 +31,11 @@ const editDistance = (a: string, b: string): number => {
     row = next
   }
   return row[b.length] ?? 0
+}
+
+/** The failure for a system that there is not; `path` is the setting that names it. */
+export const unknownSystem = (name: string, known: readonly string[], path: string): LatchkeyError => {
+  const near = nearest(name, known)
+  const message = `Invalid Key Management System selected; ${near === undefined ? `there are ${known.join(', ')}` : `did you mean ${near}?`}`
+  return new LatchkeyError('misconfigured', `${path}: ${message}.`, { issues: [{ path, message }] })
 }

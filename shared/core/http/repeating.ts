@@ -1,6 +1,7 @@
 // Asking again: which outcomes are worth it, after which pause, and what may be said to have been done. Loaded by the first request that is not simply answered.
 import { LatchkeyError } from '../errors.ts'
-import { retryAfterOf, type HttpRequest, type HttpResponse } from '../http-client.ts'
+import type { HttpRequest, HttpResponse } from '../http-client.ts'
+import { retryAfterOf } from './answers.ts'
 import { checkCall, type Call, type Clock, type Random } from '../runtime.ts'
 import type { Wire, WireFailure } from './exchange.ts'
 

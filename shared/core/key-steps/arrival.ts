@@ -1,6 +1,6 @@
 // A key under a new name: half of a renaming. The secret under the new name says whose it is and where it comes from; it is a key only once the secret under the old
 // name ended by that same renaming, because one record decides. Until then the old one is the key, and this is taken away again by whoever meets it.
-import { createdName } from '../names.ts'
+import { createdName } from '../names/created.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretName } from '../secret.ts'
 import { isCode } from '../errors.ts'

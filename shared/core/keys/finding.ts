@@ -1,7 +1,8 @@
 // Which key a caller means: by alias, key id, token or the hash of a supplied token. The index below `__latchkey/index/` is a hint, as is a list by label:
 // neither is trusted without reading the secret that it names.
 import { isCode } from '../errors.ts'
-import { createdName, internalName, isBelow, joinPrefix } from '../names.ts'
+import { internalName, isBelow, joinPrefix } from '../names.ts'
+import { createdName } from '../names/created.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretName } from '../secret.ts'
 import { mintedKeyId, tokenHash, type KeyTarget } from '../virtual-key.ts'

@@ -2,7 +2,8 @@
 // provider. How a key is found by id or hash: `finding.ts`.
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
 import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
-import { createdName, decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
+import { decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
+import { createdName } from '../names/created.ts'
 import { changeLabel, derivedId, seenLabel, stampLabel } from './operation.ts'
 import type { AccessPolicy } from '../policy.ts'
 import type { ListQuery, Page, SecretProvider } from '../provider.ts'

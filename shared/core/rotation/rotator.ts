@@ -1,5 +1,6 @@
 // Takes every event that any host brings: is it one, is it about something of ours, is it fresh, and what is it that is due. It changes nothing itself; a key is rotated
 // by the key lifecycle, and whatever was decided stands in one audit line before anybody is told.
+import { nameIn } from '../stores/naming.ts'
 import { asLatchkeyError, isCode, LatchkeyError, type ErrorCode } from '../errors.ts'
 import type { KeyLifecycle } from '../key-lifecycle.ts'
 import type { Call, Runtime } from '../runtime.ts'
@@ -140,7 +141,7 @@ export class Rotator {
     if (native !== undefined) {
       for (const each of stores.values()) {
         const facts = await each.provider.locate?.(native, call)
-        if (facts !== undefined) return { store: each, name: facts.name.place === 'created' ? facts.name : each.nameOf(facts.name.text), facts }
+        if (facts !== undefined) return { store: each, name: facts.name.place === 'created' ? facts.name : nameIn(each, facts.name.text), facts }
       }
       return undefined
     }
@@ -148,7 +149,7 @@ export class Rotator {
     try {
       const text = keyId === undefined ? name : (await keys.info({ keyId }, call)).stored.name
       if (known === undefined || text === undefined) return undefined
-      const named = known.nameOf(text)
+      const named = nameIn(known, text)
       return { store: known, name: named, facts: await known.describe(named, call) }
     } catch (error) {
       if (isCode(error, 'not_found')) return keyId === undefined ? undefined : 'ended'

@@ -1,10 +1,11 @@
 // One call of AWS's rotation: the checks of every step in their one order, then the step. What fails a check is refused with no write; what is done already is no failure.
+import { nameIn } from '../stores/naming.ts'
 import type { KeyLifecycle } from '../key-lifecycle.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretFacts, SecretName } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
 import { isMarked, keyIdLabel } from '../stores/writing.ts'
-import { checkWrite } from '../policy.ts'
+import { checkWrite } from '../stores/refusals.ts'
 import type { RotationEvent, Verdict } from './event.ts'
 import type { Generator } from './generator.ts'
 import type { RotatedSecrets } from './settings.ts'
@@ -32,7 +33,7 @@ export const handleStep = async ({ stores, keys, keyStore, clock, generatorFor }
     const state = await rotation?.describe(native, version, call)
     if (rotation === undefined || state === undefined) continue
     const { facts } = state
-    const name = store.nameOf(facts.name.text)
+    const name = nameIn(store, facts.name.text)
     const about = { store: store.name, name: name.text, version }
     if (!isMarked(facts) || facts.current === undefined) return { reason: 'not_ours', ...about }
     const key = isKey(facts)

@@ -5,23 +5,25 @@ import { isTombstone } from '../stores/tombstone.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretName, SecretRecord, SecretRef } from '../secret.ts'
 import type { SecretStore, StoreRead } from '../store.ts'
-import type { Lookup } from './lookup.ts'
+import type { Lookup, Lookups } from './lookup.ts'
 
 /** What one store does for a single read. */
 export interface SingleRead {
   readonly cache: SecretCache
   readonly clock: Clock
-  lookup(ref: SecretRef): Lookup
+  readonly lookups: Lookups
   load(lookup: Lookup, call: Call): Promise<SecretRecord>
   answer(ref: SecretRef, lookup: Lookup, answer: CacheAnswer): Promise<StoreRead>
 }
 
 /** Reads them from one store, in the order asked. */
-export const readManyOf = async (store: SecretStore, { cache, clock, lookup, load, answer }: SingleRead, names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]> => {
+export const readManyOf = async (store: SecretStore, { cache, clock, lookups, load, answer }: SingleRead, names: readonly string[], call: Call): Promise<readonly (StoreRead | LatchkeyError)[]> => {
   const waiting: { name: SecretName; settle: (record: SecretRecord | LatchkeyError) => void }[] = []
   const batch = store.provider.readMany?.bind(store.provider)
-  const answers = names.map(async (name) => {
-    const found = lookup({ name })
+  const looked = await Promise.allSettled(names.map((name) => lookups.of({ name })))
+  const answers = looked.map(async (outcome, index) => {
+    if (outcome.status === 'rejected') throw outcome.reason as Error
+    const [name, found] = [names[index] ?? '', outcome.value]
     const fetch = (own: Call): Promise<SecretRecord> =>
       batch === undefined || found.primary !== undefined
         ? load(found, own)

@@ -1,9 +1,11 @@
 // Changing ordinary secrets: who may, whether it is ours, whether anything changes. Virtual keys never pass through here.
 import { LatchkeyError, absentSecret, asLatchkeyError, isCode } from '../errors.ts'
-import { checkWrite, mayReadValues, type AccessPolicy } from '../policy.ts'
+import { mayReadValues, type AccessPolicy } from '../policy.ts'
 import type { Capability, SecretProvider } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretFacts, SecretName, SecretValue } from '../secret.ts'
+import { nameIn } from './naming.ts'
+import { checkWrite } from './refusals.ts'
 
 /** The label that says a secret is ours. */
 const ownershipMark = ['managed-by', 'latchkey'] as const
@@ -40,7 +42,6 @@ interface Writable {
   readonly provider: SecretProvider
   readonly policy: AccessPolicy
   can(capability: Capability): boolean
-  nameOf(text: string): SecretName
   describe(name: SecretName, call: Call): Promise<SecretFacts>
   invalidate(name: SecretName): void
 }
@@ -83,7 +84,7 @@ export const putSecret = async (store: Writable, request: PutRequest, operation:
   checkWrite(store.policy, store.name)
   const { provider } = store
   if (!store.can('write') || provider.write === undefined) throw cannot(store, 'be written')
-  const name = store.nameOf(request.name)
+  const name = nameIn(store, request.name)
   const { ifMatch } = request
   checkValue(store, request.value)
   const labels = provider.traits.write?.labels === 'none' ? {} : { ...request.tags, [ownershipMark[0]]: ownershipMark[1] }
@@ -124,7 +125,7 @@ export const putSecret = async (store: Writable, request: PutRequest, operation:
 export const removeSecret = async (store: Writable, text: string, how: { readonly ifMatch?: string }, call: Call): Promise<{ readonly recoverableUntil?: Date }> => {
   checkWrite(store.policy, store.name)
   if (!store.can('remove') || store.provider.remove === undefined) throw cannot(store, 'delete a secret')
-  const name = store.nameOf(text)
+  const name = nameIn(store, text)
   const { ifMatch } = how
   const facts = await factsOf(store, name, call)
   if (facts === undefined || facts.recoverableUntil !== undefined) throw absentSecret(store, text)
@@ -141,7 +142,7 @@ export const removeSecret = async (store: Writable, text: string, how: { readonl
 export const recoverSecret = async (store: Writable, text: string, call: Call): Promise<void> => {
   checkWrite(store.policy, store.name)
   if (!store.can('recover') || store.provider.recover === undefined) throw cannot(store, 'take a delete back')
-  const name = store.nameOf(text)
+  const name = nameIn(store, text)
   const facts = await factsOf(store, name, call)
   if (facts === undefined) throw absentSecret(store, text)
   checkOwnership(text, facts, 'recover')

@@ -67,3 +67,9 @@ export const awsFailure = async (service: AwsService, error: unknown, action: st
     ...(code === 'provider_throttled' && { retryAfter: seconds >= 1 && seconds <= 3600 ? Math.ceil(seconds) : 1 }),
   })
 }
+
+/** AWS refused the credentials themselves, not what they may do: nothing was done. */
+const spent: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException', 'UnrecognizedClientException', 'InvalidClientTokenId'])
+
+/** Whether a failure is that of credentials which have ended. */
+export const isSpent = (error: unknown): boolean => error instanceof LatchkeyError && spent.has(error.details.vendor?.name ?? '')

@@ -1,7 +1,7 @@
 // Whether Latchkey may do in AWS Secrets Manager what it will be asked to.
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { asLatchkeyError, isCode } from '../../core/errors.ts'
-import { createdName } from '../../core/names.ts'
+import { createdName } from '../../core/names/created.ts'
 import type { Finding, SecretProvider } from '../../core/provider.ts'
 import type { Call, Random } from '../../core/runtime.ts'
 import type { AwsIdentity } from '../aws.ts'

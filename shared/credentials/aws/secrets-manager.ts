@@ -51,7 +51,7 @@ export const versionOf = (id: string, labels: readonly string[], created?: Date)
 export const service: AwsService = {
   title: 'AWS Secrets Manager',
   prefix: 'secretsmanager',
-  meanings: async () => (await import('./failures/secrets-manager.ts')).meanings,
+  meanings: async () => (await import('../aws-secrets/failures.ts')).meanings,
 }
 
 /** Confirmed absence. */

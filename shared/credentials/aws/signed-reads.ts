@@ -71,7 +71,7 @@ export const signedReads = async ({ endpoint, setting, region, credentials, atte
   const once = async (target: string, body: string, { abortSignal: signal, deadline }: Patience): Promise<HttpResponse> => {
     const keys = typeof credentials === 'function' ? await credentials() : credentials
     const headers = sign({ url, headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': target }, body }, keys, clock.now() + skewMs)
-    return client.send({ method: 'POST', path: '/', headers, body, repeatable: true, repeatIf: async (response) => (await import('./signed/refusals.ts')).passes(response) }, { signal, deadline })
+    return client.send({ method: 'POST', path: '/', headers, body, repeatable: true, repeatIf: async (response) => (await import('../aws-secrets/refusals.ts')).passes(response) }, { signal, deadline })
   }
 
   const ask = async (operation: string, input: object, patience: Patience): Promise<Fields> => {
@@ -80,7 +80,7 @@ export const signedReads = async ({ endpoint, setting, region, credentials, atte
     patience.sent = true
     let response = await once(target, body, patience)
     if (response.status !== 200) {
-      const { refusalOf, skewOf } = await import('./signed/refusals.ts')
+      const { refusalOf, skewOf } = await import('../aws-secrets/refusals.ts')
       const skew = skewOf(response, clock.now(), skewMs)
       if (skew !== undefined) {
         skewMs = skew
@@ -96,7 +96,7 @@ export const signedReads = async ({ endpoint, setting, region, credentials, atte
 
   return {
     getSecretValue: (input, patience) => ask('GetSecretValue', input, patience).then(valueOf),
-    batchGetSecretValue: async (input, patience) => (await import('./signed/batches.ts')).batchOf(await ask('BatchGetSecretValue', input, patience)),
+    batchGetSecretValue: async (input, patience) => (await import('../aws-secrets/batches.ts')).batchOf(await ask('BatchGetSecretValue', input, patience)),
     close: () => client.close(),
   }
 }

@@ -2,7 +2,8 @@
 // A managed identity is one plain request: the SDK's keeps its endpoint and tokens for the whole process, reads the process's own variables and waits up to half a minute.
 import type { TokenCredential } from '@azure/identity'
 import { LatchkeyError } from '../../core/errors.ts'
-import { jsonOf, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
+import type { HttpResponse } from '../../core/http-client.ts'
+import { jsonOf, retryAfterOf } from '../../core/http/answers.ts'
 import type { Call, Env, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import { clientCertificate, type AzureKind, type AzureSettings, type AzureSite } from './identity.ts'

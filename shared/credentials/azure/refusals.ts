@@ -2,7 +2,8 @@
 // What has no such name is somebody else's answer: neither a refusal nor an absence.
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
-import { jsonOf, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
+import type { HttpResponse } from '../../core/http-client.ts'
+import { jsonOf, retryAfterOf } from '../../core/http/answers.ts'
 import type { AzureSite } from './identity.ts'
 import { isMapping } from '../../core/settings/mapping.ts'
 

@@ -3,7 +3,8 @@
 // no token or refusal of the vendor's enters its errors.
 import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
 import { isCode, LatchkeyError } from '../../core/errors.ts'
-import { encodePart, jsonOf, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { jsonOf } from '../../core/http/answers.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { azureSite, type AzureSettings } from './identity.ts'
 import { azureTokens } from './login.ts'

@@ -2,7 +2,8 @@
 // A client certificate is transport, as in LiteLLM: it is shown on the route of API keys, with an empty body where there is no key.
 import { isCode, LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
-import { encodePart, retryAfterOf, type HttpPeer, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, type HttpPeer, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { retryAfterOf } from '../../core/http/answers.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'

@@ -1,7 +1,8 @@
 // Conjur's variables, call by call: values by name and number, batches that are all or nothing, policies that make and delete variables, lists, privileges.
 // Policies are written with a quoter of our own: JSON's string is YAML's double-quoted scalar once the few characters on which they differ are refused.
 import { isCode, LatchkeyError } from '../../core/errors.ts'
-import { encodePart, jsonOf, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, type HttpResponse } from '../../core/http-client.ts'
+import { jsonOf } from '../../core/http/answers.ts'
 import type { NameCodec } from '../../core/names.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'

@@ -1,7 +1,8 @@
 // How Google's services hold our names: nothing but letters, digits, `_` and `-`, so everything else is written as `-` and two digits, and nothing is lost.
 // A hosted name that looks like such a form is refused, because it would be a second way to a name that Latchkey made.
 import { LatchkeyError } from '../../core/errors.ts'
-import { createdName, isInternal, type NameCodec } from '../../core/names.ts'
+import { isInternal, type NameCodec } from '../../core/names.ts'
+import { createdName } from '../../core/names/created.ts'
 
 const refuse = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
 

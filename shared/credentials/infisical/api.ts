@@ -2,7 +2,8 @@
 // and what becomes of an answer that is no success. The version is a matter of path and of one parameter's name.
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure, type ServiceCall } from '../../core/failure.ts'
-import { encodePart, jsonOf, retryAfterOf, type HttpClient, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, type HttpClient, type HttpRequest, type HttpResponse } from '../../core/http-client.ts'
+import { jsonOf, retryAfterOf } from '../../core/http/answers.ts'
 import { checkCall, type Call, type Clock } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import { withToken, type TokenSource } from '../token.ts'

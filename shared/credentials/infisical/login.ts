@@ -1,7 +1,8 @@
 // Who Latchkey is to Infisical: a static token first, else a login of a machine identity, kept until shortly before it ends, renewed while the service allows that and made
 // anew where it does not. Renewing spares client secrets, which may have a number of uses.
 import { LatchkeyError, wrongSetting as wrong } from '../../core/errors.ts'
-import { jsonOf, type HttpClient } from '../../core/http-client.ts'
+import type { HttpClient } from '../../core/http-client.ts'
+import { jsonOf } from '../../core/http/answers.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'

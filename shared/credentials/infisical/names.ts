@@ -1,7 +1,8 @@
 // Where a name lies in Infisical: `/` means folders, the last segment is the key, both verbatim wherever the service takes them. Its folders hold only letters, digits,
 // `-` and `_`; a folder of ours with another character is written as `__x-` and the hex of what is not legal, which no caller's segment can begin with.
 import { LatchkeyError } from '../../core/errors.ts'
-import { createdName, hostedName, internalSegment, type NameCodec } from '../../core/names.ts'
+import { hostedName, internalSegment, type NameCodec } from '../../core/names.ts'
+import { createdName } from '../../core/names/created.ts'
 import type { SecretName } from '../../core/secret.ts'
 
 /** A folder and a key in it, as the API takes them. */

@@ -2,7 +2,8 @@
 // the header of logins, as LiteLLM has it. Nothing that Vault says is repeated: its texts are only looked at where it has no code for what it means.
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure, type ServiceCall } from '../../core/failure.ts'
-import { encodePart, retryAfterOf, type HttpResponse } from '../../core/http-client.ts'
+import { encodePart, type HttpResponse } from '../../core/http-client.ts'
+import { retryAfterOf } from '../../core/http/answers.ts'
 import { checkCall, type Call, type ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'

@@ -2,7 +2,8 @@
 // then the token; ours (JWT, Kubernetes) stand before the token. Tokens are renewed while Vault lets them be, else got anew; nothing renews by a timer.
 import { serviceFailure } from '../../core/failure.ts'
 import { LatchkeyError, wrongSetting as wrong } from '../../core/errors.ts'
-import { jsonOf, type HttpResponse } from '../../core/http-client.ts'
+import type { HttpResponse } from '../../core/http-client.ts'
+import { jsonOf } from '../../core/http/answers.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { SettingsTable } from '../../core/settings.ts'

@@ -1,6 +1,6 @@
 // Lists, batches, descriptions and checks: complete, in order, and without a value where none belongs.
 import assert from 'node:assert/strict'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { assertFailure, assertNothingSecret, examCase, when, type Exam, type ExamCase } from '../exam.ts'

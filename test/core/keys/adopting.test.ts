@@ -1,6 +1,6 @@
 // A secret that LiteLLM stored becomes a key: its value stays, marks are added, and from then on it lives as every other key does.
 import { describe, expect, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
 import { house, type Required } from './key-house.ts'

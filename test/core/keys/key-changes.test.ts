@@ -2,7 +2,7 @@
 // another operation runs, when its answer is lost and when it lands late.
 import { describe, expect, it } from 'vitest'
 import { SecretCache } from '../../../shared/core/cache.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretStore } from '../../../shared/core/store.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'

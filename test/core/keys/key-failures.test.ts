@@ -1,7 +1,7 @@
 // Keys when the service, the time or the randomness fails between two calls: what is still sent, what is answered, and what a repetition finds.
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
 import type { ManualClock } from '../../support/runtime.ts'

@@ -1,6 +1,6 @@
 // Virtual keys over all five shapes of memory, one caller at a time; many callers and faults are the simulator's (test/sim).
 import { describe, expect, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { mintedKeyId } from '../../../shared/core/virtual-key.ts'
 import { shapes } from '../../sim/shapes.ts'

@@ -1,7 +1,8 @@
 // How keys are named, found, listed and held: team names, fields as labels, index records, and providers that lack something.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createdName, internalName } from '../../../shared/core/names.ts'
+import { internalName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { ProviderTraits } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { beginOperation } from '../../../shared/core/keys/operation.ts'

@@ -1,6 +1,6 @@
 // A key under another name: its id, token and fields stay, the old name ends. Two secrets change one after the other, so every place where it may stop is tried.
 import { describe, expect, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'

@@ -1,6 +1,7 @@
 // Tokens that a caller brings: which are taken, whose they are, and how long a key is found by one.
 import { describe, expect, it } from 'vitest'
-import { createdName, isInternal } from '../../../shared/core/names.ts'
+import { isInternal } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { shapes } from '../../sim/shapes.ts'

@@ -1,7 +1,7 @@
 // The sweep: it ends what stopped, begins what is due, and says what it did. What belongs to somebody else it leaves alone.
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'

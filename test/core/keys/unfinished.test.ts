@@ -1,7 +1,7 @@
 // What an operation does about one that somebody else left unfinished: below the lease it stays away, above it it drives or clears away.
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
 import { house, outcomeOf, seconds, unanswered, type Required } from './key-house.ts'

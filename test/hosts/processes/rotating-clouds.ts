@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { CloudHost } from '../../../functions/build/bundle.ts'
 import { buildFolder } from '../../../functions/build/folder.ts'
 import { readLock } from '../../../functions/build/lockfile.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { openAws } from '../../conformance/harnesses/aws-secrets-manager.ts'
 import { fakeApplication, openAzure, startVault } from '../../conformance/harnesses/azure-key-vault.ts'
 import { openGoogleSecrets } from '../../conformance/harnesses/google-secret-manager.ts'
@@ -19,6 +19,7 @@ import { testRuntime, type ManualClock } from '../../support/runtime.ts'
 import { Child } from './child.ts'
 import { askUrl, type Answered } from './opened-hosts.ts'
 import { RuntimeApi, type Outcome } from './runtime-api.ts'
+import { nameIn } from '../../../shared/core/stores/naming.ts'
 
 /** How long ago everything is made that is in a cloud before its function starts. */
 export const ageMs = 40 * day
@@ -230,7 +231,7 @@ export const openRotatingAzure = async (fill: (house: House) => Promise<void>): 
   const configuration = configurationOf({ system: 'azure_key_vault', rotation: { secrets: [{ names: ['DB-PASSWORD'], module: generator }] } })
   const child = new Child([join(import.meta.dirname, 'azure-worker.mjs'), folder], { ...credentials, LATCHKEY_CONFIG: configuration, LATCHKEY_ROTATION_QUEUE: 'rotation', LATCHKEY_ROTATION_CONNECTION: 'EventsStorage' })
   const { functions } = await child.next<{ readonly functions: readonly Registered[] }>()
-  const encoded = (name: string): string => house.provider.traits.names.encode(name.startsWith('litellm/') ? createdName(name) : house.store.nameOf(name))
+  const encoded = (name: string): string => house.provider.traits.names.encode(name.startsWith('litellm/') ? createdName(name) : nameIn(house.store, name))
   const asked = async (line: object): Promise<Invoked> => {
     child.say(line)
     return child.next<Invoked>()

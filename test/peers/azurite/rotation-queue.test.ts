@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { rotateTriggers } from '../../../functions/azure/triggers.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { openAzure, startVault } from '../../conformance/harnesses/azure-key-vault.ts'
 import { rotationHouse } from '../../rotation/rotation-house.ts'
 

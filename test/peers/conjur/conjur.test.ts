@@ -1,6 +1,7 @@
 // CyberArk's own clients in Go and Python examine the fake of Conjur, the refusals included; and what our provider sends is held against what the Go client sends.
 import { describe, expect, inject, it } from 'vitest'
-import { createdName, hostedName, nativeName } from '../../../shared/core/names.ts'
+import { hostedName, nativeName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { openConjur } from '../../conformance/harnesses/cyberark.ts'

@@ -1,7 +1,7 @@
 // Google's client in Python examines the fake of Secret Manager, over REST and over gRPC: a second language, checksums reckoned bit by bit, and the negative cases. And
 // the exam by its target harness, as against any server that somebody names; with Python beside it as the operator who reads what Latchkey wrote.
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { googleSecretManagerTargetHarness, openGoogleSecrets } from '../../conformance/harnesses/google-secret-manager.ts'
 import { providerConformance } from '../../conformance/provider-conformance.ts'

@@ -7,6 +7,7 @@ import { openRotatingAws, type RotatingAws } from '../../hosts/processes/rotatin
 import { invokedFunction } from '../../hosts/processes/runtime-api.ts'
 import { canariesIn, watch } from '../../support/canary.ts'
 import { buildArchives, type Archives } from './built-archive.ts'
+import { nameIn } from '../../../shared/core/stores/naming.ts'
 
 const peer = inject('peers').lambda_ric
 
@@ -75,7 +76,7 @@ describe('the built rotate archive under the runtime client of AWS', () => {
     const answers: unknown[] = []
     for (const name of stepNames) answers.push(told(await aws.invoke(stepOf(name, rotation))), told(await aws.invoke(stepOf(name, rotation))))
 
-    const [current, previous] = await aws.look(async (house) => [await house.valueOf('team/DB-PASSWORD'), await house.provider.read(house.store.nameOf('team/DB-PASSWORD'), { stage: 'previous' }, house.call())])
+    const [current, previous] = await aws.look(async (house) => [await house.valueOf('team/DB-PASSWORD'), await house.provider.read(nameIn(house.store, 'team/DB-PASSWORD'), { stage: 'previous' }, house.call())])
     expect(answers).toEqual([...Array.from({ length: 7 }, () => ['done step_done']), ['ignored already_done']])
     expect(watch('lambda DB-PASSWORD now', current.reveal())).toMatch(/^[a-j]{24}$/)
     expect(previous.value.reveal()).toBe('the-first-password')

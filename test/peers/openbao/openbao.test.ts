@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { afterAll, describe, expect, inject, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { openVault, vaultTargetHarness } from '../../conformance/harnesses/hashicorp-vault.ts'

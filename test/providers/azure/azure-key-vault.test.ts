@@ -1,6 +1,7 @@
 // What is Azure Key Vault's own about the provider: names, tags, the fold, deletions that take their time, pages, bad answers and what a check says.
 import { afterEach, describe, expect, it } from 'vitest'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { SecretProvider, WriteRequest } from '../../../shared/core/provider.ts'

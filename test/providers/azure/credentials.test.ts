@@ -1,7 +1,7 @@
 // How the provider signs in: every kind of credential against the fake directory, what a refused one says, and which settings cannot stand together.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { isCode, LatchkeyError } from '../../../shared/core/errors.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { fakeApplication, openAzure, startVault, type RunningVault } from '../../conformance/harnesses/azure-key-vault.ts'

@@ -1,7 +1,8 @@
 // What the provider sends, beside what Microsoft's own client sends for the same: method, path, query, and the fields of each body. Ours goes through that client,
 // so what differs is what we do around it, and that is listed here with its reason.
 import { describe, expect, it } from 'vitest'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { openAzure, startVault } from '../../conformance/harnesses/azure-key-vault.ts'

@@ -1,7 +1,8 @@
 // What Conjur, or whoever answers in its place, may say: absence, refusal and nonsense are kept apart, and nothing of it comes out again.
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { assertNothingSecret } from '../../conformance/exam.ts'
 import type { WireAnswer } from '../../fakes/wire.ts'

@@ -1,7 +1,8 @@
 // The rows of LiteLLM's behaviour for CyberArk, one by one.
 import { describe, expect, it } from 'vitest'
 import { KeyLifecycle } from '../../../shared/core/key-lifecycle.ts'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { encodePart } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import { readConjurToken } from '../../../shared/credentials/conjur/login.ts'

@@ -1,7 +1,8 @@
 // Whatever stands in a name, an account or a login: it is one variable, or it is refused before anything is sent. Nothing of it becomes policy.
 import { parse } from 'yaml'
 import { describe, expect, it } from 'vitest'
-import { createdName, hostedName, nativeName } from '../../../shared/core/names.ts'
+import { hostedName, nativeName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { companions } from '../../../shared/credentials/conjur/chain.ts'
 import { generator } from '../../sim/world/mix.ts'

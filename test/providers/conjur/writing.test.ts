@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { foldLinks, type Book, type Link } from '../../../shared/credentials/conjur/record.ts'
 import { openConjurWireless } from '../../conformance/harnesses/cyberark.ts'
 import { loadPolicy } from '../../fakes/conjur/policy.ts'

@@ -1,7 +1,7 @@
 // A provider on a fresh fake, as the tests of Google Secret Manager want it: with a way behind the wire, and everything closed in the end.
 import { afterEach } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider, WriteRequest } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { openGoogleSecrets } from '../../conformance/harnesses/google-secret-manager.ts'

@@ -1,7 +1,8 @@
 // Google Secret Manager beyond the exam: LiteLLM's table row by row, versions that are disabled or destroyed, checksums, pending tokens, pruning, and what a
 // reader of `latest` finds.
 import { describe, expect, it } from 'vitest'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { hexEscapeCodec } from '../../../shared/credentials/google/names.ts'
 import type { WriteRequest } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'

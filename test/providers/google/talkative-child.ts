@@ -1,7 +1,7 @@
 // A process whose environment tells Google's client to print every request: it writes and lists, and prints what the operator of the test asked for, nothing else.
 import { openGoogleSecrets } from '../../conformance/harnesses/google-secret-manager.ts'
 import { startGoogleFake } from '../../fakes/google/secret-manager.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { callOf, testRuntime } from '../../support/runtime.ts'
 

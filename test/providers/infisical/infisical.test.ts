@@ -1,7 +1,8 @@
 // What is Infisical's alone: trimming, approvals, hidden values, its own answers for nothing, two who race, people who change secrets in its pages.
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider, WriteRequest } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { infisicalSettings, openInfisical } from '../../conformance/harnesses/infisical.ts'

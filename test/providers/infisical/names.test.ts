@@ -1,6 +1,7 @@
 // Names to folders: every name that Latchkey creates has a place of its own, comes back as itself, and no readable name reaches a record or another's place.
 import { describe, expect, it } from 'vitest'
-import { createdName, hostedName, internalName } from '../../../shared/core/names.ts'
+import { hostedName, internalName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { folderOfPrefix, infisicalNames, nameAt, nativeName, placeOf, recordPlace, rootOf } from '../../../shared/credentials/infisical/names.ts'
 import { keptExactly } from '../../../shared/credentials/infisical/record.ts'

@@ -1,7 +1,7 @@
 // The fake under examination by Infisical's own client, and our requests beside that client's. It speaks the older API; the map between the two stands here.
 import { InfisicalSDK, SecretType } from '@infisical/sdk'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { infisicalSettings, openInfisical } from '../../conformance/harnesses/infisical.ts'

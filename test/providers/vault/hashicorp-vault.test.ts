@@ -1,6 +1,7 @@
 // What the exam does not ask of every provider: fields, marks and foreign hands in the value map, versions that Vault deleted, answers that only Vault gives, checks.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createdName, hostedName } from '../../../shared/core/names.ts'
+import { hostedName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { SecretValue, type SecretName } from '../../../shared/core/secret.ts'
 import { openVault } from '../../conformance/harnesses/hashicorp-vault.ts'

@@ -1,7 +1,7 @@
 // What Latchkey sends and what node-vault sends for the same thing, side by side: method, path, query, fields of the body. Every difference stands here with its reason.
 import nodeVault from 'node-vault'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { openVault } from '../../conformance/harnesses/hashicorp-vault.ts'

@@ -1,6 +1,6 @@
 // I12: every answer says what is true. What an operation did is known from what the oracle saw, never from the engine.
 import { isCode } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { Attempt, Simulation } from '../simulation.ts'
 import { markOf } from '../world/verbs.ts'
 

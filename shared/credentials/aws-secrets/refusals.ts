@@ -1,8 +1,9 @@
 // Answers of AWS that are refusals: what they are called, whether they pass, and the error that the SDK would throw for one. Loaded by the first.
-import { retryAfterOf, type HttpResponse } from '../../../core/http-client.ts'
-import { isOfAws, nonsense } from '../../aws-calls.ts'
-import { service } from '../secrets-manager.ts'
-import { fieldsOf } from '../signed-reads.ts'
+import type { HttpResponse } from '../../core/http-client.ts'
+import { retryAfterOf } from '../../core/http/answers.ts'
+import { isOfAws, nonsense } from '../aws-calls.ts'
+import { service } from '../aws/secrets-manager.ts'
+import { fieldsOf } from '../aws/signed-reads.ts'
 
 /** A clock that is wrong by less than this is good enough for AWS. */
 const toleratedSkewMs = 300_000

@@ -1,5 +1,5 @@
 // What AWS Secrets Manager means by its names for failures.
-import type { AwsMeanings } from '../../aws-calls.ts'
+import type { AwsMeanings } from '../aws-calls.ts'
 
 /** By the service's own names. */
 export const meanings: AwsMeanings = {

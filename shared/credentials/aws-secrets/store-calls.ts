@@ -1,11 +1,11 @@
 // Everything that a store of AWS Secrets Manager does beside reading one secret as it is now. Loaded by the first who asks for any of it; the SDK only by what it is needed for.
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
-import { isCode } from '../../../core/errors.ts'
-import type { OpenedProvider, SecretProvider } from '../../../core/provider.ts'
-import type { Call, ProviderIo } from '../../../core/runtime.ts'
-import type { SecretName, SecretRecord } from '../../../core/secret.ts'
-import type { AwsIdentity } from '../../aws.ts'
-import { absent, pendingLabels, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../secrets-manager.ts'
+import { isCode } from '../../core/errors.ts'
+import type { OpenedProvider, SecretProvider } from '../../core/provider.ts'
+import type { Call, ProviderIo } from '../../core/runtime.ts'
+import type { SecretName, SecretRecord } from '../../core/secret.ts'
+import type { AwsIdentity } from '../aws.ts'
+import { absent, pendingLabels, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../aws/secrets-manager.ts'
 
 /** What they are made of. `signed`: the reads that need no SDK, where there are any; `url`: another endpoint than the SDK's own. */
 export interface StoreCallsOptions {
@@ -36,9 +36,9 @@ const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
 /** Makes no call. */
 export const storeCalls = ({ settings, io, identity, region, url, signed, ask, read, readLabel }: StoreCallsOptions): StoreCalls => {
   let loaded: SecretsManager | undefined
-  const sdk = once(async () => (loaded = await (await import('../secrets-sdk.ts')).openSecretsManager(settings, url, identity, io)))
-  const changes = once(async () => (await import('../secret-changes.ts')).changesOf(await sdk(), settings, ask))
-  const steps = once(async () => (await import('../step-rotation.ts')).stepRotation(await sdk(), region, ask))
+  const sdk = once(async () => (loaded = await (await import('../aws/secrets-sdk.ts')).openSecretsManager(settings, url, identity, io)))
+  const changes = once(async () => (await import('../aws/secret-changes.ts')).changesOf(await sdk(), settings, ask))
+  const steps = once(async () => (await import('../aws/step-rotation.ts')).stepRotation(await sdk(), region, ask))
   const throughSdk: SecretReads = {
     getSecretValue: async (input, patience) => (await sdk()).getSecretValue(input, patience),
     batchGetSecretValue: async (input, patience) => (await sdk()).batchGetSecretValue(input, patience),
@@ -55,7 +55,7 @@ export const storeCalls = ({ settings, io, identity, region, url, signed, ask, r
       }
       throw absent(name, 'pending version of the secret')
     },
-    readMany: async (names, call) => (await import('../secret-batches.ts')).readInBatches(names, call, { ask, reads, read }),
+    readMany: async (names, call) => (await import('../aws/secret-batches.ts')).readInBatches(names, call, { ask, reads, read }),
     list: async (query, call) => (await changes()).list(query, call),
     describe: async (name, call) => (await changes()).describe(name, call),
     write: async (request, call) => (await changes()).write(request, call),
@@ -71,7 +71,7 @@ export const storeCalls = ({ settings, io, identity, region, url, signed, ask, r
       write: async (name, version, call) => (await steps()).rotation.write(name, version, call),
       finish: async (name, move, call) => (await steps()).rotation.finish(name, move, call),
     },
-    check: async (depth, call, prefix = '') => (await import('../secret-check.ts')).checkSecretsManager(depth, call, prefix, { identity, ask, reads, random: io.random, sdk }),
+    check: async (depth, call, prefix = '') => (await import('../aws/secret-check.ts')).checkSecretsManager(depth, call, prefix, { identity, ask, reads, random: io.random, sdk }),
     close: async () => loaded?.destroy(),
   }
 }

@@ -1,7 +1,7 @@
 // The answer to BatchGetSecretValue, as the SDK has it.
 import type { BatchGetSecretValueResponse } from '@aws-sdk/client-secrets-manager'
-import { isMapping } from '../../../core/settings/mapping.ts'
-import { valueOf, type Fields } from '../signed-reads.ts'
+import { isMapping } from '../../core/settings/mapping.ts'
+import { valueOf, type Fields } from '../aws/signed-reads.ts'
 
 const listOf = (value: unknown): readonly Fields[] | undefined => (Array.isArray(value) ? value.filter(isMapping) : undefined)
 
