@@ -83,7 +83,7 @@ export const mergeFirstRead = async (row: Deployable, folder: string, { outputs 
     target: 'node24',
     charset: 'utf8',
     logLevel: 'error',
-    plugins: [{ name: 'lazy-stays-lazy', setup: (build) => build.onResolve({ filter: /./ }, ({ kind, path }) => (kind === 'dynamic-import' ? { path, external: true } : undefined)) }],
+    plugins: [{ name: 'lazy-and-external-stay-so', setup: (build) => build.onResolve({ filter: /./ }, ({ kind, path }) => (kind === 'dynamic-import' || !path.startsWith('.') ? { path, external: true } : undefined)) }],
   })
   const text = outputFiles[0]?.text ?? ''
   const locals = new Map((exportLine.exec(text)?.[1] ?? '').split(',').map((pair) => pair.split(' as ')).map(([local = '', name = local]) => [name, local]))
