@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { LatchkeyError, type Issue } from '../../shared/core/errors.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { readSettings, refuseIssues, unknownKey, type Setting } from '../../shared/core/settings.ts'
+import { plainSettings } from '../../shared/core/settings/plain.ts'
 import { envOf } from '../support/runtime.ts'
 
 interface One {
@@ -139,5 +140,45 @@ describe('an object of settings', () => {
       expect(Array.isArray(readSettings(settings, whole, { path: 'here' }).issues)).toBe(true)
       expect(Array.isArray(readSettings(settings, { access_mode: one, ttl: one }, { path: 'here', env: envOf({}) }).issues)).toBe(true)
     }))
+  })
+})
+
+describe('settings of which there is nothing to say', () => {
+  const anyTable = fc.record({
+    type: fc.constantFrom<Setting['type'][]>('string', 'boolean', 'integer', 'url', 'string_list', 'string_map'),
+    secret: fc.boolean(),
+    required: fc.boolean(),
+    notNull: fc.boolean(),
+    values: fc.option(fc.constant(['a', 'b']), { nil: undefined }),
+    default: fc.option(fc.constantFrom<(string | number | boolean)[]>('a', 7, true), { nil: undefined }),
+  })
+  const anyValue = fc.oneof(fc.constantFrom<unknown[]>(undefined, null, '', 'a', 'c', 'true', true, 7, 7.5, 'https://a.example', 'ftp://a.example', 'os.environ/A', [], ['a'], {}), fc.string())
+
+  it('are what the validator makes of them, or are left to it', () => {
+    fc.assert(
+      fc.property(anyTable, anyValue, fc.constantFrom(undefined, '', 'a', 'https://b.example'), fc.boolean(), ({ default: standard, ...row }, given, variable, stranger) => {
+        // A default that its own row would refuse stands in no table.
+        const fits = standard !== undefined && typeof standard === ({ string: 'string', integer: 'number', boolean: 'boolean' } as Readonly<Record<string, string>>)[row.type]
+        const rows = { one: { ...row, text: 'The one.', env: ['A'], ...(fits && { default: standard }) } } as unknown as { one: Setting }
+        const input = { ...(given !== undefined && { one: given }), ...(stranger && { two: 'x' }) }
+        const env = envOf(variable === undefined ? {} : { A: variable })
+
+        const plain = plainSettings<One>(rows, input, { env })
+
+        const { settings, issues } = readSettings<One>(rows, input, { path: 'here', env })
+        const shown = (each: One | undefined): unknown => (each?.one instanceof SecretValue ? `secret ${each.one.reveal()}` : each?.one)
+        if (plain !== undefined) expect([issues, shown(plain), Object.keys(plain)]).toEqual([[], shown(settings), Object.keys(settings)])
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it.each<[Partial<Setting>, unknown]>([
+    [{ type: 'string' }, 'text'],
+    [{ type: 'url' }, 'https://a.example'],
+    [{ type: 'boolean' }, false],
+    [{ type: 'integer', default: 7 }, undefined],
+  ])('are read without it: %j from %j', (row, given) => {
+    expect(plainSettings<One>(table(row), given === undefined ? {} : { one: given }, {})).toBeDefined()
   })
 })
