@@ -139,13 +139,13 @@ export class GatewayRows {
 
   /**
    * Makes the rows say what the key's labels say: team, end, fields, and that it is blocked. `unblocks`: only for who holds the claim of an unblock is a block taken off; whoever
-   * read before somebody else's block would take that off. `graces`: tokens that are still accepted beside the current one.
+   * read before somebody else's block would take that off. It leaves the row's end alone: a deletion that came first has set that too. `graces`: tokens that are still accepted beside the current one.
    */
   async follow(record: KeyRecord, graces: readonly Grace[], unblocks: boolean, call: Call): Promise<void> {
     const current = await refOf(this.#records, record, record.current?.id, call)
     const row = this.rowOf(record)
     if (current !== undefined) {
-      const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, expires: row.expires ?? null, fields: row.fields }
+      const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
       if (!(await this.#change(current, change, call)) && 'token' in current) await this.#twice(call, () => this.#gateway.add(current.token, row, call))
       if (row.blocked || unblocks) await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
       // Nobody takes this block off later, so the gateway is asked whether it did.
