@@ -129,7 +129,9 @@ export class Simulation {
     this.#service = service
     this.world = world
     world.inMemory = setting.shape.inMemory
-    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? String(world.changes))
+    // Where versions settle, what the store shows changes with time alone.
+    const seen = (): string => (setting.shape.pausesMs > 0 ? `${world.changes} at ${world.clock.now()}` : String(world.changes))
+    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? seen())
     this.oracle.ignored = new Set(setting.bug?.ignored)
     this.gateway = new GatewayModel(world.clock)
     this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)

@@ -58,7 +58,7 @@ export class GatewayPage {
       const known = [labels[keyLabels.token], labels[keyLabels.previousToken]].filter((hash) => hash !== undefined)
       return { record, lawful: record.claims.length > 0 || labels[keyLabels.token] === undefined ? undefined : new Set(known) }
     }
-    const ids = [record.current?.id, ...answers.graces(record).map(({ before }) => before), ...record.claims.map(({ version }) => version.id), ...record.stamps.filter(({ step }) => step !== 'done').map(({ before }) => before)]
+    const ids = [record.current?.id, ...answers.graces(record).map(({ before }) => before), ...record.claims.map(({ version }) => version.id), ...record.stamps.filter(({ id, step }) => id === record.operation?.id && step !== 'done').map(({ before }) => before)]
     const refs = await Promise.all(ids.map((id) => refOf(records, record, id, this.#call)))
     // A current token that nobody could read leaves nothing to compare with.
     return { record, lawful: refs[0] === undefined ? undefined : new Set(refs.flatMap((ref) => (ref === undefined ? [] : [hashOf(ref)]))) }

@@ -11,6 +11,7 @@ import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './o
 import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
 import { inProgress, isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
+import { discardOwn } from '../key-steps/overtaken.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { makeWay, undo } from '../key-steps/tombstones.ts'
@@ -72,7 +73,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
 
   const claim = async (before: string, epoch: number, progress: Progress): Promise<void> => {
     progress.epoch = epoch
-    if ((await steps.claim(from, before, epoch, { id: operation.id, verb: 'delete' }, steps.tombstone(), call)) === undefined) throw inProgress()
+    if ((await steps.claim(from, before, epoch, { ...operation, verb: 'delete' }, steps.tombstone(), call)) === undefined) throw inProgress()
   }
 
   const refuseTaken = async (there: KeyRecord | undefined): Promise<boolean> => {
@@ -83,7 +84,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
   }
 
   const giveUp = async (source: KeyRecord, there: KeyRecord | undefined, error: LatchkeyError): Promise<never> => {
-    await settling.discardOwn(source, operation, call)
+    await discardOwn(house, source, operation, call)
     if (there?.operation?.id === ownId && arrivalOf(there) !== undefined) await undo(house, there, operation, call, source)
     throw error
   }
