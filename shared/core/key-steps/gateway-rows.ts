@@ -3,6 +3,7 @@
 import type { Gateway, GatewayRow, TokenRef } from '../gateway.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
+import { parseOperation } from '../keys/operation-text.ts'
 import { dataOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Grace } from '../keys/answers.ts'
@@ -81,17 +82,18 @@ export class GatewayRows {
       const over = until === undefined || until.getTime() <= now
       // A gateway that does not give the old token its end keeps it until the sweep finds that its grace is over.
       if (over) await this.#block(old, call, record)
-      else await this.#grace(record, old, until, call).catch(refusedAs(false))
+      else await this.#grace(record, old, { before, until }, call).catch(refusedAs(false))
     }
     const current = await refOf(this.#records, record, record.current?.id, call)
     if (current !== undefined) await this.#calls.change(current, { alias: this.#aliasOf(record) ?? null }, call).catch(refusedAs(false))
   }
 
-  /** Gives the token before its end. One that the gateway has forgotten is made known again: it was announced how long it is accepted. */
-  async #grace(record: KeyRecord, old: TokenRef, until: Date, call: Call): Promise<boolean> {
-    const there = await this.#calls.change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call)
-    if (!there && 'token' in old) await this.#calls.add(old.token, { ...this.rowOf(record, { ref: old, epoch: record.epoch - 1 }), expires: until }, call)
-    return there
+  /** Gives the token before its end. One of ours that the gateway has forgotten is made known again: it was announced how long it is accepted. */
+  async #grace(record: KeyRecord, old: TokenRef, { before, until }: { readonly before: string | undefined; readonly until: Date }, call: Call): Promise<boolean> {
+    if (await this.#calls.change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call)) return true
+    const ours = parseOperation(record.facts.versions?.find(({ id }) => id === before)?.operation) !== undefined
+    if (ours && 'token' in old) await this.#calls.add(old.token, { ...this.rowOf(record, { ref: old, epoch: record.epoch - 1 }), expires: until }, call)
+    return false
   }
 
   /**
@@ -166,6 +168,11 @@ export class GatewayRows {
 
   list(query: { readonly cursor?: string; readonly limit: number }, call: Call): ReturnType<Gateway['list']> {
     return this.#calls.twice(call, () => this.#gateway.list(query, call))
+  }
+
+  /** Blocks a row as long as its key is blocked; its end stays. */
+  async blockRow(sha256: string, call: Call): Promise<void> {
+    await this.#calls.setBlocked({ sha256 }, true, call)
   }
 
   /** Ends a token that carries our mark and that no record knows; its alias is free afterwards. */
