@@ -153,17 +153,17 @@ export class KeySteps {
   async relabel(record: KeyRecord, operation: Operation, labels: Readonly<Record<string, string>>, call: Call): Promise<KeyRecord> {
     const former = record.facts.labels[keyLabels.keyId]
     const kept = Object.entries(record.facts.labels).map(([key, text]): [string, string | null] => {
-      if (key === seenLabel) return [key, seenByFormer(text)]
       const stamp = parseStamp(text)
       if (!key.startsWith('latchkey-')) return [key, text]
       if (stamp === undefined || stamp.id === operation.id) return [key, null]
       const { until: _ended, kept: _kept, ...rest } = stamp
       return [key, stampText(former === undefined || former === labels[keyLabels.keyId] ? rest : { keyId: former, ...rest })]
     })
-    const { description } = this.#options
-    const expires = labels[keyLabels.notAfter]
+    const [{ description }, expires] = [this.#options, labels[keyLabels.notAfter]]
     const more = { expires: expires === undefined ? null : new Date(expires), ...(description === undefined ? {} : { description }) }
-    await this.annotate(record, { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }, call, more)
+    const { [seenLabel]: seen } = { ...record.facts.labels, ...this.evicted(record, operation, record.epoch, true) }
+    const remembered = seen === undefined ? {} : { [seenLabel]: seenByFormer(seen, this.memory.maxBytes) }
+    await this.annotate(record, { ...Object.fromEntries(kept), ...remembered, ...labels }, call, more)
     return (await this.#records.describe(record.name, call)) ?? record
   }
 
