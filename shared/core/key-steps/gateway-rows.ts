@@ -4,7 +4,7 @@ import type { Gateway, GatewayRow, TokenRef } from '../gateway.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { parseOperation } from '../keys/operation-text.ts'
-import { dataOf, type KeyRecord } from '../keys/record.ts'
+import { dataOf, isForeign, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Grace } from '../keys/answers.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
@@ -132,7 +132,8 @@ export class GatewayRows {
     const row = this.rowOf(record)
     if (current !== undefined) {
       const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
-      if (!(await this.#calls.change(current, change, call)) && 'token' in current) await this.#calls.add(current.token, row, call)
+      // A value that somebody else wrote is nobody's token until it is adopted.
+      if (!(await this.#calls.change(current, change, call)) && 'token' in current && !isForeign(record)) await this.#calls.add(current.token, row, call)
       if (row.blocked || unblocks) await this.#calls.setBlocked(current, row.blocked, call)
       // Nobody takes this block off later, so the gateway is asked whether it did.
       const free = row.blocked || !unblocks || !('token' in current) || (await this.#calls.twice(call, () => this.#gateway.accepts(current.token, call)))

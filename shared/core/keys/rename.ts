@@ -9,7 +9,7 @@ import { finishArrival, movedLabel, otherName } from '../key-steps/arrival.ts'
 import { updating } from './change.ts'
 import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
-import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
+import { arrivalOf, isForeign, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
 import { inProgress, isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
 import { discardOwn } from '../key-steps/overtaken.ts'
 import type { Progress } from '../key-steps/progress.ts'
@@ -108,6 +108,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     refuseDoubtful(standing)
     if (progress.epoch === undefined || standing === 'lost') progress.applied = 'no'
     if (source.keyId !== keyId || source.revoked || source.current === undefined || !source.complete) return giveUp(source, arrived, missingKey(store.name))
+    // Under its new name a foreign value would pass for the key's own.
+    if (isForeign(source)) return giveUp(source, arrived, new LatchkeyError('conflict', 'Somebody else wrote the current value of this key; it was not renamed. Rotate the key, or adopt the value, and rename it then.'))
     const own = source.claims.find((claim) => claim.operation?.id === operation.id)
     if (own?.live === true) {
       // An attempt that ended half-way may have left a claim without its value, which cannot become current: sent again, it is made whole.
