@@ -135,6 +135,7 @@ export class Simulation {
     this.oracle.ignored = new Set(setting.bug?.ignored)
     this.gateway = new GatewayModel(world.clock)
     this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)
+    world.denied = (row) => void this.judge.refused.add(row)
     world.forget = () => void (this.gateway.forgets = true)
     world.busy = () => this.attempts.some((attempt) => attempt.started && !attempt.dead && !attempt.done && !world.waiting.some(({ process }) => process === attempt) && !world.held.some(({ process }) => process === attempt))
     world.changed = () => this.look()
