@@ -27,7 +27,8 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
     const purge = (at: Date | undefined) => ({ purgeAfter: new Date((at?.getTime() ?? now) + rememberedMs), state: 'revoked' as const })
     if (standing === 'current') {
       progress.applied = 'yes'
-      const ended = keyOfPast(record, operation.id) ?? keyId
+      // What tells whose tombstone it is may go with the versions that end here; the labels that say so as well may follow later.
+      const ended = (progress.keyId ??= keyOfPast(record, operation.id) ?? keyId)
       if (stamp?.step !== 'done') await settling.bury(record, operation, ended, call)
       return answers.answer(record, operation, { ...purge(madeOf(record)), keyId: ended })
     }
