@@ -89,13 +89,6 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
     throw conflict(name)
   }
 
-  /** Takes a claim back whose token the service would not have, so that it holds nobody up. Best effort: what stays is ended like any claim that stopped. */
-  const withdraw = async (name: SecretName, claim: Entry, call: Call): Promise<void> => {
-    const without = ({ entries, ...rest }: SecretState): SecretState => ({ ...rest, entries: entries.filter((each) => each.stage !== 'pending' || each.operation !== claim.operation) })
-    const taken = await change(name, call, ({ state }) => without(state)).catch(() => undefined)
-    if (taken !== undefined) await records.drop(name, claim, call).catch(() => undefined)
-  }
-
   const write: SecretProvider['write'] = async (request, call) => {
     const { name, value, expect, operation, stage, labels = {}, description, expires } = request
     if (value.byteLength > maxBytes) throw refuse('value', `is ${value.byteLength} bytes long; ${title} holds at most ${maxBytes}`, 'too_large')
@@ -125,7 +118,7 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
       const base: SecretState = { ...(there ?? { labels: {} }), entries: withEntry(there?.entries ?? [], entry) }
       const next = stage === 'pending' ? base : annotated(base, { labels, ...(description !== undefined && { description }), ...(expires !== undefined && { expires }) })
       if (!(await records.commit({ secret }, next, true, name, call))) return undefined
-      const won = stage === 'current' || (await records.stash(request, call).catch((error: unknown) => (isCode(error, 'provider_quota', 'provider_denied') ? withdraw(name, entry, call) : Promise.resolve()).then(() => raise(error))))
+      const won = stage === 'current' || (await records.stash(request, call))
       return { outcome: won ? 'written' : 'same_operation', version: versionOf(entry) }
     }
     try {

@@ -63,7 +63,7 @@ export const operations: readonly Operation[] = [
 const lists = ({ method, path, headers }: Crossing): boolean => {
   const [at = '', query = ''] = path.split('?')
   if (headers['x-amz-target'] !== undefined) return headers['x-amz-target'].endsWith('.ListSecrets')
-  return method === 'LIST' || query.includes('list=true') || (method === 'GET' && !query.includes('variable_ids=') && /\/secrets$|^\/resources\//.test(at))
+  return method === 'LIST' || query.includes('list=true') || (method === 'GET' && !query.includes('variable_ids=') && /\/secrets$|^\/resources\/[^/]+\/variable$/.test(at))
 }
 
 const askedOf = (crossings: readonly Crossing[]): Asked => {

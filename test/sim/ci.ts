@@ -3,7 +3,6 @@
 // line a shape and a class, and every failure with the script that replays it.
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { openShare } from './open.ts'
 import { classTotals, together, totals, type Tally } from './report.ts'
 import { starts, type Script } from './schedule.ts'
 import { exploredTotals, pairVerbs } from './small-scope.ts'
@@ -72,8 +71,6 @@ const failed = [...explored, ...drawn].flatMap((done) => done.failed)
 for (const { message, trace, script } of failed.slice(0, 20)) console.log(['', `${script.shape}: ${message}`, ...trace, JSON.stringify({ says: message, script })].join('\n'))
 const schedules = small + drawn.reduce((sum, { tally }) => sum + tally.schedules, 0)
 const violated = [...explored, ...drawn].reduce((sum, { tally }) => sum + Object.values(tally.violations).reduce((more, times) => more + times, 0), 0)
-const open = [...explored, ...drawn].reduce((sum, done) => sum + done.open, 0)
-console.log(`sim  all  schedules ${schedules}, states ${states} in the small scope, violations ${violated}, of which ${open} of a kind that is open (test/sim/open), ${((performance.now() - began) / 60_000).toFixed(1)} minutes`)
+console.log(`sim  all  schedules ${schedules}, states ${states} in the small scope, violations ${violated}, ${((performance.now() - began) / 60_000).toFixed(1)} minutes`)
 await Promise.all(workers.map((worker) => worker.terminate()))
-// What is open may be seen, in no more schedules than that; anything else, or more, is a failure.
-process.exitCode = violated > open || open > schedules * openShare ? 1 : 0
+process.exitCode = violated > 0 ? 1 : 0

@@ -15,6 +15,7 @@ const sweep = async (simulation: Simulation): Promise<void> => {
     await simulation.pass(61_000)
   }
   simulation.gateway.forgotten.clear()
+  simulation.judge.refused.clear()
   await simulation.look()
   if (simulation.setting.gateway) await simulation.judge.judgeOrphans()
 }

@@ -129,10 +129,13 @@ export class Simulation {
     this.#service = service
     this.world = world
     world.inMemory = setting.shape.inMemory
-    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? String(world.changes))
+    // Where versions settle, what the store shows changes with time alone.
+    const seen = (): string => (setting.shape.pausesMs > 0 ? `${world.changes} at ${world.clock.now()}` : String(world.changes))
+    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? seen())
     this.oracle.ignored = new Set(setting.bug?.ignored)
     this.gateway = new GatewayModel(world.clock)
     this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)
+    world.denied = (row) => void this.judge.refused.add(row)
     world.forget = () => void (this.gateway.forgets = true)
     world.busy = () => this.attempts.some((attempt) => attempt.started && !attempt.dead && !attempt.done && !world.waiting.some(({ process }) => process === attempt) && !world.held.some(({ process }) => process === attempt))
     world.changed = () => this.look()

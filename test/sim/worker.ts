@@ -1,6 +1,5 @@
 // One worker of the long run: takes a part of the small scope or a row of random schedules, and hands back counts, states and what failed.
 import { parentPort } from 'node:worker_threads'
-import { isOpen } from './open.ts'
 import { count, tally, type Tally } from './report.ts'
 import { randomSchedule, shrink, type Outcome, type Script, type Start } from './schedule.ts'
 import { explored, explorePair, pairVerbs } from './small-scope.ts'
@@ -19,8 +18,6 @@ export interface Done {
   readonly pairs: number
   readonly pruned: number
   readonly states: Float64Array
-  /** How many of the failures are of an open kind. */
-  readonly open: number
   /** The first few, made small. */
   readonly failed: readonly { readonly message: string; readonly trace: readonly string[]; readonly script: Script }[]
 }
@@ -47,10 +44,9 @@ const carryOut = async (task: Task): Promise<Done> => {
     }
   }
   for (const { violation } of task.kind === 'explore' ? failed : []) if (violation !== undefined) seen.violations[violation.invariant] = (seen.violations[violation.invariant] ?? 0) + 1
-  const first = [...failed.filter((outcome) => !isOpen(outcome)), ...failed.filter(isOpen)].slice(0, shown)
-  const small = await Promise.all(first.map((outcome) => shrink(outcome)))
+  const small = await Promise.all(failed.slice(0, shown).map((outcome) => shrink(outcome)))
   seen.seconds = (performance.now() - began) / 1000
-  return { task, tally: seen, pairs: all.pairs, pruned: all.pruned, states: Float64Array.from(all.states), open: failed.filter(isOpen).length, failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
+  return { task, tally: seen, pairs: all.pairs, pruned: all.pruned, states: Float64Array.from(all.states), failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
 }
 
 Error.stackTraceLimit = 2

@@ -12,8 +12,8 @@ import type { KeyHouse } from './steps.ts'
 export interface RowFinding {
   readonly record?: KeyRecord
   readonly message: string
-  /** `forget`: the row may go; `end`: its token must. */
-  readonly how: 'forget' | 'end'
+  /** `forget`: the row may go; `end`: its token must; `block`: it must as long as its key is blocked. */
+  readonly how: 'forget' | 'end' | 'block'
 }
 
 /** Looks at the rows of one page; each key is read once, after the page was listed, so that a claim that a row was made for is seen. */
@@ -35,6 +35,7 @@ export class GatewayPage {
     if (record === undefined) return { message: 'The gateway has a token of a key that the manager does not hold.', how: blocked ? 'forget' : 'end' }
     const holdsAlias = blocked && alias !== undefined && !isAliasBeside(alias)
     if (record.revoked) return blocked && !holdsAlias ? undefined : { record, message: blocked ? 'The gateway keeps the alias of a deleted key.' : 'The gateway accepts a token of a deleted key.', how: 'end' }
+    if (lawful?.has(sha256) === true && record.blocked && !blocked) return { record, message: 'The gateway accepts a token of a blocked key.', how: 'block' }
     if (lawful === undefined || lawful.has(sha256) || (blocked && !holdsAlias)) return undefined
     return { record, message: blocked ? 'The gateway keeps the alias at a token that is over.' : 'The gateway accepts a token that the manager does not hold any more.', how: 'end' }
   }
@@ -58,9 +59,9 @@ export class GatewayPage {
       const known = [labels[keyLabels.token], labels[keyLabels.previousToken]].filter((hash) => hash !== undefined)
       return { record, lawful: record.claims.length > 0 || labels[keyLabels.token] === undefined ? undefined : new Set(known) }
     }
-    const ids = [record.current?.id, ...answers.graces(record).map(({ before }) => before), ...record.claims.map(({ version }) => version.id), ...record.stamps.filter(({ step }) => step !== 'done').map(({ before }) => before)]
-    const refs = await Promise.all(ids.map((id) => refOf(records, record, id, this.#call)))
-    // A current token that nobody could read leaves nothing to compare with.
-    return { record, lawful: refs[0] === undefined ? undefined : new Set(refs.flatMap((ref) => (ref === undefined ? [] : [hashOf(ref)]))) }
+    const [alive, former] = [[record.current?.id, ...record.claims.map(({ version }) => version.id)], [...answers.graces(record).map(({ before }) => before), ...record.stamps.filter(({ id, step }) => id === record.operation?.id && step !== 'done').map(({ before }) => before)]]
+    const refs = await Promise.all([...alive, ...former].map((id) => refOf(records, record, id, this.#call)))
+    // A token that nobody could read leaves nothing to compare with: that of a claim may have become current since, and lie elsewhere.
+    return { record, lawful: refs.slice(0, alive.length).includes(undefined) ? undefined : new Set(refs.flatMap((ref) => (ref === undefined ? [] : [hashOf(ref)]))) }
   }
 }

@@ -1,14 +1,15 @@
 // What the gateway is told of one key: each step is repeatable, so that whoever drives an operation forward sends the same ones. The store decides; the
-// gateway follows. A call without an answer is repeated once, and then the operation stops: going on would make an answer that nobody knows to be true.
-import { isCode } from '../errors.ts'
-import type { Gateway, GatewayRow, RowChange, TokenRef } from '../gateway.ts'
-import { checkCall, type Call, type Clock } from '../runtime.ts'
+// gateway follows.
+import type { Gateway, GatewayRow, TokenRef } from '../gateway.ts'
+import type { Call, Clock } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
-import { dataOf, type KeyRecord } from '../keys/record.ts'
+import { parseOperation } from '../keys/operation-text.ts'
+import { dataOf, isForeign, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Grace } from '../keys/answers.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
 import { aliasBeside, refOf } from './key-tokens.ts'
+import { RowCalls } from './row-calls.ts'
 
 /** Fields that Latchkey itself acts by; the gateway has no use for them. */
 const ownFields: ReadonlySet<string> = new Set(['auto_rotate', 'rotation_interval'])
@@ -18,26 +19,14 @@ const shortestReplacementMs = 3_600_000
 
 /** The rows of one store's keys at the gateway. */
 export class GatewayRows {
+  readonly #calls: RowCalls
   readonly #gateway: Gateway
   readonly #records: KeyRecords
-  readonly #clock: Clock
 
   constructor(gateway: Gateway, records: KeyRecords, clock: Clock) {
+    this.#calls = new RowCalls(gateway, clock)
     this.#gateway = gateway
     this.#records = records
-    this.#clock = clock
-  }
-
-  /** One call, once more where the first was not answered. @throws gateway_unavailable, with which the operation stops */
-  async #twice<T>(call: Call, send: () => Promise<T>): Promise<T> {
-    checkCall(call, this.#clock)
-    try {
-      return await send()
-    } catch (error) {
-      if (!isCode(error, 'gateway_unavailable')) throw error
-      checkCall(call, this.#clock)
-      return send()
-    }
   }
 
   /** The alias of a row: the key's own for its current token. */
@@ -64,12 +53,12 @@ export class GatewayRows {
 
   /** Adds a token that is not the key's current one, with the epoch that it was drawn for. */
   async registerAt(record: KeyRecord, token: SecretValue, epoch: number, call: Call): Promise<void> {
-    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch }), call))
+    await this.#calls.twice(call, () => this.#gateway.add(token, this.rowOf(record, { ref: { token }, epoch }), call))
   }
 
   /** Adds a key's first token. @throws already_exists, gateway_denied: it will not be there; gateway_unavailable: it may be */
   async register(record: KeyRecord, token: SecretValue, call: Call): Promise<void> {
-    await this.#twice(call, () => this.#gateway.add(token, this.rowOf(record), call))
+    await this.#calls.twice(call, () => this.#gateway.add(token, this.rowOf(record), call))
   }
 
   /**
@@ -80,34 +69,31 @@ export class GatewayRows {
     const next = record.epoch + 1
     const { replace } = this.#gateway
     const old = replace === undefined || graceMs < shortestReplacementMs ? undefined : await refOf(this.#records, record, record.current?.id, call)
-    const replaced = old !== undefined && (await this.#twice(call, () => replace?.call(this.#gateway, old, token, { graceMs, epoch: next }, call) ?? Promise.resolve(false)))
+    const replaced = old !== undefined && (await this.#calls.twice(call, () => replace?.call(this.#gateway, old, token, { graceMs, epoch: next }, call) ?? Promise.resolve(false)))
     if (!replaced) await this.registerAt(record, token, next, call)
-    return record.blocked || this.#twice(call, () => this.#gateway.accepts(token, call))
+    return record.blocked || this.#calls.twice(call, () => this.#gateway.accepts(token, call))
   }
 
   /** After a token became current: the one before gets its end, or is blocked now; then the current one gets the alias. */
   async retire(record: KeyRecord, before: string | undefined, until: Date | undefined, call: Call): Promise<void> {
     const old = await refOf(this.#records, record, before, call)
-    const now = this.#clock.now()
+    const now = this.#calls.now
     if (old !== undefined) {
       const over = until === undefined || until.getTime() <= now
       // A gateway that does not give the old token its end keeps it until the sweep finds that its grace is over.
       if (over) await this.#block(old, call, record)
-      else await this.#change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call).catch(refusedAs(false))
+      else await this.#grace(record, old, { before, until }, call).catch(refusedAs(false))
     }
     const current = await refOf(this.#records, record, record.current?.id, call)
-    if (current !== undefined) await this.#change(current, { alias: this.#aliasOf(record) ?? null }, call).catch(refusedAs(false))
+    if (current !== undefined) await this.#calls.change(current, { alias: this.#aliasOf(record) ?? null }, call).catch(refusedAs(false))
   }
 
-  /** A row's change. An alias that another row has by now is somebody else's: the row keeps the one that it has. */
-  async #change(ref: TokenRef, change: RowChange, call: Call): Promise<boolean> {
-    try {
-      return await this.#twice(call, () => this.#gateway.change(ref, change, call))
-    } catch (error) {
-      if (!isCode(error, 'already_exists') || change.alias === undefined) throw error
-      const { alias: _taken, ...rest } = change
-      return Object.keys(rest).length === 0 ? true : this.#twice(call, () => this.#gateway.change(ref, rest, call))
-    }
+  /** Gives the token before its end. One of ours that the gateway has forgotten is made known again: it was announced how long it is accepted. */
+  async #grace(record: KeyRecord, old: TokenRef, { before, until }: { readonly before: string | undefined; readonly until: Date }, call: Call): Promise<boolean> {
+    if (await this.#calls.change(old, { alias: this.#aliasOf(record, old) ?? null, expires: until }, call)) return true
+    const ours = parseOperation(record.facts.versions?.find(({ id }) => id === before)?.operation) !== undefined
+    if (ours && 'token' in old) await this.#calls.add(old.token, { ...this.rowOf(record, { ref: old, epoch: record.epoch - 1 }), expires: until }, call)
+    return false
   }
 
   /**
@@ -116,20 +102,20 @@ export class GatewayRows {
    */
   async #block(ref: TokenRef, call: Call, record: KeyRecord): Promise<void> {
     const alias = this.#aliasOf(record, ref) ?? null
-    if (await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))) {
-      await this.#change(ref, { alias, expires: new Date(this.#clock.now()) }, call).catch(refusedAs(false))
+    if (await this.#calls.setBlocked(ref, true, call)) {
+      await this.#calls.change(ref, { alias, expires: new Date(this.#calls.now) }, call).catch(refusedAs(false))
       return
     }
     if (!('token' in ref)) return
     const mark = { ...(record.keyId === undefined ? {} : { keyId: record.keyId }), epoch: record.epoch, blocked: true, fields: {} }
     try {
-      await this.#twice(call, () => this.#gateway.add(ref.token, mark, call))
+      await this.#calls.twice(call, () => this.#gateway.add(ref.token, mark, call))
     } catch (error) {
       // What the gateway does not take blocked it does not take otherwise either.
       if (!isRefusedByGateway(error)) throw error
       return
     }
-    await this.#twice(call, () => this.#gateway.setBlocked(ref, true, call))
+    await this.#calls.setBlocked(ref, true, call)
   }
 
   /** Blocks these tokens for good; none of them may be one that can still become current. */
@@ -139,22 +125,23 @@ export class GatewayRows {
 
   /**
    * Makes the rows say what the key's labels say: team, end, fields, and that it is blocked. `unblocks`: only for who holds the claim of an unblock is a block taken off; whoever
-   * read before somebody else's block would take that off. `graces`: tokens that are still accepted beside the current one.
+   * read before somebody else's block would take that off. It leaves the row's end alone: a deletion that came first has set that too. `graces`: tokens that are still accepted beside the current one.
    */
   async follow(record: KeyRecord, graces: readonly Grace[], unblocks: boolean, call: Call): Promise<void> {
     const current = await refOf(this.#records, record, record.current?.id, call)
     const row = this.rowOf(record)
     if (current !== undefined) {
-      const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, expires: row.expires ?? null, fields: row.fields }
-      if (!(await this.#change(current, change, call)) && 'token' in current) await this.#twice(call, () => this.#gateway.add(current.token, row, call))
-      if (row.blocked || unblocks) await this.#twice(call, () => this.#gateway.setBlocked(current, row.blocked, call))
+      const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
+      // A value that somebody else wrote is nobody's token until it is adopted.
+      if (!(await this.#calls.change(current, change, call)) && 'token' in current && !isForeign(record)) await this.#calls.add(current.token, row, call)
+      if (row.blocked || unblocks) await this.#calls.setBlocked(current, row.blocked, call)
       // Nobody takes this block off later, so the gateway is asked whether it did.
-      const free = row.blocked || !unblocks || !('token' in current) || (await this.#twice(call, () => this.#gateway.accepts(current.token, call)))
-      if (!free) await this.#twice(call, () => this.#gateway.setBlocked(current, false, call))
+      const free = row.blocked || !unblocks || !('token' in current) || (await this.#calls.twice(call, () => this.#gateway.accepts(current.token, call)))
+      if (!free) await this.#calls.setBlocked(current, false, call)
     }
     for (const { before } of row.blocked || unblocks ? graces : []) {
       const old = await refOf(this.#records, record, before, call)
-      if (old !== undefined) await this.#twice(call, () => this.#gateway.setBlocked(old, row.blocked, call))
+      if (old !== undefined) await this.#calls.setBlocked(old, row.blocked, call)
     }
   }
 
@@ -162,7 +149,7 @@ export class GatewayRows {
   async difference(record: KeyRecord, call: Call): Promise<{ readonly kind: 'unknown_to_gateway' | 'gateway_differs' | 'blocked_at_gateway'; readonly message: string } | undefined> {
     const ref = await refOf(this.#records, record, record.current?.id, call)
     if (ref === undefined) return undefined
-    const found = await this.#twice(call, () => this.#gateway.find(ref, call))
+    const found = await this.#calls.twice(call, () => this.#gateway.find(ref, call))
     if (found === undefined) return { kind: 'unknown_to_gateway', message: 'The gateway does not know the current token.' }
     const wanted = this.rowOf(record)
     if (found.blocked && !wanted.blocked) return { kind: 'blocked_at_gateway', message: 'The gateway has the current token blocked, and the key is not. Unblock it here, or block the key.' }
@@ -177,17 +164,22 @@ export class GatewayRows {
 
   /** Takes the rows of a deleted key away, once its tombstone goes. */
   async forget(refs: readonly TokenRef[], call: Call): Promise<void> {
-    for (const ref of refs) await this.#twice(call, () => this.#gateway.remove(ref, call))
+    for (const ref of refs) await this.#calls.twice(call, () => this.#gateway.remove(ref, call))
   }
 
   list(query: { readonly cursor?: string; readonly limit: number }, call: Call): ReturnType<Gateway['list']> {
-    return this.#twice(call, () => this.#gateway.list(query, call))
+    return this.#calls.twice(call, () => this.#gateway.list(query, call))
+  }
+
+  /** Blocks a row as long as its key is blocked; its end stays. */
+  async blockRow(sha256: string, call: Call): Promise<void> {
+    await this.#calls.setBlocked({ sha256 }, true, call)
   }
 
   /** Ends a token that carries our mark and that no record knows; its alias is free afterwards. */
   async endUnknown(sha256: string, call: Call): Promise<void> {
-    await this.#twice(call, () => this.#gateway.setBlocked({ sha256 }, true, call))
-    await this.#change({ sha256 }, { alias: null, expires: new Date(this.#clock.now()) }, call)
+    await this.#calls.setBlocked({ sha256 }, true, call)
+    await this.#calls.change({ sha256 }, { alias: null, expires: new Date(this.#calls.now) }, call)
   }
 }
 

@@ -11,6 +11,8 @@ export interface Progress {
   applied: 'no' | 'yes' | 'unknown'
   /** The tombstone that this instance wrote over. */
   before?: string
+  /** The key that the tombstone ended, as this instance first saw it. */
+  keyId?: string
   /** The epoch that this instance last tried to win. */
   epoch?: number
   /** This instance has sent what cannot be told from the facts while it is on its way. */

@@ -193,8 +193,4 @@ export class KeySettling {
     const labels = { [keyLabels.managedBy]: 'latchkey', [keyLabels.state]: moved === undefined ? 'revoked' : movedLabel('to', moved.name), [keyLabels.epoch]: String(record.epoch) }
     await this.#steps.annotate(now, { ...labels, ...this.#steps.evicted(record, operation, record.epoch, true), ...this.#steps.stamp(operation, record.epoch, { step: 'done', keyId, ...(before === undefined ? {} : { before }) }) }, call)
   }
-
-  async discardOwn(record: KeyRecord, operation: Operation, call: Call): Promise<void> {
-    for (const { operation: claimed, version } of record.claims) if (claimed?.id === operation.id) await this.ruleOut(record, version.id, call)
-  }
 }

@@ -4,7 +4,7 @@ import { findKey } from '../keys/finding.ts'
 import { keyLabels, stampOf, wasCurrent, type KeyRecord } from '../keys/record.ts'
 import { inProgress, missingKey } from '../keys/refusals.ts'
 import { isUnanswered, type KeyRecords, type KeyStore } from '../keys/records.ts'
-import { operationText, takesEpoch } from '../keys/operation-text.ts'
+import { operationText } from '../keys/operation-text.ts'
 import { changeLabel, isClaimed, leaseMs, rememberEvicted, seenByFormer, seenLabel, stampLabel, stampText, parseStamp, type Operation, type Stamp } from '../keys/operation.ts'
 import type { Annotation, WriteOutcome } from '../provider.ts'
 import type { Call } from '../runtime.ts'
@@ -12,6 +12,7 @@ import type { KeyTarget } from '../virtual-key.ts'
 import type { Grace, KeyAnswers, KeyLifecycleOptions } from '../keys/answers.ts'
 import type { GatewayRows } from './gateway-rows.ts'
 import type { Progress } from './progress.ts'
+import { withOvertaken } from './overtaken.ts'
 import type { KeySettling } from './settling.ts'
 import { SecretValue, type Version } from '../secret.ts'
 
@@ -123,18 +124,14 @@ export class KeySteps {
     const epoch = slot === 'change' ? record.epoch : slot
     const stamp = parseStamp(record.facts.labels[this.labelOf(slot)])
     const held = record.facts.labels[seenLabel]
-    const before = operation.verb === 'delete' ? this.overtaken(record) : held
-    const seen = stamp?.id === operation.id ? undefined : rememberEvicted(before, stamp, epoch, { now: this.#now, maxBytes: this.#records.room.valueBytes, force, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
+    const before = operation.verb === 'delete' ? withOvertaken(record, this.memory) : held
+    const seen = stamp?.id === operation.id ? undefined : rememberEvicted(before, stamp, epoch, { ...this.memory, force, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
     return (seen ?? before) === held ? {} : { [seenLabel]: seen ?? before ?? '' }
   }
 
-  /** The list of operations that lost their stamp, with those whose claims are ruled out by what is written now: a repetition of them does not begin again. Nobody can tell which of them has an `Idempotency-Key`. */
-  overtaken(record: KeyRecord): string | undefined {
-    const { facts, claims, revoked } = record
-    let seen = facts.labels[seenLabel]
-    const how = { now: this.#now, maxBytes: this.#records.room.valueBytes, force: true, overtaken: true }
-    for (const { live, operation } of claims) if ((live || revoked) && takesEpoch(operation) && !wasCurrent(record, operation.id)) seen = rememberEvicted(seen, { ...operation, step: 'rotating', at: new Date(this.#now), digest: '-' }, operation.epoch, how) ?? seen
-    return seen
+  /** What is needed to remember an operation. */
+  get memory(): { readonly now: number; readonly maxBytes: number } {
+    return { now: this.#now, maxBytes: this.#records.room.valueBytes }
   }
 
   /** The graces that stand in the stamp whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */
@@ -144,13 +141,9 @@ export class KeySteps {
   }
 
   async annotate(record: KeyRecord, labels: Labels, call: Call, more: Omit<Annotation, 'labels' | 'etag'> = {}): Promise<void> {
-    await this.#change(record, { labels, ...more }, call)
-  }
-
-  async #change(record: KeyRecord, change: Annotation, call: Call): Promise<void> {
     const { etag } = record.facts
     try {
-      await this.#records.send('annotate', record.name, call, record.name, { ...change, ...(etag === undefined ? {} : { etag }) })
+      await this.#records.send('annotate', record.name, call, record.name, { labels, ...more, ...(etag === undefined ? {} : { etag }) })
     } catch (error) {
       throw isCode(error, 'conflict') ? stale : error
     }
@@ -160,27 +153,34 @@ export class KeySteps {
   async relabel(record: KeyRecord, operation: Operation, labels: Readonly<Record<string, string>>, call: Call): Promise<KeyRecord> {
     const former = record.facts.labels[keyLabels.keyId]
     const kept = Object.entries(record.facts.labels).map(([key, text]): [string, string | null] => {
-      if (key === seenLabel) return [key, seenByFormer(text)]
       const stamp = parseStamp(text)
       if (!key.startsWith('latchkey-')) return [key, text]
       if (stamp === undefined || stamp.id === operation.id) return [key, null]
       const { until: _ended, kept: _kept, ...rest } = stamp
       return [key, stampText(former === undefined || former === labels[keyLabels.keyId] ? rest : { keyId: former, ...rest })]
     })
-    const { description } = this.#options
-    const expires = labels[keyLabels.notAfter]
-    const change = { labels: { ...Object.fromEntries(kept), ...this.evicted(record, operation, record.epoch, true), ...labels }, expires: expires === undefined ? null : new Date(expires) }
-    await this.#change(record, description === undefined ? change : { ...change, description }, call)
+    const [{ description }, expires] = [this.#options, labels[keyLabels.notAfter]]
+    const more = { expires: expires === undefined ? null : new Date(expires), ...(description === undefined ? {} : { description }) }
+    const { [seenLabel]: seen } = { ...record.facts.labels, ...this.evicted(record, operation, record.epoch, true) }
+    const remembered = seen === undefined ? {} : { [seenLabel]: seenByFormer(seen, this.memory.maxBytes) }
+    await this.annotate(record, { ...Object.fromEntries(kept), ...remembered, ...labels }, call, more)
     return (await this.#records.describe(record.name, call)) ?? record
   }
 
-  /** Sends the claim of an epoch; sent again it finds its own version. Nothing when another operation holds the epoch. */
-  claim(name: KeyRecord['name'], before: string, epoch: number, operation: Pick<Operation, 'id' | 'verb'>, value: SecretValue, call: Call): Promise<WriteOutcome | undefined> {
+  /**
+   * Sends the claim of an epoch; sent again it finds its own version. Nothing when another operation holds the epoch. A claim may take two calls, of which only the second was refused:
+   * what stands of it is taken back where nobody can make it whole. With an `Idempotency-Key` it waits for its repetition, which another instance may be about already.
+   */
+  async claim(name: KeyRecord['name'], before: string, epoch: number, operation: Pick<Operation, 'id' | 'verb' | 'digest'>, value: SecretValue, call: Call): Promise<WriteOutcome | undefined> {
     const claim = { name, value, expect: { version: before }, before, operation: operationText(epoch, operation), epoch, stage: 'pending' } as const
-    return this.#records.send('write', name, call, claim).catch((error: unknown) => {
+    try {
+      return await this.#records.send('write', name, call, claim)
+    } catch (error) {
+      const refused = isCode(error, 'provider_quota', 'provider_denied')
+      if (refused && operation.digest === undefined) await this.#records.send('discard', name, call, name, claim.operation).catch(() => undefined)
       if (!isCode(error, 'conflict', 'not_found')) throw error
       return undefined
-    })
+    }
   }
 
   /** The conditional step. Answers whether it was seen to hold; what came of a refusal is read afterwards, so that is no failure here. */

@@ -6,6 +6,7 @@ import { operationText } from '../keys/operation-text.ts'
 import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Call } from '../runtime.ts'
+import { withOvertaken } from './overtaken.ts'
 import type { KeySteps } from './steps.ts'
 
 /** The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again; `full` where the service has no room for a version more. Repeated, and by two at once, it is done once. */
@@ -15,7 +16,7 @@ export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: K
   // A value that LiteLLM wrote and Latchkey adopted has no operation; it gets one here.
   const operation = record.operation ?? { verb: 'adopt' as const, id: derivedId(`adopt ${name.text} ${current.id}`) }
   const epoch = record.epoch + 1
-  const seen = steps.overtaken(record)
+  const seen = withOvertaken(record, steps.memory)
   const value = await records.read(name, current.id, call)
   try {
     await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'current', labels: { [keyLabels.epoch]: String(epoch), ...(seen === undefined ? {} : { [seenLabel]: seen }) } })

@@ -110,8 +110,12 @@ export const wasSeen = (seen: string | undefined, id: string, which?: 'former' |
     return named === id.slice(0, seenCharacters) && flags.includes('n') === (which === 'overtaken') && (which !== 'former' || flags.includes('x'))
   })
 
-/** The list once another key has the name. */
-export const seenByFormer = (seen: string): string => seen.split(' ').map((entry) => (entry.endsWith('.x') ? entry : `${entry}.x`)).join(' ')
+/** The list once another key has the name; what there is no room for goes, the oldest first. */
+export const seenByFormer = (seen: string, maxBytes: number): string => {
+  const entries = seen.split(' ').map((entry) => (entry.endsWith('.x') ? entry : `${entry}.x`))
+  while (entries.join(' ').length > maxBytes) entries.shift()
+  return entries.join(' ')
+}
 
 /**
  * The list of seen operations once `evicted` (the stamp whose slot is needed) has lost its slot; nothing when the list stays as it is. Entries older than a

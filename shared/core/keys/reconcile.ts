@@ -89,8 +89,14 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
     checked += 1
     const wrong = await pageOfRows.look(row)
     if (wrong === undefined) continue
-    const mend = (): Promise<void> => (wrong.how === 'forget' ? rows.forget([{ sha256: row.sha256 }], call) : rows.endUnknown(row.sha256, call))
-    await settle({ name: wrong.record?.name.text ?? '', keyId: row.keyId }, { finding: 'not_ours', message: wrong.message, mend })
+    const { sha256 } = row
+    const mend = async (): Promise<void> => {
+      if (wrong.how === 'forget') return rows.forget([{ sha256 }], call)
+      if (wrong.how === 'end') return rows.endUnknown(sha256, call)
+      const now = wrong.record === undefined ? undefined : await records.describe(wrong.record.name, call)
+      if (now?.blocked === true) await rows.blockRow(sha256, call)
+    }
+    await settle({ name: wrong.record?.name.text ?? '', keyId: row.keyId }, { finding: wrong.how === 'block' ? 'gateway_differs' : 'not_ours', message: wrong.message, mend })
   }
   return { checked, items, ...(page.cursor === undefined ? {} : { cursor: `${atGateway}${page.cursor}` }) }
 }

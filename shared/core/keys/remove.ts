@@ -4,6 +4,7 @@ import { isCode } from '../errors.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
 import { keyOfPast, madeOf, stampOf, standingOf } from './record.ts'
+import { isUnanswered } from './records.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
@@ -26,7 +27,8 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
     const purge = (at: Date | undefined) => ({ purgeAfter: new Date((at?.getTime() ?? now) + rememberedMs), state: 'revoked' as const })
     if (standing === 'current') {
       progress.applied = 'yes'
-      const ended = keyOfPast(record, operation.id) ?? keyId
+      // What tells whose tombstone it is may go with the versions that end here; the labels that say so as well may follow later.
+      const ended = (progress.keyId ??= keyOfPast(record, operation.id) ?? keyId)
       if (stamp?.step !== 'done') await settling.bury(record, operation, ended, call)
       return answers.answer(record, operation, { ...purge(madeOf(record)), keyId: ended })
     }
@@ -46,7 +48,9 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
       if (outcome === 'written' || version?.stages.includes('current') === true) progress.applied = 'yes'
     } catch (error) {
       if (isCode(error, 'provider_quota') && (await records.landed(name, operation, call))) return 'again'
-      if (isCode(error, 'provider_quota')) progress.applied = 'no'
+      // What was sent before may still be on its way.
+      if (isCode(error, 'provider_quota') && progress.sent !== true) progress.applied = 'no'
+      progress.sent ||= isUnanswered(error)
       if (!isCode(error, 'conflict', 'not_found')) throw error
     }
     return 'again'

@@ -9,8 +9,9 @@ import { finishArrival, movedLabel, otherName } from '../key-steps/arrival.ts'
 import { updating } from './change.ts'
 import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
-import { arrivalOf, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
+import { arrivalOf, isForeign, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
 import { inProgress, isRefusedByGateway, missingKey, notApplied, refuseDoubtful, takenAlias } from './refusals.ts'
+import { discardOwn } from '../key-steps/overtaken.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { makeWay, undo } from '../key-steps/tombstones.ts'
@@ -72,7 +73,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
 
   const claim = async (before: string, epoch: number, progress: Progress): Promise<void> => {
     progress.epoch = epoch
-    if ((await steps.claim(from, before, epoch, { id: operation.id, verb: 'delete' }, steps.tombstone(), call)) === undefined) throw inProgress()
+    if ((await steps.claim(from, before, epoch, { ...operation, verb: 'delete' }, steps.tombstone(), call)) === undefined) throw inProgress()
   }
 
   const refuseTaken = async (there: KeyRecord | undefined): Promise<boolean> => {
@@ -83,7 +84,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
   }
 
   const giveUp = async (source: KeyRecord, there: KeyRecord | undefined, error: LatchkeyError): Promise<never> => {
-    await settling.discardOwn(source, operation, call)
+    await discardOwn(house, source, operation, call)
     if (there?.operation?.id === ownId && arrivalOf(there) !== undefined) await undo(house, there, operation, call, source)
     throw error
   }
@@ -107,6 +108,8 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     refuseDoubtful(standing)
     if (progress.epoch === undefined || standing === 'lost') progress.applied = 'no'
     if (source.keyId !== keyId || source.revoked || source.current === undefined || !source.complete) return giveUp(source, arrived, missingKey(store.name))
+    // Under its new name a foreign value would pass for the key's own.
+    if (isForeign(source)) return giveUp(source, arrived, new LatchkeyError('conflict', 'Somebody else wrote the current value of this key; it was not renamed. Rotate the key, or adopt the value, and rename it then.'))
     const own = source.claims.find((claim) => claim.operation?.id === operation.id)
     if (own?.live === true) {
       // An attempt that ended half-way may have left a claim without its value, which cannot become current: sent again, it is made whole.

@@ -7,6 +7,7 @@ import { beginOperation, leaseMs, parseStamp, refuseOtherBody } from './operatio
 import { isExpired, keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isUnanswered } from './records.ts'
 import { inProgress, isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
+import { discardOwn } from '../key-steps/overtaken.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { hashLabels, requireFreeToken } from '../key-steps/supplied-token.ts'
@@ -82,7 +83,7 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     if (registered !== undefined && (record.revoked || record.keyId !== keyId || (tried !== undefined && record.epoch >= tried))) await rows?.blockAll(record, [{ token: registered }], call)
     refuseDoubtful(standing)
     if (standing === 'lost' || progress.epoch === undefined) progress.applied = 'no'
-    if (standing === 'lost') await settling.discardOwn(record, operation, call)
+    if (standing === 'lost') await discardOwn({ steps, settling }, record, operation, call)
     if (record.keyId !== keyId || record.revoked || record.current === undefined || !record.complete) throw missingKey(store.name)
     if (standing === 'lost') throw notApplied('Another operation changed this key first; this one was not applied and never will be.')
     const current = record.current
@@ -90,7 +91,7 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
     if (own !== undefined && standing === 'claimed') {
       if (progress.token === undefined && !mayReadValues(store.policy)) {
         steps.refuseYoung(own.created)
-        await settling.discardOwn(record, operation, call)
+        await discardOwn({ steps, settling }, record, operation, call)
         throw notApplied('An earlier attempt claimed this rotation, and under access_mode write_only nobody can read the token it drew; it was taken back and not applied.')
       }
       progress.applied = 'unknown'

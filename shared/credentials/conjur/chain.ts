@@ -46,31 +46,26 @@ export const conjurChain = (variables: ConjurVariables, companionOf: (id: string
     return text === undefined ? undefined : { number, link: decodeLink(text) }
   }
 
-  /** The whole chain that is kept, read version by version: where the short way does not lead. */
-  const foldAll = async (companion: string, call: Call): Promise<{ readonly number: number; readonly link: Link } | undefined> => {
+  /** The link that holds, read from the newest one back to one that lies directly on what its writer had folded: before that nothing has to be looked at. */
+  const folded = async (companion: string, numbers: readonly number[], call: Call): Promise<{ readonly number: number; readonly link: Link } | undefined> => {
     const links: { readonly number: number; readonly link: Link }[] = []
-    for (const number of await variables.numbers(companion, call)) {
-      const found = await linkAt(companion, number, call)
-      if (found?.link !== undefined) links.push({ number, link: found.link })
+    for (const number of numbers.toReversed()) {
+      const link = (await linkAt(companion, number, call))?.link
+      if (link !== undefined) links.unshift({ number, link })
+      if (link?.before === number - 1) break
     }
     return foldLinks(links)
   }
 
   /**
-   * The link that holds, given the newest one. Its writer had folded everything up to the version that it names, so only what came after that has to be looked at:
-   * one version where nobody interfered.
+   * The link that holds, given the newest one. Its text does not say under which number it stands, and the network may have delivered an old one once more: only where the newest
+   * number is the one after the version that it names is it known to hold without another look.
    */
   const holding = async (companion: string, newest: SecretValue, call: Call): Promise<{ readonly number: number; readonly link: Link } | undefined> => {
-    const last = decodeLink(newest)
-    if (last === undefined) return foldAll(companion, call)
-    let held: { readonly number: number; readonly link: Link } | undefined
-    for (let number = last.before + 1; ; number += 1) {
-      const found = await linkAt(companion, number, call)
-      if (found === undefined) return foldAll(companion, call)
-      const { link } = found
-      if (link !== undefined && link.before === (held?.number ?? last.before)) held = { number, link }
-      if (link?.nonce === last.nonce) return held
-    }
+    const link = decodeLink(newest)
+    const numbers = await variables.numbers(companion, call)
+    const number = numbers.at(-1)
+    return link !== undefined && number === link.before + 1 ? { number, link } : folded(companion, numbers, call)
   }
 
   const seen = async (id: string, [main, record]: readonly [SecretValue | undefined, SecretValue | undefined], call: Call): Promise<LoadedSecret | undefined> => {
@@ -107,7 +102,7 @@ export const conjurChain = (variables: ConjurVariables, companionOf: (id: string
   const hasWon = async (companion: string, before: number, nonces: ReadonlySet<string>, call: Call): Promise<boolean> => {
     for (let number = before + 1; ; number += 1) {
       const found = await linkAt(companion, number, call)
-      const link = found === undefined ? (await foldAll(companion, call))?.link : found.link
+      const link = found === undefined ? (await folded(companion, await variables.numbers(companion, call), call))?.link : found.link
       if (found === undefined || link?.before === before) return link !== undefined && nonces.has(link.nonce)
     }
   }

@@ -6,7 +6,7 @@ import type { WriteRequest } from '../../core/provider.ts'
 import type { SecretName } from '../../core/secret.ts'
 import type { InfisicalApi, NativeSecret } from './api.ts'
 import { placeOf, recordPlace, refuseReserved, type Place } from './names.ts'
-import { entryAt, foldLinks, labelsOf, linkOf, linkText, markOf, markText, markLabel, moved, provesItself, valueOf, type Entry, type Numbered, type State } from './record.ts'
+import { entryAt, foldLinks, labelsOf, linkOf, linkText, markOf, markText, markLabel, moved, provesItself, valueOf, versionOf, type Entry, type Numbered, type State } from './record.ts'
 
 /** A secret and what its companion says of it. */
 export interface Held {
@@ -38,18 +38,25 @@ export interface Chain {
   commit(name: SecretName, held: Held, state: State, shows: boolean, call: Call): Promise<Committed | undefined>
   /** Makes the secret show its record. `false`: it is no longer there. */
   show(name: SecretName, main: NativeSecret, state: State, call: Call): Promise<boolean>
-  /** Both in one: a refusal to show it takes the state back before it is thrown. */
+  /** Both in one. A refusal to show it takes the state back before it is thrown; not so a refusal that may pass where a key's epoch was won: whoever read that meanwhile has acted on it. */
   change(name: SecretName, held: Held, state: State, call: Call): Promise<boolean>
   /** A confirmed absence: the project and its environment are there to be seen. @throws provider_denied */
   confirmScope(call: Call): Promise<void>
 }
 
 const tries = 5
-const refusals = ['provider_denied', 'approval_required', 'invalid_request', 'too_large', 'provider_quota'] as const
+const passing = ['provider_denied', 'provider_quota'] as const
+const refusals = [...passing, 'approval_required', 'invalid_request', 'too_large'] as const
 
 const absentAs = <T>(instead: T) => (error: unknown): T => {
   if (!isCode(error, 'not_found')) throw error
   return instead
+}
+
+/** Whether the current version won an epoch: then it belongs to a key, and the record alone decides. */
+const wonEpoch = (state: State): boolean => {
+  const current = entryAt(state, 'current')
+  return current !== undefined && versionOf(current).epoch !== undefined
 }
 
 /** What a secret without a record is by itself. A secret of somebody else that was only marked keeps the id it had before. */
@@ -193,7 +200,7 @@ export const infisicalChain = (api: InfisicalApi, root: string, io: Pick<Provide
     try {
       return await show(name, committed.main, committed.state, call)
     } catch (error) {
-      if (!isCode(error, ...refusals)) throw error
+      if (!isCode(error, ...refusals) || (isCode(error, ...passing) && wonEpoch(committed.state))) throw error
       const now = await load(name, false, call).catch(() => undefined)
       if (now !== undefined && now.state.shown === committed.state.shown) await commit(name, now, held.state, false, call).catch(() => undefined)
       throw error

@@ -29,6 +29,20 @@ describe.each(shapes)('a foreign key on $name', (shape) => {
     expect([before, inGrace, rotated.keyId, await accepts(rotated.key), await accepts(theirs)]).toEqual([true, true, adopted.keyId, false, false])
   })
 
+  it('that took the place of a key is not renamed for it, before it is adopted', async () => {
+    const { keys, provider, context, call } = await house(shape)
+    const { keyId } = await keys.create({ alias: 'a' }, context())
+    await litellmWrites(provider, theirs)
+
+    const refused = await keys.update({ keyId }, { alias: 'b' }, context()).catch((error: unknown) => error)
+    await keys.adopt({ alias: 'a' }, context())
+    const renamed = await keys.update({ keyId }, { alias: 'b' }, context())
+
+    expect(refused).toMatchObject({ code: 'conflict', details: { applied: 'no' } })
+    expect(renamed).toMatchObject({ keyId, alias: 'b' })
+    expect((await provider.read(createdName('litellm/b'), {}, call())).value.equals(theirs)).toBe(true)
+  })
+
   it('gets the same id from everybody who adopts it, and from a repetition', async () => {
     const { keys, beside, provider, context } = await house(shape)
     await litellmWrites(provider, theirs)

@@ -287,4 +287,18 @@ describe('the chain', () => {
     expect((await provider.describe(name, call)).versions).toHaveLength(2)
     expect((await provider.read(name, {}, call)).value.reveal()).toBe('two')
   })
+
+  it('is read past an old link of ours that the network delivered once more, long after', async () => {
+    const { fake, provider, call } = await openedConjur()
+    const companion = 'litellm/__latchkey/chain/alias'
+    for (const value of ['one', 'two', 'three']) await provider.write(writeOf(name, value), call)
+    fake.service.seed(companion, fake.service.values(companion)[1] ?? '')
+
+    const facts = await provider.describe(name, call)
+    await provider.annotate(name, { labels: { team: 'a' } }, call)
+
+    expect(facts.versions).toHaveLength(3)
+    expect(await provider.describe(name, call)).toMatchObject({ current: { id: facts.current?.id }, labels: { team: 'a' } })
+    expect((await provider.read(name, {}, call)).value.reveal()).toBe('three')
+  })
 })

@@ -111,6 +111,34 @@ describe('an approval policy', () => {
   })
 })
 
+describe('a right that is missing on the secret, and not on its record', () => {
+  it("leaves a key's epoch with who won it: a repetition shows what was decided", async () => {
+    const { fake, provider, runtime } = await started()
+    const { version } = await provider.write(written(key, 'first'), callOf(runtime.clock))
+    const replacement = written(key, 'second', { expect: { version: version?.id ?? '' }, operation: operationOf(2, 'rotate') })
+    fake.fault({ kind: 'denied', only: ({ method, path, body }) => method === 'PATCH' && path.endsWith('/alias') && !body.toString().includes('__latchkey') })
+
+    const error = await failure(provider.write(replacement, callOf(runtime.clock)))
+    const decided = (await provider.describe(key, callOf(runtime.clock))).current?.id
+    fake.heal()
+    const { outcome } = await provider.write(replacement, callOf(runtime.clock))
+
+    expect([error.code, decided, outcome]).toEqual(['provider_denied', replacement.operation, 'same_operation'])
+    expect(await textOf(provider, key, runtime)).toBe('second')
+  })
+
+  it('takes any other value back, so that nothing is changed', async () => {
+    const { fake, provider, runtime } = await started()
+    const { version } = await provider.write(written(key, 'first', { operation: 'put-'.padEnd(32, '0') }), callOf(runtime.clock))
+    fake.fault({ kind: 'denied', only: ({ method, path, body }) => method === 'PATCH' && path.endsWith('/alias') && !body.toString().includes('__latchkey') })
+
+    const error = await failure(provider.write(written(key, 'second', { expect: { version: version?.id ?? '' }, operation: 'put-'.padEnd(32, '1') }), callOf(runtime.clock)))
+    fake.heal()
+
+    expect([error.code, (await provider.describe(key, callOf(runtime.clock))).current?.id]).toEqual(['provider_denied', version?.id])
+  })
+})
+
 describe('a value that may not be seen', () => {
   it('is provider_denied, alone and in a batch, while its facts are known', async () => {
     const { fake, provider, runtime } = await started()

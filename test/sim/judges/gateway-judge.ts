@@ -28,6 +28,8 @@ export class GatewayJudge {
   readonly born = new Set<string>()
   /** Keys whose block was answered, until somebody begins to unblock them. */
   readonly blocked = new Set<string>()
+  /** Rows, by the name of their calls, of which the gateway refused a change: a token that it gave no end is accepted until the next sweep ends it. */
+  readonly refused = new Set<string>()
   /** Rotations that were answered: from then on the token before has its end at the gateway as well. */
   readonly rotated = new Set<string>()
   /** Which operation proposed a token, and which of its tokens the gateway has ever accepted. */
@@ -92,7 +94,7 @@ export class GatewayJudge {
       const latest = until ?? next.at + (promised?.graceMs ?? 0)
       const accepted = this.#gateway.accepts(hash)
       if (this.#gateway.forgotten.has(hash)) continue
-      if (accepted && time > latest + toleranceMs + skewMs) this.#refuse('I11 grace', `the gateway accepts the token before ${next.id} ${time - latest} ms too long`)
+      if (accepted && time > latest + toleranceMs + skewMs && !this.refused.has(hash.slice(0, 8))) this.#refuse('I11 grace', `the gateway accepts the token before ${next.id} ${time - latest} ms too long`)
       if (!accepted && next === now && until !== undefined && time < until - toleranceMs - skewMs) this.#refuse('I11 grace', `the gateway refuses the token before ${next.id} ${until - time} ms too early`)
     }
   }

@@ -74,6 +74,8 @@ export class World {
   counts = false
   /** Called after every step that may have changed something. */
   changed: () => Promise<void> = async () => undefined
+  /** Told of a change that the gateway refused, by the name of its row. */
+  denied: (row: string) => void = () => undefined
   /** Makes the gateway forget the next change. */
   forget: () => void = () => undefined
   /** Whether somebody is still on the way to its next call or its answer. */
@@ -226,7 +228,10 @@ export class World {
         unanswered()
       },
       'quota refused': () => waiting.fail(this.#failure(step, 'quota')),
-      'denied once': () => waiting.fail(this.#failure(step, 'denied')),
+      'denied once': () => {
+        if (step.call === 'gateway.change') this.denied(step.name)
+        waiting.fail(this.#failure(step, 'denied'))
+      },
       'credential expired': () => void this.waiting.push({ ...waiting, renewed: true }),
       'slow answer': () => void this.held.push({ process, release: waiting.apply(), ms: slowMs }),
       paused: () => void this.held.push({ process, release: waiting.apply(), ms: pausedMs }),
