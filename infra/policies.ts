@@ -35,7 +35,7 @@ export interface SecretScope {
   readonly readable: readonly string[]
   /** Names outside the prefix that may be written: the hosted ones, where the access mode writes. */
   readonly writable: readonly string[]
-  /** Names that every function reads: the master keys, and the secrets that its variables refer to. */
+  /** Names that every function reads: the master keys. */
   readonly needed: readonly string[]
   /** Ordinary secrets that are rotated. */
   readonly rotated: readonly string[]
@@ -169,6 +169,9 @@ export const outboundIdentityStatements = (audiences: readonly string[], maxSeco
           StringEquals: { 'sts:SigningAlgorithm': 'RS256' },
         }),
       ]
+
+/** The secrets that a function's variables refer to, wherever the stores themselves are. */
+export const variableStatements = (names: readonly string[], place: Place): readonly Statement[] => some([allow('ReadVariables', onSecrets('GetSecretValue'), arns(place, names))])
 
 /** Its own log group. */
 export const logStatements = ({ partition, region, account }: Place, group: string): readonly Statement[] => [

@@ -107,10 +107,11 @@ export const readStores = async (given: Given, report: Report): Promise<StoreFac
   const own = opened.filter(({ store, settings }) => store.system === 'aws_secret_manager' && settings.aws_role_name === undefined)
   const main = own.find(({ store }) => store.name === 'default') ?? own[0]
   const keys = (system: string, row: 'kms_key_id' | 'aws_kms_key_id', required: boolean): readonly string[] => [...new Set(opened.flatMap(({ store, settings }) => {
-    const key = store.system === system ? settings[row] : undefined
-    const missing = store.system === system && key === undefined && required
-    if (missing || (key !== undefined && !isKeyArn(key))) report(`${store.path}.${row}`, `must be the ARN of a key in a deployment, no id and no alias: the role may use that key only`)
-    return key === undefined || settings.aws_role_name !== undefined ? [] : [key]
+    // A key of an account whose role is assumed is that role's business.
+    const mine = store.system === system && settings.aws_role_name === undefined
+    const key = mine ? settings[row] : undefined
+    if (mine && (key === undefined ? required : !isKeyArn(key))) report(`${store.path}.${row}`, `must be the ARN of a key in a deployment, no id and no alias: the role may use that key only`)
+    return key === undefined ? [] : [key]
   }))]
   const references = secretReferences(opened)
   for (const { name, path } of references) if (variables[name] === undefined) report(path, `needs ${name} in the functions' environment: name its secret in latchkey.deployment.functions.secret_variables: { ${name}: <name> }`)
@@ -141,9 +142,9 @@ export const readStores = async (given: Given, report: Report): Promise<StoreFac
       prefix: `${main.store.prefix}/`,
       accessMode: main.store.accessMode,
       storeVirtualKeys: main.store.storeVirtualKeys,
-      readable: [...names, ...given.readable],
+      readable: [...new Set([...names, ...given.readable])],
       writable: own.flatMap(({ store }) => (store.accessMode === 'read_only' ? [] : (store.hostedKeys ?? []))),
-      needed: [...(primary === undefined ? masterKeys : [primary]), ...Object.values(variables)],
+      needed: [...new Set(primary === undefined ? masterKeys : [primary])],
       rotated: rotatedNames(configuration.rotation, report),
       replicaRegions: main.settings.replica_regions ?? [],
     },
