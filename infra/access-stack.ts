@@ -31,7 +31,7 @@ export class AccessStack extends Stack {
     for (const [name, value] of Object.entries({ TenantRoleArn: role.attrArn, AccessMode: accessMode, StoreVirtualKeys: stores })) new CfnOutput(this, `${name}Output`, { value }).overrideLogicalId(name)
   }
 
-  /** What parameters decide. Without an external id the role can be assumed in Latchkey's own account only: elsewhere an empty id is asked for, which nobody can send. */
+  /** What parameters decide. Without an external id the role can be assumed in Latchkey's own account only: elsewhere one is asked for that nobody can send. */
   private choices({ latchkeyAccount, ids, team, accessMode, stores, hosted, keyArn }: { readonly latchkeyAccount: string; readonly ids: string; readonly team: string; readonly accessMode: string; readonly stores: string; readonly hosted: string[]; readonly keyArn: string }): Choices {
     const when = (id: string, expression: ICfnConditionExpression): CfnCondition => new CfnCondition(this, id, { expression })
     const empty = (value: string): ICfnConditionExpression => Fn.conditionEquals(value, '')
@@ -41,6 +41,7 @@ export class AccessStack extends Stack {
     const asksForId = Fn.conditionNot(Fn.conditionAnd(empty(ids), Fn.conditionEquals(latchkeyAccount, Aws.ACCOUNT_ID)))
     return {
       asksForId: when('AsksForAnExternalId', asksForId),
+      hasId: when('HasExternalId', given(ids)),
       asksForAnything: when('AsksForAnIdOrTeam', Fn.conditionOr(asksForId, given(team))),
       team: when('HasTeam', given(team)),
       reads: when('Reads', reads),

@@ -32,7 +32,7 @@ export interface SecretAccessRoleProps {
 }
 
 /** In a template with parameters these decide, when it is deployed, what props decide otherwise. */
-export type Choices = Readonly<Record<Exclude<TenantCase, 'always'> | 'asksForId' | 'asksForAnything', CfnCondition>>
+export type Choices = Readonly<Record<Exclude<TenantCase, 'always'> | 'asksForId' | 'hasId' | 'asksForAnything', CfnCondition>>
 
 const chosen = ({ accessMode, storeVirtualKeys, hostedSecretArns = [], keyArn, team }: SecretAccessRoleProps): readonly TenantCase[] => [
   'always',
@@ -43,7 +43,10 @@ const chosen = ({ accessMode, storeVirtualKeys, hostedSecretArns = [], keyArn, t
   ...(team === undefined ? [] : (['team'] as const)),
 ]
 
-const either = (condition: CfnCondition, then: unknown): unknown => Fn.conditionIf(condition.logicalId, then, Aws.NO_VALUE)
+const either = (condition: CfnCondition, then: unknown, otherwise: unknown = Aws.NO_VALUE): unknown => Fn.conditionIf(condition.logicalId, then, otherwise)
+
+/** One character: STS takes no external id of less than two, so nobody can send it. */
+const impossibleId = '-'
 
 /** The role, ready to be assumed by Latchkey. */
 export class SecretAccessRole extends Construct {
@@ -75,7 +78,7 @@ const trustOf = ({ latchkeyAccount, deployment = 'latchkey', externalIds, team, 
   const fixed = { partition, latchkeyAccount, deployment, sessionNames }
   if (choices === undefined) return tenantTrust({ ...fixed, ...(externalIds !== undefined && { externalIds }), ...(team !== undefined && { team }) })
   // A key without a value falls away, and a block without keys is left out as a whole: an empty one is nothing that IAM documents.
-  const [assume, tag, ...rest] = tenantTrust({ ...fixed, externalIds: Token.asList(either(choices.asksForId, externalIds)), team: Token.asString(either(choices.team, team)) })
+  const [assume, tag, ...rest] = tenantTrust({ ...fixed, externalIds: Token.asList(either(choices.asksForId, either(choices.hasId, externalIds, impossibleId))), team: Token.asString(either(choices.team, team)) })
   const [, plainTag] = tenantTrust({ ...fixed, ...(team !== undefined && { team }) })
   const only = (statement: TrustStatement | undefined, condition: CfnCondition, equals: unknown): unknown => ({ ...statement, Condition: { ...statement?.Condition, StringEquals: either(condition, equals) } })
   return [only(assume, choices.asksForAnything, assume?.Condition?.['StringEquals']), only(tag, choices.team, plainTag?.Condition?.['StringEquals']), ...rest]
