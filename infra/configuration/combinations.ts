@@ -74,7 +74,7 @@ const checkSchedule = ({ schedule }: InfraConfig, report: Report): void => {
 
 const guid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
 
-const checkFederation = ({ federation }: InfraConfig, report: Report): void => {
+const checkFederation = ({ federation, secrets, roles }: InfraConfig, report: Report): void => {
   const at = 'latchkey.deployment.federation'
   const together = (keys: Readonly<Record<string, unknown>>): void => {
     const [there] = Object.entries(keys).filter(([, value]) => value !== undefined)
@@ -83,6 +83,7 @@ const checkFederation = ({ federation }: InfraConfig, report: Report): void => {
   const { azure_tenant_id: tenant, azure_audience, azure_principal_ids, google_audience, google_service_account_ids, outbound_audiences: outbound = [] } = federation
   together({ azure_tenant_id: tenant, azure_audience, azure_principal_ids })
   together({ google_audience, google_service_account_ids })
+  if ((tenant !== undefined || google_audience !== undefined) && secrets === undefined && roles.length === 0) report(at, 'lets other clouds in, and no store of this file is on AWS: there is nothing for them to do; take it out')
   if (tenant !== undefined && !guid.test(tenant)) report(`${at}.azure_tenant_id`, 'must be a GUID')
   if (azure_principal_ids?.some((id) => !guid.test(id)) === true) report(`${at}.azure_principal_ids`, 'must be object ids of managed identities, each a GUID')
   if (google_service_account_ids?.some((id) => !/^\d{15,30}$/.test(id)) === true) report(`${at}.google_service_account_ids`, 'must be unique ids of service accounts, digits only; an e-mail address can be given to another account later')
