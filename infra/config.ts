@@ -10,7 +10,7 @@ import type { Env } from '../shared/core/runtime.ts'
 import { isMapping, readSettings, type SettingsTable } from '../shared/core/settings.ts'
 import { registry } from '../shared/providers/registry.ts'
 import { checkCombinations } from './configuration/combinations.ts'
-import { readStores } from './configuration/stores.ts'
+import { readStores, type RemoteSecrets } from './configuration/stores.ts'
 import { readTeams } from './configuration/teams.ts'
 import type { RoleToAssume, SecretScope } from './policies.ts'
 import {
@@ -63,6 +63,8 @@ export interface InfraConfig {
   readonly cipherKeyArns: readonly string[]
   /** Roles of other accounts, or of ours, that the functions assume: of stores and of teams. */
   readonly roles: readonly RoleToAssume[]
+  /** Where the stores' secrets are that are reached through a role. */
+  readonly remote: readonly RemoteSecrets[]
   /** Where STS is asked, if the file says so. */
   readonly stsEndpoint?: string
   /** Which endpoints an isolated network needs. */
@@ -147,7 +149,7 @@ export const readInfraConfig = async (file: ConfigInput, env: Env): Promise<Infr
     system: store?.system ?? 'environment', systems, prefix,
     accessMode: store?.accessMode ?? 'read_only', storeVirtualKeys: store?.storeVirtualKeys ?? false,
     secrets, secretsRegion: stores.region === region ? undefined : stores.region,
-    keyArns: stores.keyArns, cipherKeyArns, roles, stsEndpoint: stores.stsEndpoint,
+    keyArns: stores.keyArns, cipherKeyArns, roles, remote: stores.remote, stsEndpoint: stores.stsEndpoint,
     services: [
       ...(roles.length > 0 || outbound ? (['sts'] as const) : []),
       ...(systems.includes('aws_secret_manager') || teams.length > 0 || Object.keys(stores.secretVariables).length > 0 ? (['secretsmanager'] as const) : []),

@@ -48,6 +48,8 @@ export interface RoleToAssume {
   readonly arn: string
   /** Whether the configuration has an external id for it. Without one it can only be a role of our own account. */
   readonly external: boolean
+  /** Session tags that the configuration adds to Latchkey's own. */
+  readonly tagKeys?: readonly string[]
 }
 
 /** The only actions that ever stand beside the resource `*`: AWS knows no other for them. */
@@ -56,7 +58,7 @@ export const actionsWithoutResource: readonly string[] = [
   'ec2:CreateNetworkInterface', 'ec2:DescribeNetworkInterfaces', 'ec2:DescribeSubnets', 'ec2:DeleteNetworkInterface', 'ec2:AssignPrivateIpAddresses', 'ec2:UnassignPrivateIpAddresses',
 ]
 
-/** Session tags that Latchkey passes, and no others. */
+/** Session tags of Latchkey's own; a configuration may add others. */
 export const sessionTags = { team: 'latchkey-team', request: 'latchkey-request' } as const
 
 /** A statement that allows. */
@@ -150,10 +152,11 @@ export const cipherStatements = (keyArns: readonly string[]): readonly Statement
 export const assumeStatements = (roles: readonly RoleToAssume[], place: Pick<Place, 'partition' | 'account'>): readonly Statement[] => {
   const across = roles.flatMap(({ arn, external }) => (external ? [arn] : []))
   const own = roles.flatMap(({ arn, external }) => (external ? [] : [roleArn(place, arn.split(':role/')[1] ?? '')]))
+  const tagKeys = [...new Set([...Object.values(sessionTags), ...roles.flatMap(({ tagKeys: more = [] }) => more)])]
   return some([
     allow('AssumeWithExternalId', ['sts:AssumeRole'], across, { Null: { 'sts:ExternalId': 'false' } }),
     allow('AssumeInOwnAccount', ['sts:AssumeRole'], own),
-    allow('DescribeTheSession', ['sts:TagSession', 'sts:SetSourceIdentity'], [...across, ...own], { 'ForAllValues:StringEquals': { 'aws:TagKeys': Object.values(sessionTags) } }),
+    allow('DescribeTheSession', ['sts:TagSession', 'sts:SetSourceIdentity'], [...across, ...own], { 'ForAllValues:StringEquals': { 'aws:TagKeys': tagKeys } }),
   ])
 }
 

@@ -19,6 +19,15 @@ interface Given {
   readonly env: Env
 }
 
+/** Secrets that are reached through a role: where they are, for the endpoints of a network. */
+export interface RemoteSecrets {
+  readonly account: string
+  readonly region?: string
+  readonly prefix: string
+  /** Outside the prefix; as in SecretScope. */
+  readonly names: readonly string[]
+}
+
 /** What stores mean for a deployment. */
 interface StoreFacts {
   readonly systems: readonly string[]
@@ -28,6 +37,7 @@ interface StoreFacts {
   readonly keyArns: readonly string[]
   readonly cipherKeyArns: readonly string[]
   readonly roles: readonly RoleToAssume[]
+  readonly remote: readonly RemoteSecrets[]
   readonly stsEndpoint?: string
   readonly environment: Readonly<Record<string, string>>
   readonly secretVariables: Readonly<Record<string, string>>
@@ -40,12 +50,13 @@ interface AwsSettings {
   readonly aws_external_id?: string
   readonly aws_profile_name?: string
   readonly aws_sts_endpoint?: string
+  readonly aws_session_tags?: Readonly<Record<string, string>>
   readonly kms_key_id?: string
   readonly aws_kms_key_id?: string
   readonly replica_regions?: readonly string[]
 }
 
-const rows = ['aws_region_name', 'aws_role_name', 'aws_external_id', 'aws_profile_name', 'aws_sts_endpoint', 'kms_key_id', 'aws_kms_key_id', 'replica_regions'] as const
+const rows = ['aws_region_name', 'aws_role_name', 'aws_external_id', 'aws_profile_name', 'aws_sts_endpoint', 'aws_session_tags', 'kms_key_id', 'aws_kms_key_id', 'replica_regions'] as const
 const legal = /^[A-Za-z0-9/_+=.@-]{1,512}$/
 const isSecretArn = (name: string): boolean => /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$/.test(name)
 
@@ -57,13 +68,13 @@ const settingsOf = (store: StoreConfiguration, table: Readonly<Record<string, Se
   return settings
 }
 
-const roleOf = (store: StoreConfiguration, { aws_role_name: arn, aws_external_id: id }: AwsSettings, account: string | undefined, report: Report): readonly RoleToAssume[] => {
+const roleOf = (store: StoreConfiguration, { aws_role_name: arn, aws_external_id: id, aws_session_tags: tags }: AwsSettings, account: string | undefined, report: Report): readonly RoleToAssume[] => {
   if (arn === undefined) return []
   const owner = /^arn:aws[a-z-]*:iam::(\d{12}):role\/[\w+=,.@/-]{1,512}$/.exec(arn)?.[1]
   if (owner === undefined) report(`${store.path}.aws_role_name`, 'must be the ARN of one role: arn:aws:iam::<12 digits>:role/<path and name>')
   if (id !== undefined && !isExternalId(id)) report(`${store.path}.aws_external_id`, 'must have 2 to 1224 of A-Z a-z 0-9 _ + = , . @ : / -')
   if (id === undefined && owner !== undefined && account !== undefined && owner !== account) report(`${store.path}.aws_external_id`, `is required: ${owner} is another account than latchkey.deployment.account, and its role is never assumed without an external id`)
-  return [{ arn, external: id !== undefined }]
+  return [{ arn, external: id !== undefined, ...(tags !== undefined && { tagKeys: Object.keys(tags) }) }]
 }
 
 /** The name of a master key that a manager is asked for; one that comes from the environment has to be brought there. */
@@ -130,11 +141,15 @@ export const readStores = async (given: Given, report: Report): Promise<StoreFac
     return name === undefined || text === undefined ? [] : [[name, text]]
   })))
   const [first] = opened
+  const remote = opened.flatMap(({ store, settings }): readonly RemoteSecrets[] => {
+    const account = store.system === 'aws_secret_manager' ? settings.aws_role_name?.split(':')[4] : undefined
+    return account === undefined ? [] : [{ account, ...(settings.aws_region_name !== undefined && { region: settings.aws_region_name }), prefix: `${store.prefix}/`, names: namesToRead(store, configuration) }]
+  })
   const region = main?.settings.aws_region_name ?? first?.settings.aws_region_name
   return {
     systems: [...new Set(stores.map(({ system }) => system))],
     partition: region?.startsWith('cn-') === true ? 'aws-cn' : region?.startsWith('us-gov-') === true ? 'aws-us-gov' : 'aws',
-    region, roles, environment, secretVariables: variables,
+    region, roles, remote, environment, secretVariables: variables,
     stsEndpoint: opened.map(({ settings }) => settings.aws_sts_endpoint).find((url) => url !== undefined),
     keyArns: keys('aws_secret_manager', 'kms_key_id', false),
     cipherKeyArns: keys('aws_kms', 'aws_kms_key_id', true),

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { readInfraConfig, type InfraConfig } from '../../infra/config.ts'
+import { assumeStatements } from '../../infra/policies.ts'
 import { deploymentTables } from '../../infra/settings.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { configOf, ownKey, place, teamAccount } from './support/subject.ts'
@@ -161,6 +162,14 @@ latchkey:
     expect(teams).toMatchObject([{ segment: 'pay=20ments', prefix: 'team/', roleName: 'path/role', externalId: 'id-a-0123' }])
     expect(roles).toEqual([{ arn: `arn:aws:iam::${teamAccount}:role/path/role`, external: true }])
     expect(services).toEqual(['sts', 'secretsmanager'])
+  })
+
+  it('are the session tags that the file adds: our own policy lets no others through', async () => {
+    const { roles } = await configOf(`${aws}\nlatchkey: { stores: { corp: { system: aws_secret_manager, aws_region_name: eu-central-1, aws_role_name: "arn:aws:iam::${teamAccount}:role/x", aws_external_id: id-x-0123, aws_session_tags: { project: llm } } } }`)
+
+    const tagging = assumeStatements(roles, place).find(({ Action }) => Action.includes('sts:TagSession'))
+
+    expect(tagging?.Condition).toEqual({ 'ForAllValues:StringEquals': { 'aws:TagKeys': ['latchkey-team', 'latchkey-request', 'project'] } })
   })
 
   it('are no secrets of our own where a role is assumed for all of them', async () => {

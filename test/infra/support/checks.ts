@@ -193,6 +193,8 @@ export const checks: Readonly<Record<string, Check>> = {
         ['denied', 'sts:AssumeRole', `arn:aws:iam::${teamAccount}:role/admin`, { 'sts:ExternalId': 'x1' }],
       ]),
     ),
+  'check 13: no role has a wildcard among its actions': (subject) =>
+    allDocuments(subject).flatMap(([what, document]) => statementsOf([document]).flatMap(({ Effect, Action, NotAction }) => (Effect === 'Allow' ? [...textsOf(Action).filter((action) => action.includes('*')), ...textsOf(NotAction)].map((action) => `${what}: ${action}`) : []))),
   'check 14: a role of another account is never assumed without an external id, by our own policy': (subject) =>
     every.flatMap((mode) => functions.flatMap((name) =>
       wrongOf(`${name}, ${mode}`, { identity: [subject.roles[mode][name]] }, [
@@ -267,6 +269,8 @@ export const checks: Readonly<Record<string, Check>> = {
       ...wrongOf('secrets endpoint', { endpoint: [endpoints.secrets] }, [
         ['allowed', sm('GetSecretValue'), secret('litellm/x-AbCdEf'), mine],
         ['allowed', sm('GetSecretValue'), secret('litellm/payments/x-AbCdEf', { account: teamAccount }), { 'aws:PrincipalAccount': teamAccount }],
+        ['allowed', sm('GetSecretValue'), secret('master-AbCdEf'), mine],
+        ['allowed', sm('GetSecretValue'), secret('litellm/x-AbCdEf', { account: teamAccount }), { 'aws:PrincipalAccount': teamAccount }],
         ['denied', sm('GetSecretValue'), secret('other/x-AbCdEf'), mine],
         ['denied', sm('PutSecretValue'), secret('litellm/x-AbCdEf', { account: '999999999999' }), theirs],
         ['denied', sm('PutResourcePolicy'), secret('litellm/x-AbCdEf'), mine],

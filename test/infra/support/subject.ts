@@ -2,8 +2,8 @@
 import { App } from 'aws-cdk-lib'
 import { parse } from 'yaml'
 import { AccessStack } from '../../../infra/access-stack.ts'
-import { readInfraConfig, type InfraConfig } from '../../../infra/config.ts'
-import { secretsEndpointPolicy, stsEndpointPolicy } from '../../../infra/endpoint-policies.ts'
+import { readInfraConfig, type EndpointService, type InfraConfig } from '../../../infra/config.ts'
+import { endpointPolicies } from '../../../infra/endpoint-policies.ts'
 import { FederationStack } from '../../../infra/federation-stack.ts'
 import type { FunctionName, Place } from '../../../infra/names.ts'
 import { assumeStatements, keysStatements, kmsStatements, outboundIdentityStatements, readStatements, rotateStatements, variableStatements, type Statement } from '../../../infra/policies.ts'
@@ -100,13 +100,10 @@ export const makeSubject = async (): Promise<Subject> => {
   const configs = await Promise.all((Object.keys(modes) as Mode[]).map(async (mode) => [mode, await sampleConfig(mode)] as const))
   const both = configs.find(([mode]) => mode === 'both')?.[1] as InfraConfig
   const roles = Object.fromEntries(configs.map(([mode, config]) => [mode, { read: roleDocument(config, 'read'), keys: roleDocument(config, 'keys'), rotate: roleDocument(config, 'rotate') }])) as unknown as Subject['roles']
-  const scopes = [{ place, prefix: both.prefix, names: ['OPENAI_API_KEY'] }, ...both.teams.map(({ account, prefix }) => ({ place: { ...place, account }, prefix }))]
+  const endpoints = Object.fromEntries(endpointPolicies(both, place).map(([service, Statement]) => [service, { Version: '2012-10-17', Statement }])) as Readonly<Record<EndpointService, PolicyDocument>>
   return {
     roles,
-    endpoints: {
-      sts: { Version: '2012-10-17', Statement: stsEndpointPolicy({ account: place.account, roleArns: both.roles.map(({ arn }) => arn), outbound: true }) },
-      secrets: { Version: '2012-10-17', Statement: secretsEndpointPolicy({ account: place.account, scopes }) },
-    },
+    endpoints: { sts: endpoints.sts, secrets: endpoints.secretsmanager },
     access: templateOf((app) => new AccessStack(app, 'LatchkeyAccess')),
     federation: federationTemplate(both),
   }
