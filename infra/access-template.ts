@@ -1,7 +1,7 @@
 // `npm run template:access`: writes the template that owners of secrets deploy, as it is released and as it stands in the repository.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { App, Stack } from 'aws-cdk-lib'
+import { App, type Stack } from 'aws-cdk-lib'
 import { AccessStack } from './access-stack.ts'
 
 const root = join(import.meta.dirname, '..')

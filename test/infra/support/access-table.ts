@@ -1,7 +1,7 @@
 // Who can do what, as the evaluator answers it over the shipped policies: role × action × resource. Printed for the README by `node test/infra/support/access-table.ts`.
 import { tenantOf, tryTrust, type Attempt } from './checks.ts'
 import { decide, type Context, type Policies } from './iam.ts'
-import { makeSubject, ownKey, place, teamAccount, teamWorld, type Mode, type Subject } from './subject.ts'
+import { makeSubject, ownKey, place, teamAccount, type Mode, type Subject } from './subject.ts'
 
 /** One line of the table: what is asked, in words and as a question, and the answer that there must be. */
 export interface Row {

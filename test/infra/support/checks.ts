@@ -42,7 +42,7 @@ const policiesOf = (template: Template, world: World): readonly PolicyDocument[]
 
 /** The role of a tenant's template, with what decides about it. */
 export const tenantOf = (template: Template, world: World = teamWorld()): { readonly arn: string; readonly identity: readonly PolicyDocument[]; readonly boundary: readonly PolicyDocument[]; readonly trust: readonly PolicyDocument[] } => {
-  const [[, role = {}] = []] = Object.entries(resourcesOf(template, 'AWS::IAM::Role', world))
+  const [role = {}] = Object.values(resourcesOf(template, 'AWS::IAM::Role', world))
   const policies = Object.entries(resourcesOf(template, 'AWS::IAM::ManagedPolicy', world)).map(([id, properties]) => ({ id, document: properties['PolicyDocument'] as PolicyDocument }))
   const boundary = policies.filter(({ id }) => `<${id}>` === role['PermissionsBoundary'])
   return {
