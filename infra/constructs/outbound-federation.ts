@@ -1,6 +1,6 @@
 // Tokens of AWS's own for another cloud. The account's switch for them is nobody's resource: `aws iam enable-outbound-web-identity-federation`, once.
 import { ManagedPolicy, PolicyStatement, type IRole } from 'aws-cdk-lib/aws-iam'
-import { Construct } from 'constructs'
+import type { Construct } from 'constructs'
 import { outboundIdentityStatements } from '../policies.ts'
 
 /** Lets a role ask for tokens for these audiences, which live `maxSeconds` (60 to 3600, default 300). */
