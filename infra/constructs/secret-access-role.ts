@@ -32,7 +32,7 @@ export interface SecretAccessRoleProps {
 }
 
 /** In a template with parameters these decide, when it is deployed, what props decide otherwise. */
-export type Choices = Readonly<Record<Exclude<TenantCase, 'always'> | 'asksForId' | 'hasId' | 'asksForAnything', CfnCondition>>
+export type Choices = Readonly<Record<Exclude<TenantCase, 'always'> | 'hasId' | 'ownAccount' | 'asksForAnything', CfnCondition>>
 
 const chosen = ({ accessMode, storeVirtualKeys, hostedSecretArns = [], keyArn, team }: SecretAccessRoleProps): readonly TenantCase[] => [
   'always',
@@ -78,7 +78,7 @@ const trustOf = ({ latchkeyAccount, deployment = 'latchkey', externalIds, team, 
   const fixed = { partition, latchkeyAccount, deployment, sessionNames }
   if (choices === undefined) return tenantTrust({ ...fixed, ...(externalIds !== undefined && { externalIds }), ...(team !== undefined && { team }) })
   // A key without a value falls away, and a block without keys is left out as a whole: an empty one is nothing that IAM documents.
-  const [assume, tag, ...rest] = tenantTrust({ ...fixed, externalIds: Token.asList(either(choices.asksForId, either(choices.hasId, externalIds, impossibleId))), team: Token.asString(either(choices.team, team)) })
+  const [assume, tag, ...rest] = tenantTrust({ ...fixed, externalIds: Token.asList(either(choices.hasId, externalIds, either(choices.ownAccount, Aws.NO_VALUE, impossibleId))), team: Token.asString(either(choices.team, team)) })
   const [, plainTag] = tenantTrust({ ...fixed, ...(team !== undefined && { team }) })
   const only = (statement: TrustStatement | undefined, condition: CfnCondition, equals: unknown): unknown => ({ ...statement, Condition: { ...statement?.Condition, StringEquals: either(condition, equals) } })
   return [only(assume, choices.asksForAnything, assume?.Condition?.['StringEquals']), only(tag, choices.team, plainTag?.Condition?.['StringEquals']), ...rest]

@@ -1,9 +1,11 @@
 // The template that the owner of the secrets deploys: what its parameters make of it, whom it lets in, and that the file in the repository is the one the code makes.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { App, Stack } from 'aws-cdk-lib'
+import { App, Stack, Validations } from 'aws-cdk-lib'
+import { AwsSolutionsChecks, NIST80053R5Checks, type IApplyRule } from 'cdk-nag'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { AccessStack } from '../../infra/access-stack.ts'
 import { accessTemplate, accessTemplatePath } from '../../infra/access-template.ts'
 import { readInfraConfig } from '../../infra/config.ts'
 import { SecretAccessRole } from '../../infra/constructs/secret-access-role.ts'
@@ -152,5 +154,32 @@ describe('the construct', () => {
     const world = teamWorld({ KeyArn: 'arn:aws:kms:eu-central-1:444455556666:key/a' })
     expect([made.identity, made.boundary].map(listed)).toEqual([tenantOf(template, world).identity, tenantOf(template, world).boundary].map(listed))
     expect(tryTrust(app.synth().getStackByName('Tenant').template as Template, { externalId: 'payments-0123456789', tags: { 'latchkey-team': 'payments' } }).allowed).toBe(true)
+  })
+})
+
+describe('cdk-nag over the access template', () => {
+  const app = new App({ analyticsReporting: false, builtinCloudFormationValidation: false })
+  const stack = new AccessStack(app, 'LatchkeyAccess')
+  const acknowledged = stack.node.metadata.filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY).flatMap(({ data }) => Object.keys(data as Readonly<Record<string, string>>))
+
+  /** Writes down what the rule about wildcards finds, acknowledged or not. */
+  class EveryWildcard extends AwsSolutionsChecks {
+    readonly found = new Set<string>()
+    protected override applyRule({ ruleSuffixOverride, rule, node }: IApplyRule): void {
+      const result: unknown = ruleSuffixOverride === 'IAM5' ? rule(node) : undefined
+      if (Array.isArray(result)) for (const one of result as readonly string[]) this.found.add(`AwsSolutions-IAM5[${one}]`)
+    }
+  }
+
+  it.each([new AwsSolutionsChecks(app), new NIST80053R5Checks(app)])('finds nothing that is not acknowledged: $name', (pack) => {
+    expect(pack.validateScope(app).violations).toEqual([])
+  })
+
+  it('finds what is acknowledged, and nothing else: two wildcards that cannot be narrower', () => {
+    const every = new EveryWildcard()
+    every.validateScope(app)
+
+    expect(acknowledged.map((id) => id.replace(/^annotation::/i, '')).toSorted()).toEqual([...every.found].toSorted())
+    expect(acknowledged).toHaveLength(2)
   })
 })
