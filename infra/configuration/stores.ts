@@ -104,6 +104,17 @@ const rotatedNames = (given: unknown, report: Report): readonly string[] => {
   )
 }
 
+/**
+ * The variables that settings refer to and that hold no secret: what they say here, they say in the functions. References in the rest of LiteLLM's file are names of secrets, and
+ * those in `latchkey.deployment` are read here only.
+ */
+const plainVariables = ({ references }: Configuration, secret: readonly string[], env: Env): Readonly<Record<string, string>> =>
+  Object.fromEntries(references.flatMap(({ path, name, ref }) => {
+    const setting = /^(?:general_settings\.(?:key_management_|use_)|latchkey\.(?!deployment\b|gateway\.master_key$))/.test(path)
+    const text = setting && ref.store === undefined && !secret.includes(name) ? env.get(name) : undefined
+    return text === undefined ? [] : [[name, text]]
+  }))
+
 /** Reads the stores; whatever cannot be deployed is reported. */
 export const readStores = async (given: Given, report: Report): Promise<StoreFacts> => {
   const { configuration, input, variables, env } = given
@@ -135,11 +146,7 @@ export const readStores = async (given: Given, report: Report): Promise<StoreFac
   const names = own.flatMap(({ store }) => namesToRead(store, configuration))
   for (const { store } of own) for (const name of store.hostedKeys ?? []) if (!legal.test(name)) report(`${store.path}.hosted_keys`, 'must be names that AWS Secrets Manager can hold: A-Z a-z 0-9 / _ + = . @ -')
   const primary = main?.store.primarySecretName
-  const environment = Object.fromEntries(opened.flatMap(({ store, table }) => Object.entries(store.settings).flatMap(([key, value]) => {
-    const name = typeof value === 'string' && value.startsWith('os.environ/') && table[key]?.secret !== true ? value.slice('os.environ/'.length) : undefined
-    const text = name === undefined ? undefined : env.get(name)
-    return name === undefined || text === undefined ? [] : [[name, text]]
-  })))
+  const environment = plainVariables(configuration, [...references.map(({ name }) => name), ...Object.keys(variables)], env)
   const [first] = opened
   const remote = opened.flatMap(({ store, settings }): readonly RemoteSecrets[] => {
     const account = store.system === 'aws_secret_manager' ? settings.aws_role_name?.split(':')[4] : undefined

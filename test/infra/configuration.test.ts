@@ -172,6 +172,23 @@ latchkey:
     expect(tagging?.Condition).toEqual({ 'ForAllValues:StringEquals': { 'aws:TagKeys': ['latchkey-team', 'latchkey-request', 'project'] } })
   })
 
+  it('are the variables that settings refer to, as they are set here: no secret, and none of the rest of the file', async () => {
+    const values: Readonly<Record<string, string>> = { LITELLM_URL: 'https://litellm.internal', CI_HASH: 'a'.repeat(64), ROLE: `arn:aws:iam::${teamAccount}:role/x`, ACCOUNT: place.account, OPENAI_API_KEY: 'not for the template', VAULT: 'not for the template' }
+    const yaml = `
+model_list: [{ model_name: m, litellm_params: { model: openai/m, api_key: os.environ/OPENAI_API_KEY } }]
+general_settings: { key_management_system: aws_secret_manager, key_management_settings: { aws_region_name: eu-central-1, aws_role_name: os.environ/ROLE, aws_external_id: id-x-0123 } }
+latchkey:
+  stores: { corp: { system: hashicorp_vault, vault_addr: "https://vault.example:8200", vault_token: os.environ/VAULT } }
+  gateway: { url: os.environ/LITELLM_URL }
+  access: [{ name: ci, token_sha256: os.environ/CI_HASH, grants: [{ action: "secrets:read" }] }]
+  deployment: { account: os.environ/ACCOUNT, functions: { secret_variables: { VAULT: vault-token } } }
+`
+    const { environment, account } = await readInfraConfig({ path: 'config.yaml', input: parse(yaml) }, { get: (name) => values[name], names: () => Object.keys(values) })
+
+    expect(environment).toEqual({ ROLE: values['ROLE'], LITELLM_URL: values['LITELLM_URL'], CI_HASH: values['CI_HASH'] })
+    expect(account).toBe(place.account)
+  })
+
   it('are no secrets of our own where a role is assumed for all of them', async () => {
     const { secrets, roles } = await configOf(aws.replace('aws_region_name', `aws_role_name: "arn:aws:iam::${teamAccount}:role/x", aws_external_id: id-x-0123, aws_region_name`))
 
