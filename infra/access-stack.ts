@@ -21,20 +21,20 @@ export class AccessStack extends Stack {
     const prefix = text('Prefix', 'Below it are all secrets of the team; ends with a slash', `(${segment}/){1,8}`)
     const accessMode = choice('AccessMode', "LiteLLM's access_mode", ['read_only', 'write_only', 'read_and_write'], 'read_only')
     const stores = choice('StoreVirtualKeys', "LiteLLM's store_virtual_keys: whether virtual keys are written below the prefix", ['true', 'false'], 'false')
-    const hosted = new CfnParameter(this, 'HostedSecretArns', { type: 'CommaDelimitedList', description: 'Further secrets that are read, as ARNs; six question marks may stand for what AWS adds to the name', allowedPattern: `(${secretArn})?`, default: '' }).valueAsList
+    const hosted = text('HostedSecretArns', 'Further secrets that are read, as ARNs with a comma between; six question marks may stand for what AWS adds to the name', `(${secretArn}(,${secretArn})*)?`, '')
     const keyArn = text('KeyArn', "The customer managed key of the secrets, if they have one", '(arn:aws[a-z-]*:kms:[a-z0-9-]+:\\d{12}:key/[\\w-]+)?', '')
     const sessionNamePattern = text('SessionNamePattern', "Which session names Latchkey may use; LiteLLM's own samples use litellm-session", '\\w[\\w+=,.@*?-]{1,63}', 'latchkey-*')
     const deployment = text('LatchkeyName', "latchkey.deployment.name, which the names of Latchkey's roles begin with", '[a-z][a-z0-9-]{0,29}[a-z0-9]', 'latchkey')
     const roleName = text('RoleName', 'The name of the role that is made here', '[\\w+=,.@-]{1,64}', 'latchkey-access')
 
-    const { role } = new SecretAccessRole(this, 'Access', { latchkeyAccount, deployment, externalIds: Fn.split(',', ids), team, prefix, accessMode: 'read_only', storeVirtualKeys: false, hostedSecretArns: hosted, keyArn, sessionNamePattern, roleName }, this.choices({ latchkeyAccount, ids, team, accessMode, stores, hosted, keyArn }))
+    const { role } = new SecretAccessRole(this, 'Access', { latchkeyAccount, deployment, externalIds: Fn.split(',', ids), team, prefix, accessMode: 'read_only', storeVirtualKeys: false, hostedSecretArns: Fn.split(',', hosted), keyArn, sessionNamePattern, roleName }, this.choices({ latchkeyAccount, ids, team, accessMode, stores, hosted, keyArn }))
     Validations.of(this).acknowledge({ id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:<Prefix>*]`, reason: 'Secrets are made at run time, and AWS adds six characters to their names: the prefix is the narrowest resource that there is' })
     Validations.of(this).acknowledge({ id: 'AwsSolutions-IAM5[Resource::*]', reason: 'ListSecrets and BatchGetSecretValue know no resource; the values of a batch need GetSecretValue on each' })
     for (const [name, value] of Object.entries({ TenantRoleArn: role.attrArn, AccessMode: accessMode, StoreVirtualKeys: stores })) new CfnOutput(this, `${name}Output`, { value }).overrideLogicalId(name)
   }
 
   /** What parameters decide. Without an external id the role can be assumed in Latchkey's own account only: elsewhere one is asked for that nobody can send. */
-  private choices({ latchkeyAccount, ids, team, accessMode, stores, hosted, keyArn }: { readonly latchkeyAccount: string; readonly ids: string; readonly team: string; readonly accessMode: string; readonly stores: string; readonly hosted: string[]; readonly keyArn: string }): Choices {
+  private choices({ latchkeyAccount, ids, team, accessMode, stores, hosted, keyArn }: { readonly latchkeyAccount: string; readonly ids: string; readonly team: string; readonly accessMode: string; readonly stores: string; readonly hosted: string; readonly keyArn: string }): Choices {
     const when = (id: string, expression: ICfnConditionExpression): CfnCondition => new CfnCondition(this, id, { expression })
     const empty = (value: string): ICfnConditionExpression => Fn.conditionEquals(value, '')
     const given = (value: string): ICfnConditionExpression => Fn.conditionNot(empty(value))
@@ -49,7 +49,7 @@ export class AccessStack extends Stack {
       reads: when('Reads', reads),
       write_only: when('WriteOnly', Fn.conditionEquals(accessMode, 'write_only')),
       stores: when('Stores', writes),
-      hosted: when('ReadsHosted', Fn.conditionAnd(reads, given(Fn.join('', hosted)))),
+      hosted: when('ReadsHosted', Fn.conditionAnd(reads, given(hosted))),
       key: when('ReadsWithKey', Fn.conditionAnd(given(keyArn), Fn.conditionNot(writes))),
       'key and stores': when('WritesWithKey', Fn.conditionAnd(given(keyArn), writes)),
     }
