@@ -1,6 +1,7 @@
 // Settings of `latchkey.deployment` that are well-formed and still cannot work together: told before anything is deployed, because a service would tell it half way, or never.
 import type { InfraConfig, Report } from '../config.ts'
 import { retentionDays } from '../settings.ts'
+import { checkPolicySize } from './policy-size.ts'
 import { isAccount } from './teams.ts'
 
 /** Systems that an isolated network reaches. */
@@ -16,6 +17,7 @@ export const checkCombinations = (config: InfraConfig, report: Report): void => 
   checkApi(config, report)
   checkSchedule(config, report)
   checkFederation(config, report)
+  checkPolicySize(config, report)
   const { read_concurrency: reserved, provisioned_concurrency: provisioned } = config.functions
   if (provisioned > reserved) report(`${at}.functions.provisioned_concurrency`, `is more than read_concurrency (${reserved}), of which it is a part`)
   const { log_retention_days: days, alarm_email: email, alarm_topic_arn: topic } = config.observability

@@ -164,7 +164,7 @@ export const readStores = async (given: Given, report: Report): Promise<StoreFac
       prefix: `${main.store.prefix}/`,
       accessMode: main.store.accessMode,
       storeVirtualKeys: main.store.storeVirtualKeys,
-      readable: [...new Set([...names, ...given.readable])],
+      readable: [...new Set([...names.filter((name) => !given.readable.some((wide) => wide.endsWith('*') && name.startsWith(wide.slice(0, -1)))), ...given.readable])],
       writable: own.flatMap(({ store }) => (store.accessMode === 'read_only' ? [] : (store.hostedKeys ?? []))),
       needed: [...new Set(primary === undefined ? masterKeys : [primary])],
       rotated: rotatedNames(configuration.rotation, report),

@@ -88,6 +88,28 @@ describe('what stops the synth', () => {
     expect(message).toContain(fix)
   })
 
+  it.each([
+    ['hosted names', aws.replace('aws_region_name', `hosted_keys: [LITELLM_MASTER_KEY, ${Array.from({ length: 60 }, (_, index) => `PROVIDER_API_KEY_${index}`).join(', ')}], aws_region_name`), 'hosted_keys', 'primary_secret_name'],
+    ['teams', deployment(`{ teams: [${Array.from({ length: 60 }, (_, index) => `{ team: t${index}, account: "4444555566${10 + index}", external_id: id-${index}-0123, prefix: t/ }`).join(', ')}] }`), 'latchkey.deployment.teams', 'a deployment each'],
+  ])('is a policy that IAM would not take: too many %s', async (_what, yaml, path, fix) => {
+    const message = await refusal(yaml)
+
+    expect(message).toMatch(new RegExp(`${path} .* characters long, and IAM takes 6144; .*${fix}`))
+  })
+
+  it('is no policy of many hosted names that one pattern holds', async () => {
+    const names = Array.from({ length: 60 }, (_, index) => `PROVIDER_API_KEY_${index}`)
+
+    expect(await refusal(deployment('{ functions: { readable_names: ["PROVIDER_API_KEY_*"] } }', aws.replace('aws_region_name', `hosted_keys: [LITELLM_MASTER_KEY, ${names.join(', ')}], aws_region_name`)))).toBe('nothing is refused')
+  })
+
+  it('is no policy of ten teams and twenty hosted names', async () => {
+    const teams = Array.from({ length: 10 }, (_, index) => `{ team: t${index}, account: "4444555566${10 + index}", external_id: id-${index}-0123, prefix: t/ }`)
+    const names = ['LITELLM_MASTER_KEY', ...Array.from({ length: 19 }, (_, index) => `PROVIDER_API_KEY_${index}`)]
+
+    expect(await refusal(deployment(`{ teams: [${teams.join(', ')}] }`, aws.replace('aws_region_name', `hosted_keys: [${names.join(', ')}], aws_region_name`)))).toBe('nothing is refused')
+  })
+
   it('is told all at once', async () => {
     const message = await refusal(deployment('{ name: UPPER, network: { mode: existing }, schedule: { sweep_every_minutes: 0 } }'))
 

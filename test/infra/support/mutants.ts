@@ -87,7 +87,7 @@ export const policyMutants: readonly Mutant<Subject>[] = [
   { what: 'read loses the slash of its prefix', caughtBy: checkOf(9), weaken: inPart('roles', /^ReadValues$/, shorter) },
   { what: 'read reaches our own records', caughtBy: checkOf(9), weaken: inPart('roles', /^NeverOwnRecords$/, put({ Effect: 'Allow' })) },
   { what: 'read keeps its grants in write_only', caughtBy: checkOf(9), weaken: onlyMode('writes', 'both', 'read') },
-  { what: 'read may write', caughtBy: checkOf(10), weaken: inPart('roles', /^ReadFacts$/, alsoActions('secretsmanager:PutSecretValue')) },
+  { what: 'read may write', caughtBy: checkOf(10), weaken: inPart('roles', /^ReadValues$/, alsoActions('secretsmanager:PutSecretValue')) },
   { what: 'keys reads values in write_only', caughtBy: checkOf(11), weaken: onlyMode('writes', 'both', 'keys') },
   { what: 'keys writes without store_virtual_keys', caughtBy: checkOf(11), weaken: onlyMode('reads', 'both', 'keys') },
   { what: 'keys deletes for good', caughtBy: checkOf(11), weaken: inPart('roles', /^DeleteKeysRecoverably$/, drop('NumericGreaterThanEquals')) },
