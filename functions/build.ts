@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { identities } from '../shared/core/configuration/identities.ts'
 import { parseConfiguration } from '../shared/core/configuration.ts'
 import { aliasPolicy } from '../shared/core/configuration/alias-policy.ts'
-import { compile } from '../shared/core/configuration/compile.ts'
+import { compile, withoutDeployment } from '../shared/core/configuration/compile.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
 import { readRotation } from '../shared/core/rotation/settings.ts'
 import { latchkeyVersion } from '../shared/latchkey.ts'
@@ -40,7 +40,7 @@ export const deployables: readonly (Deployable & { readonly asked?: true })[] = 
 
 /** The configuration as the functions take it: LiteLLM's file as JSON, checked as it will be checked there, but for what only their environment knows, and what it means. */
 export const compileConfigFile = async (path: string): Promise<string> => {
-  const { input } = await loadConfigFile(path, processEnv, nodeFiles)
+  const input = withoutDeployment((await loadConfigFile(path, processEnv, nodeFiles)).input)
   const options = { env: processEnv, loopback: false, systems: Object.keys(registry), identities }
   const { configuration } = parseConfiguration(input, { ...options, ...keySections })
   aliasPolicy({ settings: configuration.litellmSettings, env: processEnv })

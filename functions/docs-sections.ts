@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
+import { deploymentTables } from '../infra/settings.ts'
 import { defaultLimits } from '../shared/core/cache.ts'
 import { accessSettings, actions } from '../shared/core/configuration/access.ts'
 import { gatewaySectionSettings } from '../shared/core/configuration/gateway-section.ts'
@@ -199,6 +200,7 @@ const settings = (): string =>
     ['**`latchkey.trust`**', settingTable(trustSettings)],
     ['**`latchkey.gateway`**', settingTable(gatewaySectionSettings)],
     ['**`latchkey.rotation.secrets[]`, beside `names`**', settingTable(rotatedSettings)],
+    ...Object.entries(deploymentTables).map(([path, rows]) => [`**\`${path}\`**`, settingTable(rows)]),
   ]
     .map((part) => part.join('\n\n'))
     .join('\n\n')

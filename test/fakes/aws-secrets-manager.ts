@@ -55,6 +55,8 @@ export interface FakeRequest {
 export interface SecretsManagerFakeOptions extends RulesOptions {
   /** Whose signatures are good. Default: {@link fakeKeys}. */
   readonly keys?: readonly FakeAccessKey[]
+  /** What whoever signs with this access key may do; nothing is done that it does not allow. Default: everything. */
+  readonly allows?: (accessKeyId: string, operation: string, input: Input) => boolean
   /** The service's time, which it says in every answer and holds signatures to. Default: the machine's is said, and signatures may be of any time. */
   readonly time?: () => number
 }
@@ -138,7 +140,7 @@ const nonsense: Partial<Record<FakeFaultKind, (response: ServerResponse, answer:
 
 /** Starts the fake on a free port of loopback. */
 export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions = {}): Promise<SecretsManagerFake> => {
-  const { region = 'us-east-1', keys = [fakeKeys], time } = options
+  const { region = 'us-east-1', keys = [fakeKeys], time, allows = () => true } = options
   const { secrets, operations } = secretsManagerRules(options)
   const requests: FakeRequest[] = []
   const { striking, hold, ...faults } = noFaults<FakeFault>()
@@ -150,6 +152,8 @@ export const startSecretsManagerFake = async (options: SecretsManagerFakeOptions
       if (request.method !== 'POST' || !String(request.headers['content-type']).startsWith('application/x-amz-json-1.1')) throw new ServiceFailure('UnknownOperationException', 'Not an AWS JSON 1.1 request.', 404)
       const run = Object.hasOwn(operations, operation) ? operations[operation] : undefined
       if (run === undefined) throw new ServiceFailure('UnknownOperationException', 'The operation is not known.', 404)
+      const [, caller = ''] = /Credential=([^/]+)\//.exec(String(request.headers['authorization'])) ?? []
+      if (!allows(caller, operation, input)) throw new ServiceFailure('AccessDeniedException', `User: arn:aws:iam::123456789012:user/${caller} is not authorized to perform: secretsmanager:${operation}`, 400)
       return { status: 200, body: JSON.stringify(run(input)) }
     } catch (error) {
       return refusalOf(error)

@@ -13,12 +13,13 @@ const sourcesOf = (folder: string): readonly Source[] =>
     .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 
 const running = [...sourcesOf('shared'), ...sourcesOf('functions')]
-const everything = [...running, ...sourcesOf('test')]
+const deploying = sourcesOf('infra')
+const everything = [...running, ...deploying, ...sourcesOf('test')]
 const source = (path: string, text: string): Source => ({ path, text })
 
 describe('the arrows', () => {
   it('are kept by every file, dynamic imports included', () => {
-    expect(running.flatMap(againstArrows)).toEqual([])
+    expect([...running, ...deploying].flatMap(againstArrows)).toEqual([])
   })
 
   it.each([
@@ -38,6 +39,11 @@ describe('the arrows', () => {
     ['a host that loads a provider lazily', source('functions/a.ts', "const a = import('../shared/providers/embedded.ts')")],
     ['a host that imports another one\'s package', source('functions/lambda/a.ts', "import { app } from '@azure/functions'")],
     ['a host that imports a framework', source('functions/gcp/a.ts', "import { http } from '@google-cloud/functions-framework'")],
+    ['a host that imports a stack', source('functions/lambda/a.ts', "import { x } from '../../infra/policies.ts'")],
+    ['a stack that imports a store', source('infra/a.ts', "import { x } from '../shared/core/store.ts'")],
+    ['a stack that imports a host', source('infra/a.ts', "import { x } from '../functions/lambda/open.ts'")],
+    ['a stack that imports a provider', source('infra/constructs/a.ts', "import { x } from '../../shared/providers/embedded.ts'")],
+    ['a stack that imports a vendor SDK', source('infra/a.ts', "import { x } from '@aws-sdk/client-sts'")],
     ['a host that imports a test', source('functions/a.ts', "import { x } from '../test/support/runtime.ts'")],
   ])('report %s', (_title, planted) => {
     expect(againstArrows(planted)).toHaveLength(1)
@@ -49,7 +55,7 @@ describe('the arrows', () => {
   })
 
   it('make no circle', () => {
-    expect(cycles(running)).toEqual([])
+    expect(cycles([...running, ...deploying])).toEqual([])
     expect(cycles([source('shared/a.ts', "import { b } from './b.ts'"), source('shared/b.ts', "import { a } from './a.ts'")])).toHaveLength(2)
   })
 })
@@ -111,7 +117,7 @@ describe('the ways out', () => {
 
 describe('the files', () => {
   it('open with what they are, and explain every export', () => {
-    expect(running.flatMap(unexplained)).toEqual([])
+    expect([...running, ...deploying].flatMap(unexplained)).toEqual([])
     expect(unexplained(source('a.ts', 'export const x = 1\n'))).toHaveLength(2)
   })
 

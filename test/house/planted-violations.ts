@@ -67,6 +67,11 @@ const plants: readonly Plant[] = [
   { file: 'test/v1.test.ts', code: `import { expect, it } from 'vitest'\n\nit.only('runs alone', () => {\n  expect(1).toBe(1)\n})\n`, rule: 'no-focused-tests' },
   { file: 'test/v2.test.ts', code: `import { expect, it } from 'vitest'\n\nit.skip('never runs', () => {\n  expect(1).toBe(1)\n})\n`, rule: 'no-disabled-tests' },
   { file: 'test/v3.test.ts', code: `import { expect, it } from 'vitest'\n\nit('asks sometimes', () => {\n  if (process.pid > 1) expect(1).toBe(1)\n})\n`, rule: 'no-conditional-expect' },
+  { file: 'infra/p1.ts', code: imports('../shared/http/app.ts'), rule: arrow },
+  { file: 'infra/p2.ts', code: imports('../functions/lambda/open.ts'), rule: arrow },
+  { file: 'infra/p3.ts', code: imports('../shared/providers/embedded.ts'), rule: arrow },
+  { file: 'infra/p4.ts', code: imports('@aws-sdk/client-sts'), rule: arrow },
+  { file: 'infra/p5.ts', code: imports('node:https'), rule: arrow },
   { file: 'shared/core/ok1.ts', code: `import { createHash } from 'node:crypto'\nimport { LatchkeyError } from './errors.ts'\n\nexport const y = [createHash, LatchkeyError]\n` },
   { file: 'shared/core/configuration/ok1.ts', code: `import { LatchkeyError } from '../errors.ts'\n\nexport const y = LatchkeyError\n` },
   { file: 'shared/http/ok1.ts', code: `import * as z from 'zod/mini'\nimport { LatchkeyError } from '../core/errors.ts'\nimport { createHash } from 'node:crypto'\n\nexport const y = [z, LatchkeyError, createHash]\n` },
@@ -75,6 +80,7 @@ const plants: readonly Plant[] = [
     code: `import type { Agent } from 'node:https'\nimport type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'\nimport { LatchkeyError } from '../core/errors.ts'\nimport { defineProvider } from '../core/provider.ts'\n\nexport const y = [LatchkeyError, defineProvider]\nexport type Z = Agent | SecretsManagerClient\n`,
   },
   { file: 'shared/gateway/ok1.ts', code: `import { LatchkeyError } from '../core/errors.ts'\n\nexport const y = LatchkeyError\n` },
+  { file: 'infra/ok1.ts', code: `import { joinPrefix } from '../shared/core/names.ts'\n\nexport const y = joinPrefix\n` },
   { file: 'shared/ok1.ts', code: `import { LatchkeyError } from './core/errors.ts'\n\nexport const y = LatchkeyError\n` },
 ]
 

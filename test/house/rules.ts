@@ -44,7 +44,15 @@ const arrows: readonly Arrow[] = [
   { files: /^shared\/virtual-keys\.ts$/, ours: /^shared\/(core|gateway)\//, packages: () => false },
   // The worker's package is the host of an Azure function, as Lambda's runtime is of the others.
   { files: /^functions\/azure\//, ours: /^(functions\/|shared\/(core|http)\/)/, packages: ({ from }) => from === '@azure/functions' },
+  // The README is printed from every table, also from the one that only stacks read.
+  { files: /^functions\/docs-sections\.ts$/, ours: /^(functions\/|infra\/settings\.ts$|shared\/(core|http|providers\/registry\.ts$))/, packages: () => false },
   { files: /^functions\//, ours: /^(functions\/|shared\/(latchkey\.ts$|core\/|http\/|telemetry\/|providers\/registry\.ts$))/, packages: ({ from }) => ['yaml', 'esbuild', 'fflate'].includes(from) },
+  // Tables and names, the one reader of configuration files, and this machine's files and variables: no other code that runs in a function.
+  {
+    files: /^infra\//,
+    ours: /^(infra\/|functions\/local\/config-file\.ts$|shared\/(core\/(names|settings|errors|policy|runtime|configuration)(\.ts$|\/)|providers\/registry\.ts$|telemetry\/node-runtime\.ts$))/,
+    packages: ({ from }) => from === 'aws-cdk-lib' || from.startsWith('aws-cdk-lib/') || ['constructs', 'cdk-nag', 'yaml'].includes(from),
+  },
 ]
 
 /** Imports, dynamic ones included, that go against the arrows. */

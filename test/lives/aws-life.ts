@@ -2,7 +2,7 @@
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { onTestFinished } from 'vitest'
 import { openAws } from '../conformance/harnesses/aws-secrets-manager.ts'
-import { fakeKeys, startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
+import { fakeKeys, startSecretsManagerFake, type FakeAccessKey, type SecretsManagerFake, type SecretsManagerFakeOptions } from '../fakes/aws-secrets-manager.ts'
 import { testRuntime } from '../support/runtime.ts'
 import type { LifeReader, LifeScene } from './whole-life.ts'
 
@@ -22,12 +22,15 @@ const readerOf = (api: SecretsManager): LifeReader => ({
   foreignWrite: async (Name, SecretString) => void (await api.createSecret({ Name, SecretString })),
 })
 
-/** On the fake, until the test ends. */
-export const awsLife = async (): Promise<LifeScene & { readonly fake: SecretsManagerFake }> => {
+/** Who looks on, and may do everything. */
+const onlooker: FakeAccessKey = { accessKeyId: 'AKIAIOSFODNN7FAKE002', secretAccessKey: 'fake/secret/access/key/of/somebody/who/looks/on' }
+
+/** On the fake, until the test ends. `allows`: what Latchkey itself may, where not everything. */
+export const awsLife = async (allows: NonNullable<SecretsManagerFakeOptions['allows']> = () => true): Promise<LifeScene & { readonly fake: SecretsManagerFake }> => {
   const runtime = testRuntime()
-  const fake = await startSecretsManagerFake({ now: () => runtime.clock.now() })
+  const fake = await startSecretsManagerFake({ now: () => runtime.clock.now(), keys: [fakeKeys, onlooker], allows: (who, ...asked) => who === onlooker.accessKeyId || allows(who, ...asked) })
   const provider = await openAws(runtime, { aws_secretsmanager_endpoint: fake.url })
-  const api = new SecretsManager({ region: 'us-east-1', endpoint: fake.url, credentials: fakeKeys })
+  const api = new SecretsManager({ region: 'us-east-1', endpoint: fake.url, credentials: onlooker })
   onTestFinished(async () => {
     api.destroy()
     await provider.close?.()

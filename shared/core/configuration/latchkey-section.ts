@@ -45,7 +45,8 @@ export const namingSettings: SettingsTable<NamingSettings> = {
   key_name: { type: 'string', default: '{prefix}{alias}', values: ['{prefix}{alias}', '{prefix}{team}/{alias}'], text: 'How a stored key is named; with {team} an alias is unique per team.' },
 }
 
-const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'trust', 'gateway', 'rotation'] as const
+// `deployment` says where Latchkey runs, which is infra's business: what runs has no use for it, and the build leaves it out.
+const elsewhere = ['default_store', 'stores', 'read_order', 'cache', 'access', 'trust', 'gateway', 'rotation', 'deployment'] as const
 const notBuilt = ['team_endpoints', 'teams'] as const
 
 interface Section {

@@ -133,7 +133,7 @@ const managed = async (settings: AzureSettings, site: AzureSite, io: ProviderIo)
     ...(resourceId !== undefined && { [onAppService ? 'mi_res_id' : 'msi_res_id']: resourceId }),
   })
   const sign: Sign = async (call) => {
-    const headers = secret !== undefined && onAppService ? { 'x-identity-header': SecretValue.of(secret) } : { metadata: 'true' }
+    const headers: Readonly<Record<string, string | SecretValue>> = secret !== undefined && onAppService ? { 'x-identity-header': SecretValue.of(secret) } : { metadata: 'true' }
     const answer = await http.send({ method: 'GET', path: `${url.pathname}?${query.toString()}`, headers, ...(!onAppService && { repeatOn: [404, 410] }) }, call)
     const { status } = answer
     if (status === 429) throw new LatchkeyError('provider_throttled', `${title} throttles the login.`, { vendor: { status }, retryAfter: 1 })
