@@ -12,6 +12,7 @@ import { asked, checks, committed, deployments, parsed, rights, valueAt, type Ch
 const root = join(import.meta.dirname, '../../..')
 const text = (path: string): string => readFileSync(join(root, path), 'utf8')
 const names = Object.keys(checks) as Check[]
+const sound = deployments(parsed())
 
 describe('the template of Azure', () => {
   it('is what infra/azure/template.ts writes (npm run template:azure)', () => {
@@ -19,7 +20,7 @@ describe('the template of Azure', () => {
   })
 
   it.each(names)('%s', (name) => {
-    const found = checks[name](deployments(parsed()))
+    const found = checks[name](sound)
 
     expect(found).toEqual([])
   })
@@ -68,7 +69,7 @@ describe('the template of Azure', () => {
 
 describe('the rights on Azure', () => {
   it.each(rights.map(([who, action, id, allowed]) => ({ who, action: action.split('/').slice(1).join('/'), where: id.split('/').slice(7).join('/'), allowed, row: [who, action, id, allowed] as const })))('$who, $action on $where: $allowed', ({ row }) => {
-    const found = checks['each identity may do what its app needs, and nothing more'](deployments(parsed()))
+    const found = checks['each identity may do what its app needs, and nothing more'](sound)
 
     expect(found.filter((line) => line.includes(`${row[0]} `) && line.endsWith(`${row[1]} on ${row[2]}`))).toEqual([])
   })
