@@ -7,7 +7,7 @@ const location = parameter('location')
 /** Storage that no key opens and nobody reads unnamed. */
 export const storageOf = (name: FunctionName): Resource => ({
   type: 'Microsoft.Storage/storageAccounts',
-  apiVersion: '2025-06-01',
+  apiVersion: '2025-08-01',
   name: [format(`lk${name}{0}`, variable('unique'))],
   body: {
     location,
@@ -20,6 +20,8 @@ export const storageOf = (name: FunctionName): Resource => ({
       defaultToOAuthAuthentication: true,
       minimumTlsVersion: 'TLS1_2',
       supportsHttpsTrafficOnly: true,
+      // Its address is public, because the functions' own are not known; its data is for identities only.
+      networkAcls: { bypass: 'AzureServices', defaultAction: 'Allow' },
     },
   },
 })

@@ -29,7 +29,7 @@ describe('the rights of the module of Google', () => {
 
   it.each(['keys', 'rotate'])('end where the prefix ends: %s', async (name) => {
     const { provider, runtime, fake } = await googleLife(rightsOf(name))
-    await fake.seed(hexEscapeCodec.encode(createdName('other/x')), 'theirs')
+    fake.seed(hexEscapeCodec.encode(createdName('other/x')), 'theirs')
     const write = (text: string) => codeOf(Promise.resolve(provider.write?.({ name: createdName(text), value: SecretValue.of('x'), expect: 'any', operation: 'put-00000000000000000000000000000000', stage: 'current' }, callOf(runtime.clock))))
 
     const told = [await write('litellm/x'), await write('other/x'), await codeOf(provider.read(createdName('other/x'), {}, callOf(runtime.clock)))]
@@ -51,8 +51,8 @@ describe('the rights of the module of Google', () => {
 
   it('let read see what is below the prefix and what is hosted, and change neither', async () => {
     const { provider, runtime, fake } = await googleLife(rightsOf('read', 'full'))
-    await fake.seed('OPENAI_API_KEY', 'hosted')
-    await fake.seed('ANOTHER', 'not named')
+    fake.seed('OPENAI_API_KEY', 'hosted')
+    fake.seed('ANOTHER', 'not named')
     const call = () => callOf(runtime.clock)
     const write = { name: hostedName('OPENAI_API_KEY'), value: SecretValue.of('x'), expect: 'any', operation: 'put-00000000000000000000000000000000', stage: 'current' } as const
 
