@@ -16,6 +16,7 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   sweepSchedule: { type: 'string', defaultValue: '0 */15 * * * *', description: 'When the sweep runs: six fields, seconds first.' },
   confineWrites: { type: 'bool', defaultValue: false, description: "Lets keys and rotate write only to names below the prefix for virtual keys, by a condition on their role (a preview of Azure's). Not with latchkey.rotation.secrets outside of it, and not with another prefix." },
   privateNetwork: { type: 'bool', defaultValue: false, description: "Gives the vault an address in a network of the functions' own, and no other." },
+  storageSku: { type: 'string', defaultValue: 'Standard_ZRS', allowedValues: ['Standard_ZRS', 'Standard_LRS'], description: 'How storage is kept: in three zones of the region, or in one where the region has no more.' },
   maximumInstances: { type: 'int', defaultValue: 40, minValue: 1, maxValue: 1000, description: 'How many instances of each app may run at once.' },
   logRetentionDays: { type: 'int', defaultValue: 30, minValue: 30, maxValue: 730, description: 'How long logs are kept.' },
   awsIssuer: { type: 'string', defaultValue: '', description: 'Issuer of the identity tokens of an AWS account (aws iam enable-outbound-web-identity-federation prints it). Empty: no trust in AWS.' },

@@ -1,5 +1,5 @@
 // Azure's own roles that Latchkey's identities get, by their fixed ids, and how one is given: to one identity, on one resource.
-import { call, idOf, propertyOf, type Expression, type Resource } from './arm.ts'
+import { call, idOf, parameter, propertyOf, type Expression, type Resource } from './arm.ts'
 
 /** The built-in roles, by what they allow here. */
 export const roles = {
@@ -21,8 +21,14 @@ export const roles = {
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb',
 } as const
 
-/** Gives an identity a role on one resource, under `condition` where there is one. */
-export const grant = (identity: Resource, role: string, scope: Resource, condition?: Expression): Resource => ({
+/** Text that holds only where it is asked for: `wanted` is a parameter of the template. */
+export interface Condition {
+  readonly wanted: string
+  readonly text: Expression
+}
+
+/** Gives an identity a role on one resource, under `condition` where that is wanted. */
+export const grant = (identity: Resource, role: string, scope: Resource, condition?: Condition): Resource => ({
   type: 'Microsoft.Authorization/roleAssignments',
   apiVersion: '2022-04-01',
   scope,
@@ -33,7 +39,7 @@ export const grant = (identity: Resource, role: string, scope: Resource, conditi
       roleDefinitionId: call('subscriptionResourceId', 'Microsoft.Authorization/roleDefinitions', role),
       principalId: propertyOf(identity, 'principalId'),
       principalType: 'ServicePrincipal',
-      ...(condition === undefined ? {} : { condition, conditionVersion: '2.0' }),
+      ...(condition === undefined ? {} : { condition: call('if', parameter(condition.wanted), condition.text, call('null')), conditionVersion: call('if', parameter(condition.wanted), '2.0', call('null')) }),
     },
   },
 })

@@ -12,7 +12,7 @@ export const storageOf = (name: FunctionName): Resource => ({
   body: {
     location,
     kind: 'StorageV2',
-    sku: { name: 'Standard_ZRS' },
+    sku: { name: parameter('storageSku') },
     properties: {
       allowSharedKeyAccess: false,
       allowBlobPublicAccess: false,

@@ -54,7 +54,7 @@ export const vaultAudit: Resource = {
 }
 
 /** Writes only to names below the prefix, by the names as requested and as they are. Reading is not narrowed: a condition on it would forbid lists. */
-export const writesBelowPrefix = call('if', parameter('confineWrites'), variable('belowPrefix'), call('null'))
+export const writesBelowPrefix = { wanted: 'confineWrites', text: variable('belowPrefix') }
 const action = (verb: string): string => `!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/${verb}'})`
 /** The condition itself, as Azure writes conditions. */
 export const belowPrefix = [

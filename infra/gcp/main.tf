@@ -31,7 +31,7 @@ locals {
   # The next value of a secret outside of the prefix waits in a record of its own.
   staged = length(var.rotated_secrets) == 0 ? "" : " || resource.name.startsWith(\"${local.secrets}/__latchkey-2f\")"
   reach  = { read = local.below_prefix, keys = local.below_prefix, rotate = "${local.below_prefix}${local.staged}" }
-  values = var.access_mode == "write_only" ? { keys = local.own_records, rotate = "${local.own_records}${local.staged}" } : local.reach
+  values = var.access_mode == "write_only" ? { read = local.own_records, keys = local.own_records, rotate = "${local.own_records}${local.staged}" } : local.reach
 
   # The agents of Google's services, made when a service is first used in a project (README).
   secret_manager_agent = "serviceAccount:service-${data.google_project.here.number}@gcp-sa-secretmanager.iam.gserviceaccount.com"

@@ -285,6 +285,9 @@ export const plan = (module: HclModule, given: Names): Plan => {
       const chosen = whole()
       take(':')
       const other = whole()
+      // Terraform wants one type of both, and of objects that is the same names.
+      const shapeOf = (each: unknown): unknown => (typeof each === 'object' && each !== null && !Array.isArray(each) && !(each instanceof Later) ? Object.keys(each).toSorted().join() : undefined)
+      if (shapeOf(chosen) !== shapeOf(other)) throw new Error(`The two results are of different types: ${code}`)
       return value === true ? chosen : other
     }
     const value = whole()

@@ -2,10 +2,13 @@
 import { describe, expect, it } from 'vitest'
 import { createdName, hostedName } from '../../../shared/core/names.ts'
 import { hexEscapeCodec } from '../../../shared/credentials/google/names.ts'
+import { readSettings } from '../../../shared/core/settings.ts'
+import { googleSecretManager } from '../../../shared/providers/google-secret-manager.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { fakeProject } from '../../fakes/google/secret-manager.ts'
 import { committed, plans, type Plans } from '../../infra/gcp/checks.ts'
 import { account, may, project } from '../../infra/gcp/rights.ts'
+import type { Made } from '../../infra/support/hcl.ts'
 import { googleLife } from '../../lives/google-life.ts'
 import { wholeLife } from '../../lives/whole-life.ts'
 import { callOf } from '../../support/runtime.ts'
@@ -60,5 +63,16 @@ describe('the rights of the module of Google', () => {
     const refused = [await codeOf(provider.read(hostedName('ANOTHER'), {}, call())), await codeOf(Promise.resolve(provider.write?.(write, call()))), await codeOf(Promise.resolve(provider.remove?.(hostedName('OPENAI_API_KEY'), { expect: 'any', final: true }, call())))]
 
     expect([read, refused]).toEqual(['hosted', ['provider_denied', 'provider_denied', 'provider_denied']])
+  })
+})
+
+describe('the environment of the module of Google', () => {
+  it('is all that the store must be told', () => {
+    const { body } = all.usual.made.find(({ address }) => address === 'google_cloudfunctions2_function.rotate') as Made
+    const [{ environment_variables: environment }] = body['service_config'] as readonly [{ readonly environment_variables: Readonly<Record<string, string>> }]
+
+    const { settings, issues } = readSettings(googleSecretManager.settings, {}, { path: 'google_secret_manager', env: { get: (name) => environment[name], names: () => Object.keys(environment) } })
+
+    expect([issues, settings.google_project_id, settings.google_service_account]).toEqual([[], 'fake', undefined])
   })
 })
