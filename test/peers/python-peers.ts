@@ -63,15 +63,15 @@ export const pythonEnvironment = (name: keyof typeof environments = 'aws'): Prom
 
 /**
  * The folder of the packages of npm that the lockfile in `from` pins, installed when they are not there. `compiles`: they run their scripts, by which they are built for this
- * version of Node; otherwise none is run. @throws when the registry cannot be reached, or what they build cannot be built
+ * version of Node; otherwise none is run. `alone`: without the packages that it wants beside it. @throws when the registry cannot be reached, or what they build cannot be built
  */
-export const npmPackages = (name: string, from: string, { compiles = false } = {}): Promise<string> => {
+export const npmPackages = (name: string, from: string, { compiles = false, alone = false } = {}): Promise<string> => {
   const manifests = ['package.json', 'package-lock.json']
   const content = manifests.map((file) => readFileSync(join(from, file), 'utf8')).join('\n')
   const folder = cacheFolder(name, compiles ? `${content}${process.versions.modules}` : content)
   return filledOnce(folder, (env) => {
     for (const file of manifests) cpSync(join(from, file), join(folder, file))
-    return run('npm', ['ci', '--prefix', folder, '--no-fund', '--no-audit', ...(compiles ? [] : ['--ignore-scripts'])], env)
+    return run('npm', ['ci', '--prefix', folder, '--no-fund', '--no-audit', ...(compiles ? [] : ['--ignore-scripts']), ...(alone ? ['--legacy-peer-deps'] : [])], env)
   })
 }
 

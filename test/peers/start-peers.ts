@@ -7,10 +7,9 @@ import { startAzurite } from './azurite/server.ts'
 import { startPubsub } from './pubsub/server.ts'
 import { runtimeClient } from './lambda-ric/runtime-client.ts'
 import { startOpenBao } from './openbao/server.ts'
-import { terraformSchema } from './terraform-schema/install.ts'
 import { goProgram } from './go-programs.ts'
 import { tryNamespace } from './network-namespace.ts'
-import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
+import { npmPackages, pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
 
 const python = (program: string, command: (port: number) => { readonly args: readonly string[]; readonly env?: Record<string, string> }) => async (name: string): Promise<Running> => {
   const bin = join(await pythonEnvironment('aws'), 'bin')
@@ -35,7 +34,7 @@ const starters = {
   network_namespace: tryNamespace,
   checkov: async (): Promise<Running> => ({ url: join(await pythonEnvironment('checkov'), 'bin', 'checkov'), stop: async () => undefined }),
   azure_models: async (): Promise<Running> => ({ url: join(await pythonEnvironment('azure_models'), 'bin', 'python'), stop: async () => undefined }),
-  terraform_schema: async (): Promise<Running> => ({ url: await terraformSchema(), stop: async () => undefined }),
+  terraform_schema: async (): Promise<Running> => ({ url: join(await npmPackages('terraform-schema', join(import.meta.dirname, 'terraform-schema'), { alone: true }), 'node_modules/@cdktf/provider-google/.jsii'), stop: async () => undefined }),
   hcl_format: async (): Promise<Running> => ({ url: await goProgram('hcl-format'), stop: async () => undefined }),
   lambda_ric: async (): Promise<Running> => ({ url: await runtimeClient(), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>
