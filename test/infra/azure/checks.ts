@@ -84,7 +84,12 @@ export const checks = {
     ]),
   'keys and rotate write below the prefix only, where that is asked for': ({ usual, full }) => [
     ...grantsOf(usual).flatMap(({ condition, role }) => (condition === undefined ? [] : [`${role.name} has a condition that nobody asked for`])),
-    ...grantsOf(full).flatMap(({ identity, role, condition }) => (role.name !== 'Key Vault Secrets Officer' || condition?.includes("StringStartsWith 'litellm-'") === true ? [] : [`${identity} writes anywhere`])),
+    ...['keys', 'rotate'].flatMap((who) =>
+      ['setSecret/action', 'restore/action', 'update/action', 'delete', 'recover/action', 'purge/action', 'backup/action', 'getSecret/action', 'readMetadata/action'].flatMap((verb) => {
+        const of = (name: string): boolean => may(full, `latchkey-${who}`, `${secrets}/${verb}`, vault.replace(/litellm-x$/, name))
+        return of('litellm-x') && of('OPENAI-API-KEY') === /^(?:getSecret|readMetadata)/.test(verb) ? [] : [`${who} may ${verb} on the wrong names`]
+      }),
+    ),
   ],
   'the vault goes by roles, and keeps what is deleted': ({ usual }) => wanted(some(usual, 'Microsoft.KeyVault/vaults'), { enableRbacAuthorization: true, enableSoftDelete: true, enablePurgeProtection: true, softDeleteRetentionInDays: 90, accessPolicies: undefined }),
   'a private vault has one address, in the network of the functions': ({ full }) => [

@@ -102,10 +102,10 @@ const there: Check = 'whatever is spoken of is there, and deployed before'
 const front: Check = 'nobody is answered without a token of Entra, and the app that rotates by nobody'
 
 const weakenings: readonly Weakening[] = [
-  { what: 'the read identity is an officer', noticed: [needed, 'keys and rotate write below the prefix only, where that is asked for'], weaken: (resources) => swapRole(resources, user, officer, 'read') },
+  { what: 'the read identity is an officer', noticed: [needed], weaken: (resources) => swapRole(resources, user, officer, 'read') },
   { what: 'the keys identity administers the vault', noticed: [needed], weaken: (resources) => swapRole(resources, officer, administrator, 'keys') },
   { what: 'the read identity has its role on the whole group', noticed: [there, single], weaken: (resources) => set(role(resources, user, 'read'), 'scope', '[resourceGroup().id]') },
-  { what: 'the keys identity owns the vault', noticed: [needed, single], weaken: (resources) => swapRole(resources, officer, '8e3af657-a8ff-443c-a75c-2fe8c4bcb635', 'keys') },
+  { what: 'the keys identity owns the vault', noticed: [needed, single, 'keys and rotate write below the prefix only, where that is asked for'], weaken: (resources) => swapRole(resources, officer, '8e3af657-a8ff-443c-a75c-2fe8c4bcb635', 'keys') },
   { what: 'the read identity may write the code of keys', noticed: [there, needed], weaken: (resources) => set(role(resources, blobOwner, 'read'), 'scope', role(resources, blobOwner, 'keys')?.scope) },
   { what: 'the rotate identity may write into its own queue', noticed: [needed], weaken: (resources) => swapRole(resources, queueReader, queueContributor, 'rotate') },
   { what: 'events are delivered by an identity that may not', noticed: [there, needed], weaken: (resources) => without(resources, (resource) => resource === role(resources, sender, 'events')) },
