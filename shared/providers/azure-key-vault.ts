@@ -200,7 +200,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
 
   return {
     read,
-    check: (depth, call) => checkVault(vault, io, depth, call),
+    check: (depth, call, prefix = '') => checkVault(vault, io, depth, prefix, call),
     describe,
     list,
     promote,

@@ -189,7 +189,7 @@ const connect = async (settings: GoogleSecretManagerSettings, io: ProviderIo): P
 
   return {
     ...{ read, write, promote, discard, setEnabled, list },
-    check: (depth, call) => googleFindings(depth, identity, secrets, io.random, call),
+    check: (depth, call, prefix = '') => googleFindings(depth, identity, secrets, io.random, prefix, call),
     describe: (name, call) => found(name, call).then((loaded) => factsOf(name, loaded)),
     locate: async (resource, call) => {
       const located = await locateSecret(secrets, parent, resource, call)

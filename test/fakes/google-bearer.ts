@@ -25,10 +25,14 @@ const account = (email: string): FakeAccount => {
 
 let known: FakeAccount | undefined
 let foreign: FakeAccount | undefined
+let operator: FakeAccount | undefined
 /** The account that fakes of Google know; made once a process. */
 export const knownAccount = (): FakeAccount => (known ??= account('reader@fake-project.iam.gserviceaccount.com'))
 /** The same account to look at, with a key that Google has never seen. */
 export const foreignAccount = (): FakeAccount => (foreign ??= account('reader@fake-project.iam.gserviceaccount.com'))
+
+/** Somebody else of the same project, who looks after it; made once a process. */
+export const operatorAccount = (): FakeAccount => (operator ??= account('operator@fake-project.iam.gserviceaccount.com'))
 
 type Json = Readonly<Record<string, unknown>>
 const part = (text: string | undefined): Json => {

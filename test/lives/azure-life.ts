@@ -5,6 +5,7 @@ import { SecretClient } from '@azure/keyvault-secrets'
 import { onTestFinished } from 'vitest'
 import { fakeApplication, openAzure, startVault } from '../conformance/harnesses/azure-key-vault.ts'
 import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
+import type { VaultOptions } from '../fakes/azure/key-vault.ts'
 import { startFake } from '../fakes/wire.ts'
 import { authority } from '../support/certificates.ts'
 import type { LifeReader, LifeScene } from './whole-life.ts'
@@ -30,9 +31,9 @@ const readerOf = (clientFor: () => SecretClient): LifeReader => ({
   foreignWrite: async (name, value) => void (await clientFor().setSecret(nativeOf(name), value, { tags: { 'latchkey-name': name } })),
 })
 
-/** On the fake, until the test ends. */
-export const azureLife = async (): Promise<LifeScene> => {
-  const { vault, fake, runtime, io, settings } = await startVault()
+/** On the fake, until the test ends. `allows`: what Latchkey may, where not everything; who looks on is the same application. */
+export const azureLife = async (allows?: VaultOptions['allows']): Promise<LifeScene> => {
+  const { vault, fake, runtime, io, settings } = await startVault(allows === undefined ? {} : { allows })
   const root = authority('authority of the Azure lives')
   const secure = await startFake(vault, { tls: root.signs({ subject: '127.0.0.1', names: ['127.0.0.1'] }) })
   const provider = await openAzure(io, settings)

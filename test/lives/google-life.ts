@@ -3,8 +3,8 @@ import { SecretManagerServiceClient } from '@google-cloud/secret-manager'
 import { onTestFinished } from 'vitest'
 import { openGoogleSecrets } from '../conformance/harnesses/google-secret-manager.ts'
 import { clientAt, signedToken } from '../conformance/operators/google.ts'
-import { knownAccount } from '../fakes/google-bearer.ts'
-import { fakeProject, startGoogleFake, type RunningGoogleFake } from '../fakes/google/secret-manager.ts'
+import { knownAccount, operatorAccount } from '../fakes/google-bearer.ts'
+import { fakeProject, startGoogleFake, type GoogleFakeOptions, type RunningGoogleFake } from '../fakes/google/secret-manager.ts'
 import { hexEscapeCodec } from '../../shared/credentials/google/names.ts'
 import { testRuntime } from '../support/runtime.ts'
 import type { LifeReader, LifeScene } from './whole-life.ts'
@@ -45,14 +45,14 @@ const readerOf = (clientFor: () => SecretManagerServiceClient): LifeReader => {
   }
 }
 
-/** On the fake, until the test ends. */
-export const googleLife = async (): Promise<LifeScene & { readonly fake: RunningGoogleFake }> => {
+/** On the fake, until the test ends. `allows`: what Latchkey's own account may, where not everything; who looks on may everything. */
+export const googleLife = async (allows: GoogleFakeOptions['allows'] = () => true): Promise<LifeScene & { readonly fake: RunningGoogleFake }> => {
   const runtime = testRuntime({ hurries: true })
-  const fake = await startGoogleFake({ now: () => runtime.clock.now() })
+  const fake = await startGoogleFake({ now: () => runtime.clock.now(), accounts: [knownAccount(), operatorAccount()], allows: (who, ...asked) => who === operatorAccount().email || allows(who, ...asked) })
   const provider = await openGoogleSecrets(runtime, { google_endpoint: fake.url })
   onTestFinished(async () => {
     await provider.close?.()
     await fake.close()
   })
-  return { provider, runtime, forgets: true, reader: readerOf(() => new SecretManagerServiceClient(clientAt(fake.url, signedToken(knownAccount().file, runtime.clock.now())))), fake }
+  return { provider, runtime, forgets: true, reader: readerOf(() => new SecretManagerServiceClient(clientAt(fake.url, signedToken(operatorAccount().file, runtime.clock.now())))), fake }
 }

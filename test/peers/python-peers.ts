@@ -7,11 +7,16 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The virtual environments, by what they are for. ministack without cryptography answers wrongly; boto3 is the independent client. litellm without its proxy is its client. */
+/** The virtual environments, by what they are for. ministack without cryptography answers wrongly; boto3 is the independent client. litellm without its proxy is its client. Each of Azure's management libraries speaks the version of the API that infra/azure names. */
 const environments = {
   aws: ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106'],
   clients: ['hvac==2.4.0', 'conjur-api==0.2.0', 'infisicalsdk==1.0.17', 'azure-keyvault-secrets==4.12.0', 'azure-identity==1.27.0', 'google-cloud-secret-manager==2.32.0', 'google-cloud-kms==3.18.0'],
   litellm: ['litellm==1.106.2'],
+  checkov: ['checkov==3.3.30'],
+  azure_models: [
+    ...['applicationinsights==4.1.0', 'authorization==4.0.0', 'eventgrid==10.4.0', 'keyvault==14.0.1', 'loganalytics==14.0.0', 'monitor==6.0.2'],
+    ...['msi==7.1.0', 'network==31.0.1', 'privatedns==2.0.0', 'storage==25.0.0', 'web==11.0.1'],
+  ].map((name) => `azure-mgmt-${name}`),
 } as const
 
 /** A server that runs (a client's program: its path as `url`), or why it does not. */
@@ -58,15 +63,15 @@ export const pythonEnvironment = (name: keyof typeof environments = 'aws'): Prom
 
 /**
  * The folder of the packages of npm that the lockfile in `from` pins, installed when they are not there. `compiles`: they run their scripts, by which they are built for this
- * version of Node; otherwise none is run. @throws when the registry cannot be reached, or what they build cannot be built
+ * version of Node; otherwise none is run. `alone`: without the packages that it wants beside it. @throws when the registry cannot be reached, or what they build cannot be built
  */
-export const npmPackages = (name: string, from: string, { compiles = false } = {}): Promise<string> => {
+export const npmPackages = (name: string, from: string, { compiles = false, alone = false } = {}): Promise<string> => {
   const manifests = ['package.json', 'package-lock.json']
   const content = manifests.map((file) => readFileSync(join(from, file), 'utf8')).join('\n')
   const folder = cacheFolder(name, compiles ? `${content}${process.versions.modules}` : content)
   return filledOnce(folder, (env) => {
     for (const file of manifests) cpSync(join(from, file), join(folder, file))
-    return run('npm', ['ci', '--prefix', folder, '--no-fund', '--no-audit', ...(compiles ? [] : ['--ignore-scripts'])], env)
+    return run('npm', ['ci', '--prefix', folder, '--no-fund', '--no-audit', ...(compiles ? [] : ['--ignore-scripts']), ...(alone ? ['--legacy-peer-deps'] : [])], env)
   })
 }
 

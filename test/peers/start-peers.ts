@@ -1,6 +1,6 @@
 // Brings the peers up before the tests and takes them down after. A peer that is missing is named and left out; REQUIRE_PEERS=moto,ministack makes it a failure.
 // Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes; `lambda_ric` runs our archive; `network_namespace` is where
-// Google's framework may listen on every interface.
+// Google's framework may listen on every interface; `checkov`, `azure_models`, `terraform_schema` and `hcl_format` read our templates.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startAzurite } from './azurite/server.ts'
@@ -9,7 +9,7 @@ import { runtimeClient } from './lambda-ric/runtime-client.ts'
 import { startOpenBao } from './openbao/server.ts'
 import { goProgram } from './go-programs.ts'
 import { tryNamespace } from './network-namespace.ts'
-import { pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
+import { npmPackages, pythonEnvironment, startServer, type Peer, type Running } from './python-peers.ts'
 
 const python = (program: string, command: (port: number) => { readonly args: readonly string[]; readonly env?: Record<string, string> }) => async (name: string): Promise<Running> => {
   const bin = join(await pythonEnvironment('aws'), 'bin')
@@ -32,6 +32,10 @@ const starters = {
   infisical_client: async (): Promise<Running> => ({ url: await goProgram('infisical-client'), stop: async () => undefined }),
   conjur_client: async (): Promise<Running> => ({ url: await goProgram('conjur-client'), stop: async () => undefined }),
   network_namespace: tryNamespace,
+  checkov: async (): Promise<Running> => ({ url: join(await pythonEnvironment('checkov'), 'bin', 'checkov'), stop: async () => undefined }),
+  azure_models: async (): Promise<Running> => ({ url: join(await pythonEnvironment('azure_models'), 'bin', 'python'), stop: async () => undefined }),
+  terraform_schema: async (): Promise<Running> => ({ url: join(await npmPackages('terraform-schema', join(import.meta.dirname, 'terraform-schema'), { alone: true }), 'node_modules/@cdktf/provider-google/.jsii'), stop: async () => undefined }),
+  hcl_format: async (): Promise<Running> => ({ url: await goProgram('hcl-format'), stop: async () => undefined }),
   lambda_ric: async (): Promise<Running> => ({ url: await runtimeClient(), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>
 

@@ -1,16 +1,19 @@
 // What can be said of a vault without changing anything: who asks, whether the vault is there, and which permission is missing.
 // Every probe is about a secret that does not exist: whoever may is told so.
 import { asLatchkeyError, isCode } from '../../core/errors.ts'
+import { internalName } from '../../core/names.ts'
+import { slugHashCodec } from '../../core/names/slug-hash.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import type { Vault } from './vault.ts'
 
 /** Signs in and tries the permissions of that depth; answers, does not throw. */
-export const checkVault = async (vault: Vault, io: ProviderIo, depth: 'reach' | 'read' | 'write', call: Call): Promise<readonly Finding[]> => {
+export const checkVault = async (vault: Vault, io: ProviderIo, depth: 'reach' | 'read' | 'write', prefix: string, call: Call): Promise<readonly Finding[]> => {
   const signedIn = await vault.signIn(call).then(() => undefined, asLatchkeyError)
   const identity: Finding = { ok: signedIn === undefined, subject: 'identity', message: signedIn?.message ?? `Signed in as ${vault.who}.`, ...(signedIn !== undefined && { setting: vault.setting }) }
   if (signedIn !== undefined) return [identity]
-  const subject = { text: 'a probe', native: `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}` }
+  // Below the prefix, because a condition on the role may allow nothing beside it.
+  const subject = { text: 'a probe', native: slugHashCodec.encode(internalName(prefix, `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}`)) }
   const probes: Readonly<Record<string, () => Promise<unknown>>> = {
     get: () => vault.get(subject, undefined, call),
     ...(depth !== 'reach' && { list: () => vault.page(undefined, 1, call) }),

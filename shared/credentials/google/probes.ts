@@ -1,20 +1,23 @@
 // What Latchkey may do in Secret Manager, found out without doing it. Every probe names a secret that does not exist, or one that cannot: who may do it is
 // told so, who may not is refused, and nothing is changed.
 import { asLatchkeyError, isCode, type LatchkeyError } from '../../core/errors.ts'
+import { internalName } from '../../core/names.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
+import { hexEscapeCodec } from './names.ts'
 import type { GoogleSecrets } from './secrets.ts'
 import type { GoogleIdentity } from '../google.ts'
 
 type Depth = 'reach' | 'read' | 'write'
 
 /** The check of a store on Secret Manager: the identity first, then each permission that `depth` needs. Never throws. */
-export const googleFindings = async (depth: Depth, identity: GoogleIdentity, secrets: GoogleSecrets, random: ProviderIo['random'], call: Call): Promise<readonly Finding[]> => {
+export const googleFindings = async (depth: Depth, identity: GoogleIdentity, secrets: GoogleSecrets, random: ProviderIo['random'], prefix: string, call: Call): Promise<readonly Finding[]> => {
   const failureOf = (doing: Promise<unknown>): Promise<LatchkeyError | undefined> => doing.then(() => undefined, asLatchkeyError)
   const denied = await failureOf(identity.tokens.get(call))
   if (denied !== undefined) return [{ ok: false, subject: 'identity', message: denied.message, setting: identity.setting }]
-  const id = `latchkey-check-${Buffer.from(random.bytes(8)).toString('hex')}`
+  // Below the prefix, because a condition of IAM may allow nothing beside it.
+  const id = hexEscapeCodec.encode(internalName(prefix, `latchkey-check-${Buffer.from(random.bytes(8)).toString('hex')}`))
   const probes: Readonly<Record<string, () => Promise<unknown>>> = {
     'versions.access': () => secrets.access(id, 'latest', id, call),
     ...(depth !== 'reach' && { 'secrets.get': () => secrets.get(id, id, call), 'versions.list': () => secrets.versions(id, id, call, 1) }),

@@ -34,6 +34,8 @@ export interface VaultOptions extends DirectoryOptions {
   readonly purgeProtection?: boolean
   /** Permissions that the caller lacks: get, list, set, delete, recover, purge. */
   readonly lacking?: readonly string[]
+  /** Whether the caller's role and its condition allow an action on data of that name, as Azure calls the actions: `setSecret/action`. Default: everything. */
+  readonly allows?: (action: string, name: string) => boolean
   readonly firewall?: boolean
   /** Writes, and everything else, in ten seconds. Default: 300 and 4000. */
   readonly quota?: { readonly sets: number; readonly others: number }
@@ -43,6 +45,7 @@ export interface VaultOptions extends DirectoryOptions {
 
 const apiVersions: ReadonlySet<string> = new Set(['7.0', '7.1', '7.2', '7.3', '7.4', '7.5', '7.6', '2025-07-01', '2026-04-01'])
 const dayMs = 86_400_000
+const dataActions: Readonly<Record<string, string>> = { get: 'getSecret/action', list: 'readMetadata/action', set: 'setSecret/action', delete: 'delete', purge: 'purge/action', recover: 'recover/action' }
 const says = (status: number, code: string, message: string, inner?: string): WireAnswer => ({ status, body: { error: { code, message, ...(inner !== undefined && { innererror: { code: inner } }) } } })
 const notFound = (name: string): WireAnswer => says(404, 'SecretNotFound', `A secret with (name/id) ${name} was not found in this key vault.`)
 const bad = (message: string): WireAnswer => says(400, 'BadParameter', message)
@@ -128,6 +131,7 @@ export class KeyVault implements WireService {
     if (name !== '' && !/^[0-9A-Za-z-]{1,127}$/.test(name)) return bad(`The request URI contains an invalid name: ${name}`)
     const action = { GET: name === '' || third === 'versions' ? 'list' : 'get', PUT: 'set', PATCH: 'set', DELETE: collection === 'secrets' ? 'delete' : 'purge', POST: 'recover' }[method] ?? ''
     if (this.#options.lacking?.includes(action) === true) return says(403, 'Forbidden', `The caller does not have secrets/${action} permission.`, 'ForbiddenByPolicy')
+    if (this.#options.allows?.(method === 'PATCH' ? 'update/action' : (dataActions[action] ?? ''), name) === false) return says(403, 'Forbidden', 'Caller is not authorized to perform action on resource.', 'ForbiddenByRbac')
     return collection === 'secrets' ? this.#secret(request, host, name, third) : this.#deleted(request, host, name, third)
   }
 

@@ -11,7 +11,7 @@ const audience = 'https://secretmanager.googleapis.com/'
 
 export interface GoogleFakeOptions extends Partial<SecretRules>, Partial<Omit<FakeIdentities, 'now'>> {
   /** Whether an identity may. Default: everybody whom the fake knows may do everything. */
-  readonly allows?: (who: string, permission: string) => boolean
+  readonly allows?: (who: string, permission: string, resource: string) => boolean
   /** Further tokens, and until when they hold. */
   readonly given?: ReadonlyMap<string, number>
 }
@@ -74,7 +74,7 @@ export class GoogleSecretFake implements WireService {
     if (typeof who === 'string') throw new GoogleFailure('UNAUTHENTICATED', 'Request had invalid authentication credentials. Expected OAuth 2 access token.', who === 'expired' ? 'ACCESS_TOKEN_EXPIRED' : who === 'none' ? 'CREDENTIALS_MISSING' : 'ACCESS_TOKEN_TYPE_UNSUPPORTED')
     const request = canonical(given)
     const resource = [request['name'], request['parent'], request['resource'], object(request['secret'])['name']].map(text).find((name) => name !== '') ?? ''
-    const may = (which: string): boolean => resource.split('/')[1] === fakeProject && (this.#options.allows?.(who.who, which) ?? true)
+    const may = (which: string): boolean => resource.split('/')[1] === fakeProject && (this.#options.allows?.(who.who, which, resource) ?? true)
     if (method === 'TestIamPermissions') return { permissions: (Array.isArray(request['permissions']) ? request['permissions'] : []).filter((each) => may(text(each))) }
     if (!may(`secretmanager.${permission}`)) throw new GoogleFailure('PERMISSION_DENIED', `Permission 'secretmanager.${permission}' denied for resource '${resource}' (or it may not exist).`, 'IAM_PERMISSION_DENIED')
     return run(this.secrets, request)

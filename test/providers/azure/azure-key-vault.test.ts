@@ -386,4 +386,12 @@ describe('an answer', () => {
     expect(findings.map(({ ok, subject, message }) => [ok, subject, message])).toEqual([[true, 'identity', expect.stringContaining('by client secret')], [true, 'secrets/get', 'Allowed.'], [true, 'secrets/list', 'Allowed.'], [true, 'secrets/set', 'Allowed.']])
     expect(fake.requests.some(({ method }) => method === 'PUT')).toBe(false)
   })
+
+  it('of one secret are asked below the prefix, because a condition may allow nothing beside it', async () => {
+    const { provider, runtime, fake } = await bench()
+
+    await provider.check('write', callOf(runtime.clock), 'litellm')
+
+    expect(fake.requests.map(({ path }) => path).filter((path) => /^\/secrets\/./.test(path) && !path.startsWith('/secrets/litellm-'))).toEqual([])
+  })
 })

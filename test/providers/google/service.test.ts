@@ -184,6 +184,15 @@ describe('a check', () => {
     expect(fake.service.secrets.paths()).toEqual([])
   })
 
+  it('asks about secrets below the prefix only, because a condition may allow nothing beside it', async () => {
+    const onProject = ['secretmanager.secrets.create', 'secretmanager.secrets.list']
+    const { provider, call } = await open({}, { allows: (_who, asked, resource) => onProject.includes(asked) || /\/secrets\/litellm-2f/.test(resource) })
+
+    const findings = await provider.check('write', call(), 'litellm')
+
+    expect(findings.filter(({ ok }) => !ok)).toEqual([])
+  })
+
   it('of reach asks for no permission, and says when nobody answers', async () => {
     const { fake, provider, call } = await open({}, { allows: () => false })
     const reached = await provider.check('reach', call())
