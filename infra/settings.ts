@@ -79,7 +79,7 @@ export const functionSettings: SettingsTable<FunctionSettings> = {
   memory_mb: { type: 'integer', default: 512, min: 128, max: 10_240, text: 'Memory of each function.' },
   read_concurrency: { type: 'integer', default: 50, min: 1, max: 1_000, text: 'How many instances of `read` may run at once, reserved.' },
   keys_concurrency: { type: 'integer', default: 10, min: 1, max: 1_000, text: 'The same of `keys`.' },
-  rotate_concurrency: { type: 'integer', default: 2, min: 1, max: 100, text: 'The same of `rotate`.' },
+  rotate_concurrency: { type: 'integer', default: 10, min: 1, max: 100, text: 'The same of `rotate`. Below 10 Secrets Manager may find its rotations throttled.' },
   provisioned_concurrency: { type: 'integer', default: 0, min: 0, max: 1_000, text: 'How many instances of `read` are kept warm. Each costs.' },
   tracing: { type: 'boolean', default: false, text: 'X-Ray traces. The roles then have two actions on all resources.' },
   readable_names: { type: 'string_list', text: 'Secrets that `read` may read beside `hosted_keys` and the references of this file, by name; `*` at the very end stands for anything.' },
@@ -120,7 +120,7 @@ export const scheduleSettings: SettingsTable<ScheduleSettings> = {
   sweep_every_minutes: { type: 'integer', default: 15, text: 'How often keys that are due are rotated, and ends are cleaned up: 1 to 1440.' },
   rotation_every_days: { type: 'integer', default: 30, text: 'How often AWS rotates the managed master key: 1 to 1000.' },
   managed_master_key: { type: 'boolean', default: false, text: "Makes the gateway's master key as a secret of this stack, with a rotation schedule." },
-  change_events: { type: 'boolean', default: true, text: "Tells the rotate function when a secret below the prefix changes. Needs a CloudTrail trail in the account." },
+  change_events: { type: 'boolean', default: true, text: "Tells the rotate function when a secret below the prefix has another value." },
 }
 
 /** One team whose secrets are in its own account. */

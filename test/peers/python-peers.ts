@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 /** The virtual environments, by what they are for. ministack without cryptography answers wrongly; boto3 is the independent client. litellm without its proxy is its client. Each of Azure's management libraries speaks the version of the API that infra/azure names. */
 const environments = {
-  aws: ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106'],
+  aws: ['moto[server]==5.2.5', 'ministack==1.5.33', 'cryptography==50.0.2', 'boto3==1.43.106', 'cfn-lint==1.58.0'],
   clients: ['hvac==2.4.0', 'conjur-api==0.2.0', 'infisicalsdk==1.0.17', 'azure-keyvault-secrets==4.12.0', 'azure-identity==1.27.0', 'google-cloud-secret-manager==2.32.0', 'google-cloud-kms==3.18.0'],
   litellm: ['litellm==1.106.2'],
   checkov: ['checkov==3.3.30'],
@@ -25,9 +25,9 @@ export type Peer = { readonly url: string; readonly facts: Readonly<Record<strin
 const cleanEnv = (home: string, more: Record<string, string> = {}): NodeJS.ProcessEnv => ({ PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOME: home, TMPDIR: home, LANG: 'C.UTF-8', ...more })
 
 /** Runs a program to its end. @throws with the last line it printed */
-export const run = (file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> =>
+export const run = (file: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<string> =>
   new Promise((resolve, reject) => {
-    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, args, { env, ...(cwd === undefined ? {} : { cwd }), stdio: ['ignore', 'pipe', 'pipe'] })
     const out: Buffer[] = []
     const bad: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk))

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startAzurite } from './azurite/server.ts'
+import { startDeploymentServer } from './cdk/server.ts'
 import { startPubsub } from './pubsub/server.ts'
 import { runtimeClient } from './lambda-ric/runtime-client.ts'
 import { startOpenBao } from './openbao/server.ts'
@@ -24,6 +25,7 @@ const starters = {
   moto: python('moto_server', (port) => ({ args: ['-H', '127.0.0.1', '-p', String(port)] })),
   ministack: ministack({}),
   ministack_iam: ministack({ AUTH: 'true', AWS_SECRET_ACCESS_KEY: 'test' }),
+  ministack_cdk: startDeploymentServer,
   python_clients: async (): Promise<Running> => ({ url: join(await pythonEnvironment('clients'), 'bin', 'python'), stop: async () => undefined }),
   litellm_client: async (): Promise<Running> => ({ url: join(await pythonEnvironment('litellm'), 'bin', 'python'), stop: async () => undefined }),
   openbao: startOpenBao,
