@@ -17,6 +17,7 @@ import type { Fault, Outsider } from './world/faults.ts'
 import { GatewayModel } from './world/gateway.ts'
 import { GatewayJudge } from './judges/gateway-judge.ts'
 import { Oracle, Violation, type Invariant } from './judges/oracle.ts'
+import { Remembered } from './judges/remembered.ts'
 import type { Shape } from './shapes.ts'
 import { withShortPages } from './world/short-pages.ts'
 import { operationVerb, send, type Said, type Wish, type WishVerb } from './world/verbs.ts'
@@ -124,12 +125,12 @@ export class Simulation {
   /** A violation seen inside a process. */
   failure: Violation | undefined
 
-  private constructor(setting: Setting, service: ReturnType<Shape['make']>, provider: SecretProvider, world: World) {
+  private constructor(setting: Setting, service: ReturnType<Shape['make']>, oracle: Oracle, world: World) {
     this.setting = setting
     this.#service = service
     this.world = world
     world.inMemory = setting.shape.inMemory
-    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? String(world.changes))
+    this.oracle = oracle
     this.oracle.ignored = new Set(setting.bug?.ignored)
     this.gateway = new GatewayModel(world.clock)
     this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)
@@ -141,8 +142,10 @@ export class Simulation {
   static async open(setting: Setting): Promise<Simulation> {
     const world = new World()
     const service = setting.shape.make(world.clock)
-    const provider = await setting.shape.open(service.through(calmHook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
-    return new Simulation(setting, service, provider, world)
+    const held = service.content?.bind(service)
+    const remembered = new Remembered({ now: () => world.clock.now(), ...(held === undefined ? {} : { held }) })
+    const provider = await setting.shape.open(service.through(remembered.hook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
+    return new Simulation(setting, service, new Oracle(provider, world.clock, remembered), world)
   }
 
   /** Who knows the truth looks at everything. */
@@ -150,7 +153,9 @@ export class Simulation {
     const { oracle, world } = this
     oracle.step = world.steps
     oracle.skewMs = world.skewMs
-    if (oracle.refresh()) for (const alias of this.names) await oracle.judge(createdName(`litellm/${alias}`))
+    const differs = oracle.refresh(world.touched)
+    world.touched.clear()
+    if (differs) for (const alias of this.names) await oracle.judge(createdName(`litellm/${alias}`))
     if (this.setting.gateway) this.judge.judge()
   }
 
@@ -323,7 +328,11 @@ export class Simulation {
     if (act === undefined || known.outsider !== undefined || known.now === undefined || known.now.revoked || !known.now.complete) return
     Object.assign(known, { outsider: what, tainted: true })
     this.world.trace.push(`     ${'(somebody else)'.padEnd(22)} ${what} of ${alias}`)
-    await act(this.#service.through(calmHook), name)
+    const outside: Hook = (step, apply) => {
+      this.world.touched.add(step.name)
+      return calmHook(step, apply)
+    }
+    await act(this.#service.through(outside), name)
     await this.look()
   }
 
