@@ -19,6 +19,8 @@ export interface Done {
   readonly pairs: number
   readonly pruned: number
   readonly states: Float64Array
+  /** What it took of this worker's processor. */
+  readonly cpuSeconds: number
   /** How many of the failures are of an open kind. */
   readonly open: number
   /** The first few, made small. */
@@ -32,6 +34,9 @@ const carryOut = async (task: Task): Promise<Done> => {
   const shape = shapes.find(({ name }) => name === task.shape)
   if (shape === undefined) throw new Error(`there is no shape "${task.shape}"`)
   const began = performance.now()
+  const cpuBefore = process.threadCpuUsage()
+  // A stack is costly, and every refusal of a service would have one; what failed is played again with stacks.
+  Error.stackTraceLimit = 0
   const seen = tally()
   const failed: Outcome[] = []
   const all = explored()
@@ -48,12 +53,13 @@ const carryOut = async (task: Task): Promise<Done> => {
   }
   for (const { violation } of task.kind === 'explore' ? failed : []) if (violation !== undefined) seen.violations[violation.invariant] = (seen.violations[violation.invariant] ?? 0) + 1
   const first = [...failed.filter((outcome) => !isOpen(outcome)), ...failed.filter(isOpen)].slice(0, shown)
+  Error.stackTraceLimit = 2
   const small = await Promise.all(first.map((outcome) => shrink(outcome)))
   seen.seconds = (performance.now() - began) / 1000
-  return { task, tally: seen, pairs: all.pairs, pruned: all.pruned, states: Float64Array.from(all.states), open: failed.filter(isOpen).length, failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
+  const { user, system } = process.threadCpuUsage(cpuBefore)
+  return { task, cpuSeconds: (user + system) / 1e6, tally: seen, pairs: all.pairs, pruned: all.pruned, states: Float64Array.from(all.states), open: failed.filter(isOpen).length, failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
 }
 
-Error.stackTraceLimit = 2
 parentPort?.on('message', (task: Task) => {
   const answer = async (): Promise<void> => {
     try {
