@@ -38,7 +38,8 @@ export const eventScenario = async (host: Host, seed: string): Promise<EventOutc
   const draw = generator(mix(`events ${seed} ${host.name}`))
   const steps = host.name === 'aws'
   const kinds = eventKinds.filter((kind) => (steps || kind === 'event' || kind === 'due') && draw() < (kind === 'strays' ? 0.4 : 0.6))
-  if (kinds.length === 0) kinds.push(steps ? 'steps' : 'event')
+  // AWS drives what it has reserved: nobody else brings single steps of it.
+  if (kinds.length === 0 || (kinds.includes('strays') && !kinds.includes('steps'))) kinds.push(steps ? 'steps' : 'event')
   const gateway = draw() < 0.5
   const rate = one(draw, [0, 0.02, 0.05, 0.1])
   const swarm = struckBy.filter(() => draw() < 0.5)
@@ -69,8 +70,7 @@ export const eventScenario = async (host: Host, seed: string): Promise<EventOutc
       for (const delivery of sim.deliveries) judgeOutcome(sim, delivery)
     }
     await settle(sim)
-    const whole = kinds.some((kind) => kind !== 'strays')
-    await judgeEnd(sim, made.key, { most: (kinds.includes('event') || kinds.includes('due') ? 1 : 0) + (kinds.includes('steps') || kinds.includes('strays') ? 1 : 0), least: whole ? 1 : 0 })
+    await judgeEnd(sim, made.key, { most: (kinds.includes('event') || kinds.includes('due') ? 1 : 0) + (kinds.includes('steps') ? 1 : 0), least: 1 })
     await replayed(sim)
   } catch (error) {
     if (!(error instanceof Violation)) throw Object.assign(error as Error, { seed, host: host.name, trace: world.trace })
@@ -89,12 +89,12 @@ const sendingsOf = (sim: EventWorld, kinds: readonly EventKind[], keyId: string,
     if (draw() < 0.4) sendings.push({ label: 'scheduler', events: [event({ source: 'scheduler', id: 'event-2', name: 'litellm/a' })], again: 'event', patience })
   }
   if (kinds.includes('due')) sendings.push(...times(1 + Math.floor(draw() * 2), (index) => ({ label: `due ${index}`, events: [event({ source: 'timer', kind: 'due', id: `due-${index}` })], again: 'event' as const, patience })))
-  if (!kinds.includes('steps') && !kinds.includes('strays')) return sendings
+  if (!kinds.includes('steps')) return sendings
   const reserved = sim.reserve(version)
   if (reserved === undefined) return sendings
   const { arn, handler } = reserved
   const step = (which: (typeof stepNames)[number]): RotationEvent => ({ source: 'secrets_manager_step', kind: 'step', id: `${version}:${which}`, native: arn, version, step: which, handler })
-  if (kinds.includes('steps')) sendings.push(...times(1 + Math.floor(draw() * 2), (index) => ({ label: `steps ${index}`, events: stepNames.flatMap((which) => times(1 + Math.floor(draw() * 1.3), () => step(which))), again: 'all' as const, patience })))
+  sendings.push(...times(1 + Math.floor(draw() * 2), (index) => ({ label: `steps ${index}`, events: stepNames.flatMap((which) => times(1 + Math.floor(draw() * 1.3), () => step(which))), again: 'all' as const, patience })))
   if (kinds.includes('strays')) sendings.push({ label: 'stray', events: times(2 + Math.floor(draw() * 4), () => step(one(draw, stepNames))), again: 'event', patience: 1 })
   return sendings
 }
