@@ -9,7 +9,7 @@ import { parseOperation } from '../../shared/core/keys/operation-text.ts'
 import { createdName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
-import type { SecretName, SecretValue } from '../../shared/core/secret.ts'
+import { SecretValue, type SecretName } from '../../shared/core/secret.ts'
 import { keyIdOf, type KeyAnswer, type KeyTarget, type OperationContext, type ReconcileReport } from '../../shared/core/virtual-key.ts'
 import { calmHook, type Hook } from '../shapes/service.ts'
 import { SeededRandom, testRuntime } from '../support/runtime.ts'
@@ -280,7 +280,9 @@ export class Simulation {
       if (wish.alias === 'a') this.#firstToken ??= answer.key
       this.judge.born.add(answer.keyId)
     }
-    if (verb === 'unblock' && answer.state !== 'blocked') this.judge.born.add(answer.keyId)
+    // Of a key that was one already, an adoption says only how it stands.
+    const taken = verb === 'adopt' && this.oracle.at(createdName(`litellm/${wish.alias}`)).now?.operation === undefined
+    if ((verb === 'unblock' || taken) && answer.state !== 'blocked') this.judge.born.add(answer.keyId)
     if (verb === 'rotate' || verb === 'event') this.judge.rotated.add(answer.operationId)
     const freed = this.attempts.some((other) => other.wish.verb === 'unblock' && other.started && (!other.done || other.faulted || other.startStep >= attempt.startStep))
     if (verb === 'block' && answer.state === 'blocked' && !freed) this.judge.blocked.add(answer.keyId)
@@ -333,6 +335,22 @@ export class Simulation {
       return calmHook(step, apply)
     }
     await act(this.#service.through(outside), name)
+    await this.look()
+  }
+
+  /** LiteLLM stores a key of its own under an alias, and accepts it where there is a gateway. */
+  async stored(alias: string): Promise<void> {
+    const { world, setting, gateway } = this
+    const touching: Hook = (step, apply) => {
+      world.touched.add(step.name)
+      return calmHook(step, apply)
+    }
+    const provider = await setting.shape.open(this.#service.through(touching), { ...testRuntime(), clock: world.clock, random: new SeededRandom('litellm') })
+    const token = SecretValue.of(`sk-litellm-${mix(setting.seed)}`)
+    const call = { signal: new AbortController().signal, deadline: Infinity }
+    this.names.add(alias)
+    await provider.write?.({ name: createdName(`litellm/${alias}`), value: token, expect: 'any', operation: `litellm-${'0'.repeat(40)}`, stage: 'current' }, call)
+    if (setting.gateway) gateway.hold(token)
     await this.look()
   }
 

@@ -1,5 +1,7 @@
 // One worker of the long run: takes a part of the small scope or a row of random schedules, and hands back counts, states and what failed.
 import { parentPort } from 'node:worker_threads'
+import { eventScenario, type EventOutcome } from './events/scenarios.ts'
+import { hosts } from './events/event-world.ts'
 import { isOpen } from './open.ts'
 import { count, tally, type Tally } from './report.ts'
 import { randomSchedule, shrink, type Outcome, type Script, type Start } from './schedule.ts'
@@ -7,10 +9,10 @@ import { explored, explorePair, pairVerbs } from './small-scope.ts'
 import { shapes } from './shapes.ts'
 import type { WishVerb } from './world/verbs.ts'
 
-/** What a worker is given: all pairs of one first verb from one start, or `count` random schedules. */
+/** What a worker is given: all pairs of one first verb from one start, or `count` random schedules, or as many scenarios of events. */
 export type Task =
   | { readonly kind: 'explore'; readonly shape: string; readonly start: Start; readonly first: WishVerb; readonly every: number; readonly crashes: boolean }
-  | { readonly kind: 'random'; readonly shape: string; readonly seed: string; readonly from: number; readonly count: number }
+  | { readonly kind: 'random' | 'events'; readonly shape: string; readonly seed: string; readonly from: number; readonly count: number }
 
 /** What it hands back. */
 export interface Done {
@@ -24,13 +26,35 @@ export interface Done {
   /** How many of the failures are of an open kind. */
   readonly open: number
   /** The first few, made small. */
-  readonly failed: readonly { readonly message: string; readonly trace: readonly string[]; readonly script: Script }[]
+  readonly failed: readonly { readonly message: string; readonly trace: readonly string[]; readonly script: Script | { readonly shape: string; readonly seed: string } }[]
 }
 
 /** Of each task, so many failures are made small and shown. */
 const shown = 2
 
+/** Scenarios of events: none of their failures is of an open kind. */
+const bring = async (task: Extract<Task, { kind: 'random' | 'events' }>): Promise<Done> => {
+  const host = hosts.find(({ name }) => name === task.shape)
+  if (host === undefined) throw new Error(`there is no host "${task.shape}"`)
+  const [seen, began, cpuBefore] = [tally(), performance.now(), process.threadCpuUsage()]
+  const failed: EventOutcome[] = []
+  for (let index = 0; index < task.count; index += 1) {
+    const outcome = await eventScenario(host, `${task.seed}.${task.from + index}`)
+    seen.schedules += 1
+    seen.operations += outcome.deliveries
+    seen.ended += outcome.deliveries
+    const { violation } = outcome
+    if (violation === undefined) continue
+    seen.violations[violation.invariant] = (seen.violations[violation.invariant] ?? 0) + 1
+    failed.push(outcome)
+  }
+  seen.seconds = (performance.now() - began) / 1000
+  const { user, system } = process.threadCpuUsage(cpuBefore)
+  return { task, cpuSeconds: (user + system) / 1e6, tally: seen, pairs: 0, pruned: 0, states: new Float64Array(), open: 0, failed: failed.slice(0, shown).map(({ violation, trace, seed }) => ({ message: violation?.message ?? '', trace, script: { shape: host.name, seed } })) }
+}
+
 const carryOut = async (task: Task): Promise<Done> => {
+  if (task.kind === 'events') return bring(task)
   const shape = shapes.find(({ name }) => name === task.shape)
   if (shape === undefined) throw new Error(`there is no shape "${task.shape}"`)
   const began = performance.now()

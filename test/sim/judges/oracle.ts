@@ -242,8 +242,9 @@ export class Oracle {
 
   #judgeMove(name: SecretName, known: Name, before: Held | undefined, now: Held): void {
     const moved = before?.id !== now.id
-    /** The same token once more, by the operation that made it: so that no claim for that epoch can take effect. */
-    const reissued = before !== undefined && moved && !now.revoked && now.value === before.value && now.keyId === before.keyId && now.operation?.id === before.operation?.id
+    /** The same token once more, by the operation that made it, or by the one that took it over from LiteLLM: so that no claim for that epoch can take effect. */
+    const taken = now.operation?.verb === 'adopt' && before?.operation === undefined
+    const reissued = before !== undefined && moved && !now.revoked && now.value === before.value && now.keyId === before.keyId && (taken || now.operation?.id === before.operation?.id)
     if (before !== undefined && moved) {
       // Over somebody else's value nobody knows the epoch any more.
       if (!known.tainted && (now.operation?.epoch ?? 0) <= (before.operation?.epoch ?? 0)) this.#refuse('I4 epoch', `${name.text} went from ${before.id} to ${now.id}`)

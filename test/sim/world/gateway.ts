@@ -34,6 +34,12 @@ export class GatewayModel {
     return this.#rows
   }
 
+  /** A row that somebody else made: LiteLLM's own, of a key that it stored. */
+  hold(token: SecretValue): void {
+    this.#content = undefined
+    this.#rows.set(tokenHash(token), { blocked: false, fields: {} })
+  }
+
   /** All that it holds, as text. */
   content(): string {
     return (this.#content ??= JSON.stringify([...this.#rows]))
