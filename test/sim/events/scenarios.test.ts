@@ -2,6 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { eventScenario, eventKinds, type EventOutcome } from './scenarios.ts'
 import { hosts } from './event-world.ts'
+import { createdName } from '../../../shared/core/names.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { openSecretsManagerAccount, SecretsManagerAccount } from '../../shapes/secrets-manager.ts'
+import { testRuntime } from '../../support/runtime.ts'
 
 const scenarios = Math.ceil(Number(process.env['SIM_SCHEDULES'] ?? 300) / 5)
 Error.stackTraceLimit = 4
@@ -26,5 +30,21 @@ describe.each(hosts)('a key that is rotated by events on $name', (host) => {
 
     expect(runs[0]?.trace).toEqual(runs[1]?.trace)
     expect(runs[0]?.trace.length).toBeGreaterThan(10)
+  })
+})
+
+describe('one operation of two instances at once on AWS', () => {
+  it('is told by whose value counts which of them wrote it', async () => {
+    const runtime = testRuntime()
+    const provider = await openSecretsManagerAccount(new SecretsManagerAccount(runtime.clock), runtime)
+    const [name, call] = [createdName('litellm/a'), { signal: new AbortController().signal, deadline: Infinity }]
+    const write = (value: string, operation: string, stage: 'current' | 'pending') => provider.write?.({ name, value: SecretValue.of(value), expect: 'any', operation: `${operation}-0123456789abcdef0123456789abcdef`, stage }, call)
+    await write('first', '1-create', 'current')
+
+    const outcomes = await Promise.all(['one', 'two'].map(async (value) => ({ value, outcome: (await write(value, '2-rotate', 'pending'))?.outcome })))
+
+    const held = await provider.read(name, { version: '2-rotate-0123456789abcdef0123456789abcdef' }, call)
+    expect(outcomes.map(({ outcome }) => outcome).toSorted()).toEqual(['same_operation', 'written'])
+    expect(outcomes.find(({ outcome }) => outcome === 'written')?.value).toBe(held.value.reveal())
   })
 })
