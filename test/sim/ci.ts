@@ -7,7 +7,7 @@ import { hosts } from './events/event-world.ts'
 import { openShare } from './open.ts'
 import { classTotals, together, totals, type Tally } from './report.ts'
 import { starts, type Script } from './schedule.ts'
-import { exploredTotals, pairVerbs } from './small-scope.ts'
+import { exploredTotals, verbsFrom } from './small-scope.ts'
 import { shapes, type Shape } from './shapes.ts'
 import type { Done, Task } from './worker.ts'
 
@@ -45,7 +45,7 @@ const began = performance.now()
 const memory = shapes.filter(({ inMemory }) => inMemory)
 /** Each so many-th case of one fault, and of one fault with a crash; 0: none of those. */
 const scopes = [{ every: Number(values.every), crashes: false }, { every: Number(values.crashes), crashes: true }].filter(({ every }) => every > 0)
-const explored = await carryOut(scopes.flatMap((scope) => memory.flatMap(({ name }) => starts.flatMap((start) => pairVerbs.map((first): Task => ({ kind: 'explore', shape: name, start, first, ...scope }))))))
+const explored = await carryOut(scopes.flatMap((scope) => memory.flatMap(({ name }) => starts.flatMap((start) => verbsFrom(start).map((first): Task => ({ kind: 'explore', shape: name, start, first, ...scope }))))))
 let states = 0
 for (const shape of memory) {
   const own = of(explored, shape)

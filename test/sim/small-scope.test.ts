@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { withoutFailures } from './failures.ts'
 import { isOpen, openShare } from './open.ts'
 import { overtaken } from './schedule.ts'
-import { explore, exploredTotals, pairVerbs } from './small-scope.ts'
+import { explore, exploredTotals, pairVerbs, verbsFrom } from './small-scope.ts'
 import { shapes } from './shapes.ts'
 
 const every = Number(process.env['SIM_SCHEDULES'] ?? 0) >= 2000 ? 1 : 40
@@ -20,7 +20,7 @@ describe.each(shapes.filter(({ inMemory }) => inMemory))('keys on $name', (shape
     const open = all.failed.filter(isOpen)
     expect(await withoutFailures(all.failed.filter((outcome) => !isOpen(outcome)))).toBe('')
     expect(open.length).toBeLessThanOrEqual(Math.ceil(all.schedules * openShare))
-    expect(all.pairs).toBe(5 * pairVerbs.length ** 2)
+    expect(all.pairs).toBe(5 * pairVerbs.length ** 2 + verbsFrom('stored').length ** 2)
     expect(all.states.size).toBeGreaterThan(10_000)
   })
 })

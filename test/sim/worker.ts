@@ -5,7 +5,7 @@ import { hosts } from './events/event-world.ts'
 import { isOpen } from './open.ts'
 import { count, tally, type Tally } from './report.ts'
 import { randomSchedule, shrink, type Outcome, type Script, type Start } from './schedule.ts'
-import { explored, explorePair, pairVerbs } from './small-scope.ts'
+import { explored, explorePair, verbsFrom } from './small-scope.ts'
 import { shapes } from './shapes.ts'
 import type { WishVerb } from './world/verbs.ts'
 
@@ -65,7 +65,7 @@ const carryOut = async (task: Task): Promise<Done> => {
   const failed: Outcome[] = []
   const all = explored()
   if (task.kind === 'explore') {
-    for (const [offset, second] of pairVerbs.entries()) await explorePair({ shape, start: task.start, first: task.first, second }, all, { every: task.every, crashes: task.crashes, offset })
+    for (const [offset, second] of verbsFrom(task.start).entries()) await explorePair({ shape, start: task.start, first: task.first, second }, all, { every: task.every, crashes: task.crashes, offset })
     seen.schedules = all.schedules
     failed.push(...all.failed)
   } else {
