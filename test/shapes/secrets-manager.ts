@@ -3,7 +3,7 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import '../../shared/credentials/aws/failures.ts'
 import { awsCall } from '../../shared/credentials/aws-calls.ts'
-import { bodyOf, changesOf } from '../../shared/credentials/aws/secret-changes.ts'
+import { changesOf } from '../../shared/credentials/aws/secret-changes.ts'
 import { codec, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings } from '../../shared/credentials/aws/secrets-manager.ts'
 import { stepRotation } from '../../shared/credentials/aws/step-rotation.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
@@ -70,7 +70,7 @@ export const openSecretsManagerAccount = async (account: SecretsManagerAccount, 
   const { api } = account
   const ask: Ask = (action, name, call, send) => awsCall(service, runtime, action, name && { text: name.text, native: codec.encode(name) }, call, send)
   const changes = changesOf(api, { kms_key_id: undefined, replica_regions: undefined, recovery_window_days: 7 } as unknown as AwsSecretsManagerSettings, ask)
-  const { locate, rotation } = stepRotation({ api, region, ask, body: bodyOf, facts: changes.describe })
+  const { locate, rotation } = stepRotation(api, region, ask)
   return {
     ...changes,
     locate,

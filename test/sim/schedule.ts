@@ -116,17 +116,19 @@ export interface RandomSchedule {
   readonly bug?: Bug
   /** Whether no instance may read a value; then there is no gateway, because nobody could tell it of a token that another instance drew. */
   readonly writeOnly?: boolean
+  /** Whether one in eight has adoptions. Default: none has. */
+  readonly adopts?: boolean
 }
 
 /** One random schedule. */
-export const randomSchedule = async ({ shape, seed, bug, writeOnly = false }: RandomSchedule): Promise<Outcome> => {
+export const randomSchedule = async ({ shape, seed, bug, writeOnly = false, adopts = false }: RandomSchedule): Promise<Outcome> => {
   const draw = generator(mix(`${seed} ${shape.name}`))
   const drawnStart = one(draw, ['absent', 'absent', 'live', 'live', 'live', 'live', 'grace', 'deleted'] as const)
   const gateway = draw() < 0.7 && !writeOnly
   const skewed = draw() < 0.3
   const shortPages = draw() < 0.2
   const drawnWishes = wishesOf(draw, bug?.verbs)
-  const { start, wishes } = bug === undefined && !writeOnly ? adopting(generator(mix(`adopt ${seed} ${shape.name}`)), drawnStart, drawnWishes) : { start: drawnStart, wishes: drawnWishes }
+  const { start, wishes } = adopts && !writeOnly ? adopting(generator(mix(`adopt ${seed} ${shape.name}`)), drawnStart, drawnWishes) : { start: drawnStart, wishes: drawnWishes }
   const rate = one(draw, bug?.faults === undefined ? [0, 0.02, 0.05, 0.1] : [0.1, 0.2])
   const swarm = draw() < 0.3 ? faults : faults.filter(() => draw() < 0.4)
   const kinds = bug?.faults ?? swarm

@@ -322,6 +322,11 @@ export class Simulation {
     if (!this.oracle.ignored.has(invariant)) throw new Violation(invariant, message)
   }
 
+  readonly #beside: Hook = (step, apply) => {
+    this.world.touched.add(step.name)
+    return calmHook(step, apply)
+  }
+
   /** Somebody else does something to a live secret in the service. */
   async outsider(what: Outsider, alias: string): Promise<void> {
     const name = createdName(`litellm/${alias}`)
@@ -330,22 +335,14 @@ export class Simulation {
     if (act === undefined || known.outsider !== undefined || known.now === undefined || known.now.revoked || !known.now.complete) return
     Object.assign(known, { outsider: what, tainted: true })
     this.world.trace.push(`     ${'(somebody else)'.padEnd(22)} ${what} of ${alias}`)
-    const outside: Hook = (step, apply) => {
-      this.world.touched.add(step.name)
-      return calmHook(step, apply)
-    }
-    await act(this.#service.through(outside), name)
+    await act(this.#service.through(this.#beside), name)
     await this.look()
   }
 
   /** LiteLLM stores a key of its own under an alias, and accepts it where there is a gateway. */
   async stored(alias: string): Promise<void> {
     const { world, setting, gateway } = this
-    const touching: Hook = (step, apply) => {
-      world.touched.add(step.name)
-      return calmHook(step, apply)
-    }
-    const provider = await setting.shape.open(this.#service.through(touching), { ...testRuntime(), clock: world.clock, random: new SeededRandom('litellm') })
+    const provider = await setting.shape.open(this.#service.through(this.#beside), { ...testRuntime(), clock: world.clock, random: new SeededRandom('litellm') })
     const token = SecretValue.of(`sk-litellm-${mix(setting.seed)}`)
     const call = { signal: new AbortController().signal, deadline: Infinity }
     this.names.add(alias)

@@ -70,7 +70,7 @@ const carryOut = async (task: Task): Promise<Done> => {
     failed.push(...all.failed)
   } else {
     for (let index = 0; index < task.count; index += 1) {
-      const outcome = await randomSchedule({ shape, seed: `${task.seed}.${task.from + index}` })
+      const outcome = await randomSchedule({ shape, seed: `${task.seed}.${task.from + index}`, adopts: true })
       count(seen, outcome)
       if (outcome.violation !== undefined) failed.push(outcome)
     }
