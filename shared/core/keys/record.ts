@@ -94,8 +94,8 @@ export const isForeign = ({ facts, current, operation, complete }: KeyRecord): b
 /** When the current token was made, as far as the record tells. One that its own operation wrote again, so that a claim is ruled out, is as old as it was: no rotation is put off by that. */
 export const madeOf = (record: KeyRecord): Date | undefined => {
   const same = record.facts.versions?.filter(({ stages, operation }) => record.operation !== undefined && !stages.includes('pending') && parseOperation(operation)?.id === record.operation.id) ?? []
-  const dates = [record.current, ...same].map((version) => version?.created).filter((date) => date !== undefined)
-  return dates.toSorted((x, y) => x.getTime() - y.getTime())[0] ?? stampOf(record, record.operation?.id)?.at
+  const dates = [...[record.current, ...same].map((version) => version?.created), stampOf(record, record.operation?.id)?.at].filter((date) => date !== undefined)
+  return dates.toSorted((x, y) => x.getTime() - y.getTime())[0]
 }
 
 /** Whether the end that the key was given is over. */

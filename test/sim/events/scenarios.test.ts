@@ -37,6 +37,7 @@ describe('a scenario that failed once', () => {
   it.each([
     ['aws', 'big.268', 'the slower of two instances of one rotation registered its own token, and made the other’s current'],
     ['aws', 'big.437', 'a rotation of AWS’s whose claim had been ruled out answered its first step with done and the next with out of order, for ever'],
+    ['aws', '20261121.109', 'a token that was written again twice counted as new, because AWS keeps the time of the last version only'],
     ['staged', 'e.17', 'a sweep that stood still put the rotation off by its whole interval'],
   ])('holds on %s (%s): %s', async (name, seed) => {
     const host = hosts.find((each) => each.name === name) as (typeof hosts)[number]
