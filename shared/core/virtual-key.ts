@@ -1,5 +1,5 @@
 // A virtual key as the rest of the house sees it: how one is asked for, named, minted, and what is answered about it.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Call, Random } from './runtime.ts'
 import { SecretValue } from './secret.ts'
 
@@ -149,14 +149,14 @@ const randomCharacters = 32
 const checksumCharacters = 6
 
 /** SHA-256 of a token as 64 hex digits: how a key with a token of the caller's own is found. */
-export const tokenHash = (token: SecretValue): string => createHash('sha256').update(token.bytes()).digest('hex')
+export const tokenHash = (token: SecretValue): string => hash('sha256', token.bytes(), 'hex')
 
 /** The key id that a creation gives, from its operation id: every instance that meets the operation knows it, without a label. */
 export const keyIdOf = (operationId: string): string =>
-  [...createHash('sha256').update(`latchkey-key-id:${operationId}`).digest().subarray(0, 16)].map((byte) => base32[byte & 31]).join('')
+  [...hash('sha256', `latchkey-key-id:${operationId}`, 'buffer').subarray(0, 16)].map((byte) => base32[byte & 31]).join('')
 
 const checksum = (text: string): string =>
-  [...createHash('sha256').update(text).digest().subarray(0, checksumCharacters)].map((byte) => base62[byte % 62]).join('')
+  [...hash('sha256', text, 'buffer').subarray(0, checksumCharacters)].map((byte) => base62[byte % 62]).join('')
 
 /** A new token of a key: `sk-<key id>-<190 random bits>-<checksum>`. */
 export const mintToken = (keyId: string, random: Random): SecretValue => {

@@ -83,6 +83,21 @@ describe.each(shapes)('a rotation event on $name', (shape) => {
     expect([await accepts(two.key), await accepts(await tokenOf('b'))]).toEqual([true, true])
   })
 
+  it('rotates although a rotation before it was begun, given up and undone: the token that was written again for that is as old as it was', async () => {
+    const { handle, instance, oldKey, keys, context, clock, tokenOf, epochOf } = await houseOn(shape)
+    const made = await oldKey('a', { data: { auto_rotate: true, rotation_interval: '30d' } })
+    const broken = await instance(() => ({ annotate: () => Promise.reject(new LatchkeyError('provider_unavailable', 'The service does not answer.')) }))
+    await broken.keys.rotate({ alias: 'a' }, {}, context()).catch(() => undefined)
+    clock.advance(2 * leaseMs)
+    await keys.reconcile({ limit: 50, repair: true }, context())
+    const undone = [await epochOf('a'), (await tokenOf('a')).equals(made.key as never)]
+
+    const outcome = await handle(eventOf({ keyId: made.keyId }))
+
+    expect(undone).toEqual([2, true])
+    expect([outcome.reason, (await tokenOf('a')).equals(made.key as never)]).toEqual(['rotated', false])
+  })
+
   it('and the sweep rotate once between them', async () => {
     const { handle, oldKey, keys, context, clock, epochOf } = await houseOn(shape)
     const { keyId } = await oldKey('a', { data: { auto_rotate: true, rotation_interval: '1d' } })

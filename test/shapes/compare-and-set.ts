@@ -4,7 +4,7 @@ import { defineProvider, type Annotation, type SecretProvider } from '../../shar
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
 import { verbatimCodec } from '../../shared/core/names.ts'
 import { recordProvider, type SecretState } from './record.ts'
-import { calmHook, isRefusal, lineTo, notFound, Refusal, type Hook } from './service.ts'
+import { calmHook, heldBy, isRefusal, lineTo, notFound, Refusal, type Hook } from './service.ts'
 
 interface Path {
   number: number
@@ -58,9 +58,9 @@ export class CompareAndSetService {
     return this.hook({ call: 'list', name: '', changes: false }, () => [...this.#paths.keys()])
   }
 
-  /** All that it holds, as text: the same text, the same state. */
-  content(): string {
-    return JSON.stringify([...this.#paths])
+  /** All that it holds, or what one name holds, as text: the same text, the same state. */
+  content(only?: string): string {
+    return JSON.stringify(heldBy(this.#paths, only))
   }
 
   #path(name: string): Path {

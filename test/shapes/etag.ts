@@ -6,7 +6,7 @@ import { defineProvider, type SecretProvider } from '../../shared/core/provider.
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue, type SecretName } from '../../shared/core/secret.ts'
 import { recordProvider, type Entry, type SecretState } from './record.ts'
-import { calmHook, conflict, isRefusal, lineTo, notFound, Refusal, type Hook } from './service.ts'
+import { calmHook, conflict, heldBy, isRefusal, lineTo, notFound, Refusal, type Hook } from './service.ts'
 
 interface Secret {
   etag: string
@@ -84,9 +84,9 @@ export class EtagService {
     return this.hook({ call: 'listSecrets', name: '', changes: false }, () => [...this.#space.secrets.keys()])
   }
 
-  /** All that it holds, as text: the same text, the same state. */
-  content(): string {
-    return JSON.stringify([...this.#space.secrets].map(([name, { versions, ...secret }]) => [name, secret, versions.map((value) => (value === undefined ? null : Buffer.from(value).toString('latin1')))]))
+  /** All that it holds, or what one name holds, as text: the same text, the same state. */
+  content(only?: string): string {
+    return JSON.stringify(heldBy(this.#space.secrets, only).map(([name, { versions, ...secret }]) => [name, secret, versions.map((value) => (value === undefined ? null : Buffer.from(value).toString('latin1')))]))
   }
 
   #etag(): string {

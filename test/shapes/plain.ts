@@ -5,7 +5,7 @@ import { defineProvider, type SecretProvider } from '../../shared/core/provider.
 import type { Clock, Runtime } from '../../shared/core/runtime.ts'
 import { recordProvider, type SecretState } from './record.ts'
 import { foldChain } from './chain.ts'
-import { calmHook, lineTo, type Hook } from './service.ts'
+import { calmHook, heldBy, lineTo, type Hook } from './service.ts'
 
 interface Numbered {
   readonly number: number
@@ -44,9 +44,9 @@ export class PlainService {
     })
   }
 
-  /** All that it holds, as text: the same text, the same state. */
-  content(): string {
-    return JSON.stringify([...this.#variables])
+  /** All that it holds, or what one name holds, as text: the same text, the same state. */
+  content(only?: string): string {
+    return JSON.stringify(heldBy(this.#variables, only))
   }
 
   list(): Promise<readonly string[]> {

@@ -30,20 +30,38 @@ export class Refusal extends Error {
 
 export const isRefusal = (error: unknown, ...reasons: readonly string[]): error is Refusal => error instanceof Refusal && reasons.includes(error.reason)
 
+const leavers = new WeakMap<AbortSignal, Set<(reason: Error) => void>>()
+
+/** Who waits under a signal: one listener for all of them, because a simulated world makes millions of calls. */
+const leaversOf = (signal: AbortSignal): Set<(reason: Error) => void> => {
+  const known = leavers.get(signal)
+  if (known !== undefined) return known
+  const waiting = new Set<(reason: Error) => void>()
+  leavers.set(signal, waiting)
+  signal.addEventListener('abort', () => { for (const leave of waiting) leave(signal.reason as Error) }, { once: true })
+  return waiting
+}
+
 /** A provider's way to its service: nothing is sent after the deadline, and an aborted caller does not wait. */
 export const lineTo =
   (clock: Clock) =>
   async <T>(call: Call, send: () => Promise<T>): Promise<T> => {
     if (call.signal.aborted) throw call.signal.reason
     if (clock.now() >= call.deadline) throw new LatchkeyError('deadline_exceeded', 'The time ran out before the next call to the service; it was not sent.')
-    const aborted = Promise.withResolvers<never>()
-    const abort = (): void => aborted.reject(call.signal.reason)
-    call.signal.addEventListener('abort', abort, { once: true })
-    try {
-      return await Promise.race([send(), aborted.promise])
-    } finally {
-      call.signal.removeEventListener('abort', abort)
-    }
+    const waiting = leaversOf(call.signal)
+    return new Promise<T>((resolve, reject) => {
+      waiting.add(reject)
+      send().then(
+        (answer) => {
+          waiting.delete(reject)
+          resolve(answer)
+        },
+        (error: unknown) => {
+          waiting.delete(reject)
+          reject(error as Error)
+        },
+      )
+    })
   }
 
 export const notFound = (what = 'secret'): LatchkeyError => new LatchkeyError('not_found', `The ${what} is not there.`)
@@ -60,6 +78,13 @@ export const epochOf = (operation: string | undefined): number | undefined => {
 export const requireFits = (bytes: number, traits: { maxBytes: number; empty: boolean }): void => {
   if (bytes > traits.maxBytes) throw new LatchkeyError('too_large', `The value is ${bytes} bytes long; this service allows ${traits.maxBytes}.`)
   if (bytes === 0 && !traits.empty) throw new LatchkeyError('invalid_request', 'This service cannot hold an empty value.')
+}
+
+/** All entries of what a service holds, in the order in which they came, or only that of one name. */
+export const heldBy = <T>(held: ReadonlyMap<string, T>, only: string | undefined): readonly (readonly [string, T])[] => {
+  if (only === undefined) return [...held]
+  const one = held.get(only)
+  return one === undefined ? [] : [[only, one]]
 }
 
 /** One page of sorted names; the cursor is the last name of the page before. */

@@ -5,7 +5,7 @@ import { verbatimCodec } from '../../shared/core/names.ts'
 import { defineProvider, type SecretProvider, type WriteOutcome, type WriteRequest } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type Stage, type Version } from '../../shared/core/secret.ts'
-import { alreadyExists, calmHook, conflict, epochOf, isRefusal, lineTo, notFound, pageOf, Refusal, requireFits, type Hook } from './service.ts'
+import { alreadyExists, calmHook, conflict, epochOf, heldBy, isRefusal, lineTo, notFound, pageOf, Refusal, requireFits, type Hook } from './service.ts'
 
 interface Secret {
   readonly created: number
@@ -127,9 +127,9 @@ export class StagedService {
       [...this.#secrets].filter(([, { deletedUntil }]) => deletedUntil === undefined).map(([name, { tags }]) => ({ name, tags })))
   }
 
-  /** All that it holds, as text: the same text, the same state. */
-  content(): string {
-    return JSON.stringify([...this.#secrets].map(([name, { versions, labels, ...rest }]) => [name, rest, [...labels], [...versions].map(([id, { value, at }]) => [id, at, Buffer.from(value).toString('latin1')])]))
+  /** All that it holds, or what one name holds, as text: the same text, the same state. */
+  content(only?: string): string {
+    return JSON.stringify(heldBy(this.#secrets, only).map(([name, { versions, labels, ...rest }]) => [name, rest, [...labels], [...versions].map(([id, { value, at }]) => [id, at, Buffer.from(value).toString('latin1')])]))
   }
 
   #move(secret: Secret, label: string, id: string): void {

@@ -6,7 +6,7 @@ import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
 import { defineProvider, type SecretProvider, type WriteRequest } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type Stage, type Version } from '../../shared/core/secret.ts'
-import { alreadyExists, calmHook, conflict, epochOf, isRefusal, lineTo, notFound, pageOf, Refusal, requireFits, type Hook } from './service.ts'
+import { alreadyExists, calmHook, conflict, epochOf, heldBy, isRefusal, lineTo, notFound, pageOf, Refusal, requireFits, type Hook } from './service.ts'
 
 interface Put {
   readonly id: string
@@ -98,9 +98,9 @@ export class UpsertService {
       [...this.#space.secrets].filter(([, secret]) => !this.#isDeleted(secret)).map(([name, { versions }]) => ({ name, tags: versions.at(-1)?.tags ?? {} })))
   }
 
-  /** All that it holds, as text: the same text, the same state. */
-  content(): string {
-    return JSON.stringify([...this.#space.secrets].map(([name, { versions, deletedUntil }]) => [name, deletedUntil, versions.map(({ value, ...version }) => [version, Buffer.from(value).toString('latin1')])]))
+  /** All that it holds, or what one name holds, as text: the same text, the same state. */
+  content(only?: string): string {
+    return JSON.stringify(heldBy(this.#space.secrets, only).map(([name, { versions, deletedUntil }]) => [name, deletedUntil, versions.map(({ value, ...version }) => [version, Buffer.from(value).toString('latin1')])]))
   }
 
   #isDeleted(secret: Secret): boolean {

@@ -27,8 +27,14 @@ const usable = async (simulation: Simulation, alias: string, wishNumber: number)
   const { now, outsider } = oracle.at(name)
   // Somebody else's value or deletion is reported, and is not ours to undo.
   if (outsider !== undefined) return
-  const alive = now !== undefined && now.complete && !now.revoked
   const plain = { alias, keyed: false, graceMs: 0, attempts: 1 } as const
+  // A key that LiteLLM stored is taken over first.
+  const foreign = now !== undefined && now.operation === undefined && !now.complete
+  if (foreign) {
+    const adopted = await simulation.alone({ verb: 'adopt', ...plain }, wishNumber, 79)
+    if (adopted.answer === undefined) return simulation.refuse('I13 liveness', `to adopt ${alias} answers ${adopted.error?.code ?? 'nothing'}: ${adopted.error?.message ?? ''}`)
+  }
+  const alive = now !== undefined && (now.complete || foreign) && !now.revoked
   if (alive && now.blocked) await simulation.alone({ verb: 'unblock', ...plain }, wishNumber, 80)
   const verb = alive ? 'rotate' : 'create'
   const attempt = await simulation.alone({ verb, ...plain }, wishNumber)

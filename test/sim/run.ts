@@ -1,4 +1,4 @@
-// The simulator from the command line: `npm run sim -- --seed S --schedules N [--shape NAME] [--bug B-01] [--script FILE]`. The seed of a failing schedule is
+// The simulator from the command line: `npm run sim -- --seed S --schedules N [--shape NAME] [--bug B-01] [--script FILE] [--adopts]`. The seed of a failing schedule is
 // printed; given back with `--schedules 1` it runs again, and the smallest trace that still fails is shown, with the script to keep.
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,7 @@ import { count, tally, totals } from './report.ts'
 import { play, randomSchedule, shrink, type Outcome, type Script } from './schedule.ts'
 import { shapes } from './shapes.ts'
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, schedules: { type: 'string', default: '1000' }, shape: { type: 'string' }, bug: { type: 'string' }, script: { type: 'string' }, keep: { type: 'string', default: '1' }, memory: { type: 'boolean', default: false }, 'write-only': { type: 'boolean', default: false } } })
+const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, schedules: { type: 'string', default: '1000' }, shape: { type: 'string' }, bug: { type: 'string' }, script: { type: 'string' }, keep: { type: 'string', default: '1' }, memory: { type: 'boolean', default: false }, 'write-only': { type: 'boolean', default: false }, adopts: { type: 'boolean', default: false } } })
 const chosen = shapes.filter(({ name, inMemory }) => (values.shape === undefined || name === values.shape) && (!values.memory || inMemory))
 const bug = bugs.find(({ id }) => id === values.bug)
 const schedules = Number(values.schedules)
@@ -31,7 +31,7 @@ if (values.script !== undefined) {
     const shown = new Map<string, number>()
     for (let index = 0; index < schedules; index += 1) {
       const seed = schedules === 1 ? values.seed : `${values.seed}.${index}`
-      const outcome = await randomSchedule({ shape, seed, writeOnly: values['write-only'], ...(bug === undefined ? {} : { bug }) })
+      const outcome = await randomSchedule({ shape, seed, writeOnly: values['write-only'], adopts: values.adopts, ...(bug === undefined ? {} : { bug }) })
       count(seen, outcome)
       const { violation } = outcome
       if (violation === undefined) continue

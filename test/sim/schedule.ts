@@ -8,9 +8,9 @@ import { faults, type Fault, type Outsider } from './world/faults.ts'
 import { wishVerbs, type Wish, type WishVerb } from './world/verbs.ts'
 import { generator, mix } from './world/mix.ts'
 
-/** How an alias stands: with a key whose token before is still in its grace, with a blocked one, or with a tombstone, among others. */
+/** How an alias stands: with a key whose token before is still in its grace, with a blocked one, with a tombstone, or with a key that LiteLLM stored, among others. */
 export type Start = (typeof starts)[number]
-export const starts = ['absent', 'live', 'grace', 'blocked', 'deleted'] as const
+export const starts = ['absent', 'live', 'grace', 'blocked', 'deleted', 'stored'] as const
 
 /** One schedule from beginning to end, as it can be kept in a file. */
 export interface Script extends Omit<Setting, 'shape' | 'bug'> {
@@ -31,10 +31,11 @@ export interface Outcome {
   readonly mostCalls: number
 }
 
-const before: Readonly<Record<Start, readonly WishVerb[]>> = { absent: [], live: ['create'], grace: ['create', 'rotate'], blocked: ['create', 'block'], deleted: ['create', 'delete'] }
+const before: Readonly<Record<Start, readonly WishVerb[]>> = { absent: [], live: ['create'], grace: ['create', 'rotate'], blocked: ['create', 'block'], deleted: ['create', 'delete'], stored: [] }
 
 /** Brings the alias `a` to where it starts, and says who is going to ask for what. */
 export const prepare = async (simulation: Simulation, { start, wishes }: Pick<Script, 'start' | 'wishes'>): Promise<void> => {
+  if (start === 'stored') await simulation.stored('a')
   for (const [index, verb] of before[start].entries()) await simulation.alone({ verb, alias: 'a', keyed: false, graceMs: 1_800_000, attempts: 1 }, 99, index + 1)
   for (const [index, wish] of wishes.entries()) for (let number = 0; number < wish.attempts; number += 1) simulation.add(wish, index, number)
 }
@@ -99,22 +100,35 @@ const wishesOf = (draw: () => number, given: readonly WishVerb[] | undefined): r
   })
 }
 
+/** One schedule in eight has keys that LiteLLM stored, or somebody who asks to take over what is no such key. */
+const adopting = (draw: () => number, start: Start, wishes: readonly Wish[]): { readonly start: Start; readonly wishes: readonly Wish[] } => {
+  if (draw() >= 0.125) return { start, wishes }
+  const more = Array.from({ length: 1 + Math.floor(draw() * 2) }, (): Wish => {
+    const keyed = draw() < 0.7
+    return { verb: 'adopt', alias: draw() < 0.9 ? 'a' : 'b', keyed, graceMs: 0, attempts: keyed ? 1 + Math.floor(draw() * 3) : 1 }
+  })
+  return { start: draw() < 0.8 ? 'stored' : start, wishes: [...more, ...wishes] }
+}
+
 export interface RandomSchedule {
   readonly shape: Shape
   readonly seed: string
   readonly bug?: Bug
   /** Whether no instance may read a value; then there is no gateway, because nobody could tell it of a token that another instance drew. */
   readonly writeOnly?: boolean
+  /** Whether one in eight has adoptions. Default: none has. */
+  readonly adopts?: boolean
 }
 
 /** One random schedule. */
-export const randomSchedule = async ({ shape, seed, bug, writeOnly = false }: RandomSchedule): Promise<Outcome> => {
+export const randomSchedule = async ({ shape, seed, bug, writeOnly = false, adopts = false }: RandomSchedule): Promise<Outcome> => {
   const draw = generator(mix(`${seed} ${shape.name}`))
-  const start = one(draw, ['absent', 'absent', 'live', 'live', 'live', 'live', 'grace', 'deleted'] as const)
+  const drawnStart = one(draw, ['absent', 'absent', 'live', 'live', 'live', 'live', 'grace', 'deleted'] as const)
   const gateway = draw() < 0.7 && !writeOnly
   const skewed = draw() < 0.3
   const shortPages = draw() < 0.2
-  const wishes = wishesOf(draw, bug?.verbs)
+  const drawnWishes = wishesOf(draw, bug?.verbs)
+  const { start, wishes } = adopts && !writeOnly ? adopting(generator(mix(`adopt ${seed} ${shape.name}`)), drawnStart, drawnWishes) : { start: drawnStart, wishes: drawnWishes }
   const rate = one(draw, bug?.faults === undefined ? [0, 0.02, 0.05, 0.1] : [0.1, 0.2])
   const swarm = draw() < 0.3 ? faults : faults.filter(() => draw() < 0.4)
   const kinds = bug?.faults ?? swarm

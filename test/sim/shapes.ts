@@ -36,7 +36,7 @@ export interface Shape<S = unknown> {
   readonly pausesMs: number
   /** Made of memory alone: a process comes from one call to the next without leaving the microtasks, and the service can tell all that it holds. */
   readonly inMemory: boolean
-  make(clock: Clock): { through(hook: Hook): S; content?(): string }
+  make(clock: Clock): { through(hook: Hook): S; content?(only?: string): string }
   open(service: S, runtime: Runtime): Promise<SecretProvider>
   /** What somebody else can do in the service. */
   readonly outsiders: Readonly<Partial<Record<Outsider, (service: S, name: SecretName) => Promise<unknown>>>>

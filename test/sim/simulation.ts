@@ -9,7 +9,7 @@ import { parseOperation } from '../../shared/core/keys/operation-text.ts'
 import { createdName } from '../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
-import type { SecretName, SecretValue } from '../../shared/core/secret.ts'
+import { SecretValue, type SecretName } from '../../shared/core/secret.ts'
 import { keyIdOf, type KeyAnswer, type KeyTarget, type OperationContext, type ReconcileReport } from '../../shared/core/virtual-key.ts'
 import { calmHook, type Hook } from '../shapes/service.ts'
 import { SeededRandom, testRuntime } from '../support/runtime.ts'
@@ -17,6 +17,7 @@ import type { Fault, Outsider } from './world/faults.ts'
 import { GatewayModel } from './world/gateway.ts'
 import { GatewayJudge } from './judges/gateway-judge.ts'
 import { Oracle, Violation, type Invariant } from './judges/oracle.ts'
+import { Remembered } from './judges/remembered.ts'
 import type { Shape } from './shapes.ts'
 import { withShortPages } from './world/short-pages.ts'
 import { operationVerb, send, type Said, type Wish, type WishVerb } from './world/verbs.ts'
@@ -124,14 +125,12 @@ export class Simulation {
   /** A violation seen inside a process. */
   failure: Violation | undefined
 
-  private constructor(setting: Setting, service: ReturnType<Shape['make']>, provider: SecretProvider, world: World) {
+  private constructor(setting: Setting, service: ReturnType<Shape['make']>, oracle: Oracle, world: World) {
     this.setting = setting
     this.#service = service
     this.world = world
     world.inMemory = setting.shape.inMemory
-    // Where versions settle, what the store shows changes with time alone.
-    const seen = (): string => (setting.shape.pausesMs > 0 ? `${world.changes} at ${world.clock.now()}` : String(world.changes))
-    this.oracle = new Oracle(provider, world.clock, () => service.content?.() ?? seen())
+    this.oracle = oracle
     this.oracle.ignored = new Set(setting.bug?.ignored)
     this.gateway = new GatewayModel(world.clock)
     this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)
@@ -144,8 +143,10 @@ export class Simulation {
   static async open(setting: Setting): Promise<Simulation> {
     const world = new World()
     const service = setting.shape.make(world.clock)
-    const provider = await setting.shape.open(service.through(calmHook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
-    return new Simulation(setting, service, provider, world)
+    const held = service.content?.bind(service)
+    const remembered = new Remembered({ now: () => world.clock.now(), ...(held === undefined ? {} : { held }) })
+    const provider = await setting.shape.open(service.through(remembered.hook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
+    return new Simulation(setting, service, new Oracle(provider, world.clock, remembered), world)
   }
 
   /** Who knows the truth looks at everything. */
@@ -153,7 +154,9 @@ export class Simulation {
     const { oracle, world } = this
     oracle.step = world.steps
     oracle.skewMs = world.skewMs
-    if (oracle.refresh()) for (const alias of this.names) await oracle.judge(createdName(`litellm/${alias}`))
+    const differs = oracle.refresh(world.touched)
+    world.touched.clear()
+    if (differs) for (const alias of this.names) await oracle.judge(createdName(`litellm/${alias}`))
     if (this.setting.gateway) this.judge.judge()
   }
 
@@ -278,7 +281,9 @@ export class Simulation {
       if (wish.alias === 'a') this.#firstToken ??= answer.key
       this.judge.born.add(answer.keyId)
     }
-    if (verb === 'unblock' && answer.state !== 'blocked') this.judge.born.add(answer.keyId)
+    // Of a key that was one already, an adoption says only how it stands.
+    const taken = verb === 'adopt' && this.oracle.at(createdName(`litellm/${wish.alias}`)).now?.operation === undefined
+    if ((verb === 'unblock' || taken) && answer.state !== 'blocked') this.judge.born.add(answer.keyId)
     if (verb === 'rotate' || verb === 'event') this.judge.rotated.add(answer.operationId)
     const freed = this.attempts.some((other) => other.wish.verb === 'unblock' && other.started && (!other.done || other.faulted || other.startStep >= attempt.startStep))
     if (verb === 'block' && answer.state === 'blocked' && !freed) this.judge.blocked.add(answer.keyId)
@@ -318,6 +323,11 @@ export class Simulation {
     if (!this.oracle.ignored.has(invariant)) throw new Violation(invariant, message)
   }
 
+  readonly #beside: Hook = (step, apply) => {
+    this.world.touched.add(step.name)
+    return calmHook(step, apply)
+  }
+
   /** Somebody else does something to a live secret in the service. */
   async outsider(what: Outsider, alias: string): Promise<void> {
     const name = createdName(`litellm/${alias}`)
@@ -326,7 +336,19 @@ export class Simulation {
     if (act === undefined || known.outsider !== undefined || known.now === undefined || known.now.revoked || !known.now.complete) return
     Object.assign(known, { outsider: what, tainted: true })
     this.world.trace.push(`     ${'(somebody else)'.padEnd(22)} ${what} of ${alias}`)
-    await act(this.#service.through(calmHook), name)
+    await act(this.#service.through(this.#beside), name)
+    await this.look()
+  }
+
+  /** LiteLLM stores a key of its own under an alias, and accepts it where there is a gateway. */
+  async stored(alias: string): Promise<void> {
+    const { world, setting, gateway } = this
+    const provider = await setting.shape.open(this.#service.through(this.#beside), { ...testRuntime(), clock: world.clock, random: new SeededRandom('litellm') })
+    const token = SecretValue.of(`sk-litellm-${mix(setting.seed)}`)
+    const call = { signal: new AbortController().signal, deadline: Infinity }
+    this.names.add(alias)
+    await provider.write?.({ name: createdName(`litellm/${alias}`), value: token, expect: 'any', operation: `litellm-${'0'.repeat(40)}`, stage: 'current' }, call)
+    if (setting.gateway) gateway.hold(token)
     await this.look()
   }
 

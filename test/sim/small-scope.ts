@@ -10,6 +10,9 @@ import type { WireStep } from '../shapes/service.ts'
 /** The eight verbs of the search; an unblock is the same code as a block. */
 export const pairVerbs: readonly WishVerb[] = wishVerbs.filter((verb) => verb !== 'unblock')
 
+/** From a key that LiteLLM stored, an adoption as well; elsewhere it finds nothing to do, or a key already. */
+export const verbsFrom = (start: Start): readonly WishVerb[] => (start === 'stored' ? [...pairVerbs, 'adopt'] : pairVerbs)
+
 export interface Explored {
   schedules: number
   pruned: number
@@ -100,8 +103,8 @@ export const explorePair = async (given: Omit<Case, 'decisions'>, all: Explored,
 export const explore = async (shape: Shape, how: { readonly every: number; readonly crashes: boolean }, all = explored()): Promise<Explored> => {
   let offset = 0
   for (const start of starts) {
-    for (const first of pairVerbs) {
-      for (const second of pairVerbs) {
+    for (const first of verbsFrom(start)) {
+      for (const second of verbsFrom(start)) {
         offset += 1
         await explorePair({ shape, start, first, second }, all, { ...how, offset })
       }

@@ -1,5 +1,5 @@
 // The ports as a test has them: a clock that stands until it is moved, seeded randomness, an environment that holds only what is given.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { nodeHttp, type HttpPort } from '../../shared/core/http-client.ts'
 import type { AuditEvent, AuditReceipt, Call, Clock, Env, Files, LogLevel, Random, Runtime } from '../../shared/core/runtime.ts'
@@ -68,7 +68,7 @@ export class SeededRandom implements Random {
   bytes(count: number): Uint8Array {
     const parts: Buffer[] = []
     for (let have = 0; have < count; have += 32) {
-      parts.push(createHash('sha256').update(`${this.#seed}:${(this.#counter += 1)}`).digest())
+      parts.push(hash('sha256', `${this.#seed}:${(this.#counter += 1)}`, 'buffer'))
     }
     return Buffer.concat(parts).subarray(0, count)
   }

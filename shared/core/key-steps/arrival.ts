@@ -41,11 +41,16 @@ export const unlessArriving = async (records: KeyRecords, record: KeyRecord | un
   return record === undefined || stamp === undefined || hasArrived(record, await sourceOf(records, record, call), stamp) ? record : undefined
 }
 
+/** Makes a renamed key findable under these names, by its id and by the hash of a token that was supplied or adopted. */
+export const indexNames = async (records: KeyRecords, { keyId, facts }: KeyRecord, names: readonly [SecretName, ...SecretName[]], call: Call): Promise<void> => {
+  for (const id of [keyId, facts.labels[keyLabels.token]]) if (id !== undefined) await records.writeIndex(id, names, call)
+}
+
 /** Ends a renaming that took effect: the gateway follows, the old secret's remains go, and the new one is done. */
 export const finishArrival = async (settling: KeySettling, records: KeyRecords, record: KeyRecord, stamp: Stamp, call: Call): Promise<void> => {
   const source = await sourceOf(records, record, call)
   if (source?.operation?.id === stamp.id && stampOf(source, stamp.id)?.step !== 'done') await settling.bury(source, stamp, record.keyId ?? '', call, record)
   await settling.follow(record, call)
-  if (record.keyId !== undefined) await records.writeIndex(record.keyId, [record.name], call)
+  await indexNames(records, record, [record.name], call)
   await settling.done(record, stamp, call, { [keyLabels.state]: null })
 }

@@ -91,8 +91,12 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
 export const isForeign = ({ facts, current, operation, complete }: KeyRecord): boolean =>
   complete && current !== undefined && operation === undefined && facts.labels[keyLabels.state] !== `adopted ${current.id}`
 
-/** When the current version was made, as far as the record tells. */
-export const madeOf = (record: KeyRecord): Date | undefined => record.current?.created ?? stampOf(record, record.operation?.id)?.at
+/** When the current token was made, as far as the record tells. One that its own operation wrote again, so that a claim is ruled out, is as old as it was: no rotation is put off by that. */
+export const madeOf = (record: KeyRecord): Date | undefined => {
+  const same = record.facts.versions?.filter(({ stages, operation }) => record.operation !== undefined && !stages.includes('pending') && parseOperation(operation)?.id === record.operation.id) ?? []
+  const dates = [...[record.current, ...same].map((version) => version?.created), stampOf(record, record.operation?.id)?.at].filter((date) => date !== undefined)
+  return dates.toSorted((x, y) => x.getTime() - y.getTime())[0]
+}
 
 /** Whether the end that the key was given is over. */
 export const isExpired = (record: KeyRecord, now: number): record is KeyRecord & { readonly notAfter: Date } => record.notAfter !== undefined && record.notAfter.getTime() <= now

@@ -5,7 +5,7 @@ import { mayReadValues } from '../policy.ts'
 import type { Random } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { mintToken, tokenHash, type KeyAnswer, type KeyTarget, type KeyUpdate, type OperationContext } from '../virtual-key.ts'
-import { finishArrival, movedLabel, otherName } from '../key-steps/arrival.ts'
+import { finishArrival, indexNames, movedLabel, otherName } from '../key-steps/arrival.ts'
 import { updating } from './change.ts'
 import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
@@ -136,8 +136,9 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
       if (token !== undefined) await rows?.registerAt(arrived, token, arrived.epoch, call).catch((error: unknown) => (isRefusedByGateway(error) ? giveUp(source, arrived, error.with({ applied: 'no' })) : Promise.reject(error)))
       if (stamp === undefined) {
         const leaving: Pick<Stamp, 'step' | 'before' | 'keyId'> = { step: 'revoking', before: source.current.id, keyId }
-        // Where keys are found by a list that lags, the old name must lead on from the moment it ends. Elsewhere the index has both names already.
-        const leading = records.room.filter ? { [keyLabels.state]: movedLabel('to', to) } : {}
+        // Where keys are found by a list that lags, the old name must lead on from the moment it ends. Elsewhere the index has both names already. Of a key that LiteLLM stored
+        // only the labels say how it stands: it would have ended by this one, also where the renaming is taken back.
+        const leading = records.room.filter && source.operation !== undefined ? { [keyLabels.state]: movedLabel('to', to) } : {}
         await steps.annotate(source, { ...leading, ...steps.evicted(source, operation, source.epoch + 1, true), ...steps.stamp(operation, source.epoch + 1, leaving) }, call)
       }
       progress.applied = 'unknown'
@@ -159,7 +160,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
     if (await settling.settleOthers(source, source.current.id, call)) return 'again'
     labelsAt(source, source.epoch + 1, steps.tombstone())
     steps.evicted(source, operation, source.epoch + 1, false)
-    await records.writeIndex(keyId, [to, from], call)
+    await indexNames(records, source, [to, from], call)
     await claim(source.current.id, source.epoch + 1, progress)
     return 'again'
   })

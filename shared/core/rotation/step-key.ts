@@ -83,7 +83,8 @@ export const rotateKeyStep = async (house: KeyHouse, request: KeyStepRequest, ca
       const own = ownClaim(record)
       if (own === undefined) return said('not_staged', record)
       if (own.operation !== undefined && !own.live) return lose(record)
-      if (stampOf(record, operation.id) !== undefined) return said('step_done', record)
+      // Whoever ruled its claim out left the stamp: the later steps look for both, so the claim is made once more.
+      if (own.operation !== undefined && stampOf(record, operation.id) !== undefined) return said('step_done', record)
       if (claimed) {
         await stamp(record)
         return said('step_done', record)

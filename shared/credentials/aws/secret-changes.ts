@@ -40,15 +40,18 @@ export const changesOf = (api: SecretsManager, settings: AwsSecretsManagerSettin
   const { look, found, live } = sight
   const moveLabel = labelMover(api, ask, live, conflict)
 
-  /** A token that is taken is our own: another instance of this operation was faster. Unless that version has been ended since. */
-  const put = async ({ name, value, operation }: WriteRequest, label: string, call: Call): Promise<void> => {
+  /** Whether the version has this value. A token that is taken is our own: another instance of this operation was faster, and its value counts. Unless that version has been ended since. */
+  const put = async ({ name, value, operation }: WriteRequest, label: string, call: Call): Promise<boolean> => {
+    let ours = true
     const input = { SecretId: codec.encode(name), ClientRequestToken: operation, VersionStages: [label], ...bodyOf(value) }
     const answer = await ask('PutSecretValue', name, call, (patience) => api.putSecretValue(input, patience)).catch(async (error: unknown) => {
       if (!isCode(error, 'already_exists')) throw error
       if (!(await live(name, call)).versions.has(operation)) throw conflict(name)
+      ours = false
       return { VersionId: operation }
     })
     if (answer.VersionId !== operation) throw nonsense(service, 'PutSecretValue')
+    return ours
   }
 
   const tag = async (name: SecretName, seen: Seen | undefined, labels: Readonly<Record<string, string | null>>, description: string | undefined, call: Call): Promise<void> => {
@@ -71,31 +74,32 @@ export const changesOf = (api: SecretsManager, settings: AwsSecretsManagerSettin
   }
 
   /** The value under a label of its own, then one label more, from whoever left it there; if another has it meanwhile, nothing stays. */
-  const putThenMove = async (request: WriteRequest, seen: Seen, label: string, from: string | undefined, call: Call): Promise<() => Promise<void>> => {
+  const putThenMove = async (request: WriteRequest, seen: Seen, label: string, from: string | undefined, call: Call): Promise<{ readonly ours: boolean; readonly endOwn: () => Promise<void> }> => {
     const { name, operation } = request
     const endOwn = (): Promise<void> => moveLabel(name, claimLabel(operation), operation, undefined, call).catch(() => undefined)
-    const putOwn = (): Promise<void> => put(request, claimLabel(operation), call)
+    const putOwn = (): Promise<boolean> => put(request, claimLabel(operation), call)
+    let ours = false
     if (!seen.versions.has(operation)) {
-      await putOwn().catch(async (error: unknown) => {
+      ours = await putOwn().catch(async (error: unknown) => {
         // Labels that broken operations have left may fill the quota of twenty; a version that is at no stage needs none.
         const left = [...seen.versions].filter(([id, labels]) => stagesOf(labels).length === 0 && labels.includes(claimLabel(id)))
         if (!isCode(error, 'provider_quota') || left.length === 0) throw error
         for (const [id] of left) await moveLabel(name, claimLabel(id), id, undefined, call)
-        await putOwn()
+        return putOwn()
       })
     }
     await moveLabel(name, label, from, operation, call).catch(async (error: unknown) => {
       if (isCode(error, 'conflict', 'provider_quota')) await endOwn()
       throw error
     })
-    return endOwn
+    return { ours, endOwn }
   }
 
   /** Without a condition one call makes the value current. Labels go before it, so that a version never stands without them, and back if it is refused. */
-  const overwrite = async (request: WriteRequest, seen: Seen, call: Call): Promise<void> => {
+  const overwrite = async (request: WriteRequest, seen: Seen, call: Call): Promise<boolean> => {
     const { name, labels = {}, description } = request
     await tag(name, seen, labels, description, call)
-    await put(request, 'AWSCURRENT', call).catch(async (error: unknown) => {
+    return put(request, 'AWSCURRENT', call).catch(async (error: unknown) => {
       const before = Object.fromEntries(Object.keys(labels).map((key) => [key, seen.labels[key] ?? null]))
       if (!isCode(error, 'provider_unavailable', 'deadline_exceeded')) await tag(name, undefined, before, description === undefined ? undefined : (seen.answer.Description ?? ''), call).catch(() => undefined)
       throw error
@@ -120,16 +124,18 @@ export const changesOf = (api: SecretsManager, settings: AwsSecretsManagerSettin
     if (mine !== undefined && !halfway) return { outcome: 'same_operation', version: versionOf(operation, mine) }
     if (expect === 'absent') throw new LatchkeyError('already_exists', `There is a secret of that name already: ${name.text}.`)
     if (typeof expect === 'object' && holderOf(seen, 'AWSCURRENT') !== expect.version) throw conflict(name)
+    let ours: boolean
     if (stage === 'pending') {
       const holders = pendingLabels.map((label) => holderOf(seen, label))
       if (holders.some((id) => id !== undefined && id !== operation && stagesOf(seen.versions.get(id) ?? []).includes('pending'))) throw conflict(name)
-      await putThenMove(request, seen, sharedLabel, holders[0], call)
+      ours = (await putThenMove(request, seen, sharedLabel, holders[0], call)).ours
     } else if (typeof expect === 'object') {
-      const endOwn = await putThenMove(request, seen, 'AWSCURRENT', expect.version, call)
-      await endOwn()
+      const moved = await putThenMove(request, seen, 'AWSCURRENT', expect.version, call)
+      ours = moved.ours
+      await moved.endOwn()
       await tag(name, seen, labels, description, call)
-    } else await overwrite(request, seen, call)
-    return { outcome: mine === undefined ? 'written' : 'same_operation', version: versionOf(operation, [stage === 'pending' ? sharedLabel : 'AWSCURRENT']) }
+    } else ours = await overwrite(request, seen, call)
+    return { outcome: ours && mine === undefined ? 'written' : 'same_operation', version: versionOf(operation, [stage === 'pending' ? sharedLabel : 'AWSCURRENT']) }
   }
 
   const remove: Changes['remove'] = async (name, { expect, final }, call) => {

@@ -10,6 +10,7 @@ const judgeChange = ({ oracle, attempts }: Simulation, { answer, wish, wishNumbe
   const names = [...oracle.names()]
   if (wish.verb === 'update' && !names.some(({ marks }) => marks.has(markOf(wishNumber)))) refuse('success')
   if (wish.verb === 'rename' && !oracle.at(createdName(`litellm/${wish.to ?? ''}`)).history.some(({ keyId }) => keyId === answer.keyId)) refuse('success')
+  if (wish.verb === 'adopt' && !names.some(({ history }) => history.some(({ keyId, complete }) => keyId === answer.keyId && complete))) refuse('success')
   const wanted = wish.verb === 'block' ? true : wish.verb === 'unblock' ? false : undefined
   // What holds when it is first sent, or was seen since, may be what it found done already.
   const startStep = Math.min(...attempts.filter((other) => other.operationId === operationId && other.started).map((other) => other.startStep))

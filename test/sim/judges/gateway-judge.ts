@@ -105,6 +105,8 @@ export class GatewayJudge {
     const lawful = new Set<string>()
     // What somebody else deleted or overwrote is reported by the sweep, and its tokens are left alone until somebody decides.
     const left = new Set([...this.#oracle.names()].filter(({ outsider }) => outsider !== undefined).map(({ now }) => now?.keyId))
+    // A key that LiteLLM stored and nobody has taken over is its own affair.
+    const foreigners = new Set([...this.#oracle.names()].flatMap(({ now, outsider }) => (now !== undefined && now.operation === undefined && (!now.complete || outsider !== undefined) ? [hashOf(now.value)] : [])))
     for (const name of this.#oracle.names()) {
       const now = name.live(time)
       if (now === undefined) continue
@@ -112,6 +114,7 @@ export class GatewayJudge {
       for (const { value, keyId } of name.history) if (keyId === now.keyId && value !== '' && (await this.#oracle.accepts(value))) lawful.add(hashOf(value))
     }
     for (const [hash, { keyId = '?', epoch = 0 }] of this.#gateway.rows()) {
+      if (keyId === '?' && foreigners.has(hash)) continue
       if (this.#gateway.accepts(hash) && !lawful.has(hash) && !left.has(keyId)) this.#refuse('I2 orphan', `after the sweeps the gateway still accepts a token of key ${keyId}, drawn for epoch ${epoch}, that no record knows`)
     }
   }

@@ -5,9 +5,9 @@ import { KeyLifecycle } from '../../../shared/core/key-lifecycle.ts'
 import { arrivalId, parseOperation, type Verb, type WonEpoch } from '../../../shared/core/keys/operation-text.ts'
 import { bornAs, keyLabels } from '../../../shared/core/keys/record.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
-import { SecretValue, type SecretName } from '../../../shared/core/secret.ts'
+import { SecretValue, type SecretFacts, type SecretName, type Version } from '../../../shared/core/secret.ts'
 import { SeededRandom, type ManualClock } from '../../support/runtime.ts'
-import { mix } from '../world/mix.ts'
+import type { Grounds, Remembered } from './remembered.ts'
 
 /** The invariants of the reliability page that are judged, two of the engine's own rules, and who reads the service without Latchkey. */
 export const invariants = ['I1 key lost', 'I2 orphan', 'I3 key duplicated', 'I4 epoch', 'I6 key resurrected', 'I11 grace', 'I12 outcome', 'I13 liveness', 'blocked', 'claim'] as const
@@ -37,6 +37,25 @@ export interface Held {
   readonly data: string
   readonly step: number
   readonly at: number
+}
+
+/** What one look says by itself. */
+interface Said extends Omit<Held, 'step' | 'at' | 'complete'> {
+  readonly seen: string
+  /** Labels and value belong to one key of ours. */
+  readonly marked: boolean
+}
+
+const saidOf = (facts: SecretFacts, current: Version, value: SecretValue): Said => {
+  const operation = parseOperation(current.operation)
+  const label = facts.labels['latchkey-key-id'] ?? ''
+  const keyId = bornAs(operation) ?? label
+  const ends = Date.parse(facts.labels['latchkey-not-after'] ?? '')
+  const kept = facts.versions?.filter(({ stages }) => !stages.includes('pending')).map(({ id, stages, enabled }) => [id, stages, enabled])
+  const data = Buffer.from(facts.labels['latchkey-data-1'] ?? '', 'base64url').toString()
+  const seen = JSON.stringify([current.id, facts.labels, kept])
+  const blocked = keyId !== '' && facts.labels[keyLabels.blocked] === keyId
+  return { id: current.id, value: value.isText ? value.reveal() : '', keyId, seen, blocked, data, ends: Number.isNaN(ends) ? undefined : ends, ...(operation === undefined ? {} : { operation }), revoked: operation?.verb === 'delete', marked: label === keyId && facts.labels['managed-by'] === 'latchkey' }
 }
 
 /** What a rotation promised about the token before its own. */
@@ -89,22 +108,23 @@ export class Oracle {
   ignored: ReadonlySet<Invariant> = new Set()
   /** Whether a running grace may end early: stores with one stamp forget it at the next rotation without grace. */
   readonly #oneGrace: boolean
-  readonly #content: () => string
-  #last = ''
-  #hash: number | undefined
-  /** What `verify` said of tokens since the store last changed: time can only end what is accepted. */
-  readonly #verified = new Map<string, { readonly valid: boolean; readonly until: number }>()
+  readonly #remembered: Remembered
+  /** What `verify` said of tokens, and from which answers of the store: time can only end what is accepted. */
+  readonly #verified = new Map<string, { readonly valid: boolean; readonly until: number; readonly grounds: Grounds }>()
+  /** What the facts and the value of a secret say, for as long as the same are answered. */
+  readonly #said = new WeakMap<SecretFacts, { readonly value: SecretValue; readonly said: Said }>()
   step = 0
   /** Keys whose deletion was answered: from then on none of their tokens is accepted. */
   readonly ended = new Set<string>()
   /** By how much any clock was wrong. */
   skewMs = 0
 
-  /** `content`: another text whenever the store may hold something else. */
-  constructor(provider: SecretProvider, clock: ManualClock, content: () => string) {
+  /** `opened`: the provider over the service, through the hook of `remembered`. */
+  constructor(opened: SecretProvider, clock: ManualClock, remembered: Remembered) {
+    const provider = remembered.through(opened)
     this.#provider = provider
     this.#clock = clock
-    this.#content = content
+    this.#remembered = remembered
     this.#call = { signal: new AbortController().signal, deadline: Infinity }
     const labels = provider.traits.write?.labels
     this.#oneGrace = labels !== undefined && labels !== 'none' && labels.pairs < 24
@@ -126,26 +146,22 @@ export class Oracle {
     return this.#names.values()
   }
 
-  /** Whether the store holds something else than at the last look. */
-  refresh(): boolean {
-    const content = this.#content()
-    if (content === this.#last) return false
-    this.#last = content
-    this.#hash = undefined
-    this.#verified.clear()
-    return true
+  /** Whether the store holds something else than at the last look; `touched`: the objects that were changed since. */
+  refresh(touched: Iterable<string>): boolean {
+    return this.#remembered.differs(touched)
   }
 
   /** What the store holds, as one number. */
   get hash(): number {
-    return (this.#hash ??= mix(this.#last))
+    return this.#remembered.hash
   }
 
   async accepts(token: string): Promise<boolean> {
     const known = this.#verified.get(token)
-    if (known !== undefined && this.#clock.now() < known.until) return known.valid
-    const { valid, notAfter } = await this.#lifecycle.verify(SecretValue.of(token), this.#call)
-    this.#verified.set(token, { valid, until: valid ? (notAfter?.getTime() ?? Infinity) : Infinity })
+    if (known !== undefined && this.#clock.now() < known.until && (await this.#remembered.holds(known.grounds))) return known.valid
+    const { concluded, grounds } = await this.#remembered.concluding(() => this.#lifecycle.verify(SecretValue.of(token), this.#call))
+    const { valid, notAfter } = concluded
+    this.#verified.set(token, { valid, until: valid ? (notAfter?.getTime() ?? Infinity) : Infinity, grounds })
     return valid
   }
 
@@ -168,21 +184,18 @@ export class Oracle {
     return [...this.#names.values()].map(({ stored }) => stored.get(id)).find((value) => value !== undefined)
   }
 
-  async #look(name: SecretName): Promise<(Held & { seen: string }) | undefined> {
+  async #look(name: SecretName): Promise<(Held & Said) | undefined> {
     try {
       const facts = await this.#provider.describe?.(name, this.#call)
       if (facts?.current === undefined) return undefined
       const { value } = await this.#provider.read(name, { version: facts.current.id }, this.#call)
-      const operation = parseOperation(facts.current.operation)
-      const label = facts.labels['latchkey-key-id'] ?? ''
-      const keyId = bornAs(operation) ?? label
+      const known = this.#said.get(facts)
+      const said = known?.value === value ? known.said : saidOf(facts, facts.current, value)
+      this.#said.set(facts, { value, said })
+      const { operation, keyId, marked } = said
       // A key that is on its way to this name lives under its old one until that ends.
       const arriving = operation?.verb === 'rename' && !this.#left(keyId, operation.id)
-      const ends = Date.parse(facts.labels['latchkey-not-after'] ?? '')
-      const kept = facts.versions?.filter(({ stages }) => !stages.includes('pending')).map(({ id, stages, enabled }) => [id, stages, enabled])
-      const data = Buffer.from(facts.labels['latchkey-data-1'] ?? '', 'base64url').toString()
-      const base = { id: facts.current.id, value: value.isText ? value.reveal() : '', keyId, seen: JSON.stringify([facts.current.id, facts.labels, kept]), blocked: keyId !== '' && facts.labels[keyLabels.blocked] === keyId, data, step: this.step, at: this.#clock.now(), ends: Number.isNaN(ends) ? undefined : ends }
-      return { ...base, ...(operation === undefined ? {} : { operation }), revoked: operation?.verb === 'delete', complete: label === keyId && facts.labels['managed-by'] === 'latchkey' && !arriving }
+      return { ...said, step: this.step, at: this.#clock.now(), complete: marked && !arriving }
     } catch (error) {
       if (isCode(error, 'not_found')) return undefined
       throw error
@@ -229,8 +242,9 @@ export class Oracle {
 
   #judgeMove(name: SecretName, known: Name, before: Held | undefined, now: Held): void {
     const moved = before?.id !== now.id
-    /** The same token once more, by the operation that made it: so that no claim for that epoch can take effect. */
-    const reissued = before !== undefined && moved && !now.revoked && now.value === before.value && now.keyId === before.keyId && now.operation?.id === before.operation?.id
+    /** The same token once more, by the operation that made it, or by the one that took it over from LiteLLM: so that no claim for that epoch can take effect. */
+    const taken = now.operation?.verb === 'adopt' && before?.operation === undefined
+    const reissued = before !== undefined && moved && !now.revoked && now.value === before.value && now.keyId === before.keyId && (taken || now.operation?.id === before.operation?.id)
     if (before !== undefined && moved) {
       // Over somebody else's value nobody knows the epoch any more.
       if (!known.tainted && (now.operation?.epoch ?? 0) <= (before.operation?.epoch ?? 0)) this.#refuse('I4 epoch', `${name.text} went from ${before.id} to ${now.id}`)

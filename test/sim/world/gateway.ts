@@ -14,6 +14,7 @@ const hashOf = (ref: TokenRef): string => ('token' in ref ? tokenHash(ref.token)
 export class GatewayModel {
   readonly #clock: Clock
   readonly #rows = new Map<string, GatewayRow>()
+  #content: string | undefined
   /** The next change is answered and forgotten. */
   forgets = false
   /** Tokens of which a change was forgotten: until the next repair nothing can be said of them. */
@@ -33,9 +34,15 @@ export class GatewayModel {
     return this.#rows
   }
 
+  /** A row that somebody else made: LiteLLM's own, of a key that it stored. */
+  hold(token: SecretValue): void {
+    this.#content = undefined
+    this.#rows.set(tokenHash(token), { blocked: false, fields: {} })
+  }
+
   /** All that it holds, as text. */
   content(): string {
-    return JSON.stringify([...this.#rows])
+    return (this.#content ??= JSON.stringify([...this.#rows]))
   }
 
   /** The port as one instance sees it. */
@@ -44,6 +51,7 @@ export class GatewayModel {
     const send = <T>(call: Call, name: string, hash: string, changes: boolean, act: Act<T>): Promise<T> =>
       line(call, () =>
         hook({ call: `gateway.${name}`, name: hash.slice(0, 8), changes }, () => {
+          if (changes) this.#content = undefined
           if (!this.forgets || !changes) return act(this.#rows)
           this.forgets = false
           this.forgotten.set(hash, name)

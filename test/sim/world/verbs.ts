@@ -3,7 +3,8 @@ import type { KeyLifecycle } from '../../../shared/core/key-lifecycle.ts'
 import type { KeyAnswer, KeyTarget, OperationContext, ReconcileReport } from '../../../shared/core/virtual-key.ts'
 
 export const wishVerbs = ['create', 'rotate', 'delete', 'block', 'unblock', 'update', 'rename', 'event', 'reconcile'] as const
-export type WishVerb = (typeof wishVerbs)[number]
+/** Beside them: a key that LiteLLM stored is taken over. Few schedules have one, and those are drawn apart, so that the others stay what they were. */
+export type WishVerb = (typeof wishVerbs)[number] | 'adopt'
 
 /** One operation as a client means it: it may be sent several times with one key. */
 export interface Wish {
@@ -45,6 +46,7 @@ export const reconcileAll = async (lifecycle: KeyLifecycle, limit: number, conte
 export const send = (lifecycle: KeyLifecycle, wish: Wish, wishNumber: number, target: KeyTarget, context: OperationContext): Promise<Said> => {
   const { verb, alias, graceMs, to = '' } = wish
   if (verb === 'create') return lifecycle.create({ alias }, context)
+  if (verb === 'adopt') return lifecycle.adopt({ alias }, context)
   if (verb === 'rotate' || verb === 'event') return lifecycle.rotate(target, { graceMs }, context)
   if (verb === 'delete') return lifecycle.remove(target, context)
   if (verb === 'reconcile') return reconcileAll(lifecycle, 3, context)

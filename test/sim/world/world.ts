@@ -68,6 +68,8 @@ export class World {
   steps = 0
   /** How many changes were made. */
   changes = 0
+  /** The objects of the service that were changed since somebody last looked. */
+  readonly touched = new Set<string>()
   /** The largest skew of any process so far. */
   skewMs = 0
   /** Whether answers are remembered, for counting states. */
@@ -129,6 +131,7 @@ export class World {
 
   #note({ name }: WireStep): void {
     this.changes += 1
+    this.touched.add(name)
     if (!this.#born.has(name)) this.#born.set(name, this.clock.now())
   }
 
@@ -267,9 +270,10 @@ export class World {
 
   /** A process that stood still goes on, after the time that it stood. */
   async release(index: number): Promise<void> {
-    const [held] = this.held.splice(index, 1)
+    const held = this.held[index]
     if (held === undefined) return
     await this.pass(held.ms)
+    this.held.splice(this.held.indexOf(held), 1)
     this.trace.push(`     ${held.process.label.padEnd(22)} goes on`)
     held.release()
   }
@@ -283,7 +287,9 @@ export class World {
     }
     for (let index = this.waiting.length - 1; index >= 0; index -= 1) {
       const waiting = this.waiting[index]
-      if (waiting !== undefined && !landsAnyTime(waiting.step.call) && waiting.since <= due) await this.meet(index)
+      if (waiting === undefined || landsAnyTime(waiting.step.call) || waiting.since > due) continue
+      await this.meet(index)
+      await this.settle()
     }
     this.clock.advance(ms)
     if (ms >= 1000) {
