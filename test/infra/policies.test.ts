@@ -1,4 +1,5 @@
 // What each role can do, and above all what it cannot: questions to the evaluator over the policies of one sample configuration, in every mode.
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { accessRows, accessTable } from './support/access-table.ts'
 import { checks } from './support/checks.ts'
@@ -22,6 +23,10 @@ describe('the table of who can do what', () => {
 
     expect(table.split('\n').filter((line) => line.includes('| **denied** |')).map((line) => line.split(' | ').at(-1)?.split('; ').length ?? 0).reduce((sum, count) => sum + count, 0)).toBe(accessRows.filter(({ wanted }) => wanted === 'denied').length)
     expect(table).toContain("| `keys` | `sts:AssumeRole` | **denied** | any other role; a listed role of another account, without an external id |")
+  })
+
+  it('stands in the README as the evaluator answers it', () => {
+    expect(readFileSync('README.md', 'utf8')).toContain(accessTable(subject))
   })
 })
 

@@ -101,10 +101,10 @@ export class KeySteps {
     return epoch === 'change' ? changeLabel(this.#records.slots) : stampLabel(epoch, this.#records.slots)
   }
 
-  /** Claims of changes whose labels may still land. */
+  /** Claims of changes whose labels may still land; of a renaming (`delete`) too, which notes on the old name where its key went. A rotation's labels travel with its claim. */
   changesOnTheWay({ facts, claims }: KeyRecord): readonly Version[] {
     const young = ({ created }: Version): boolean => created !== undefined && this.#now - created.getTime() < leaseMs
-    return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && !['rotate', 'rename'].includes(operation.verb) && young(version)).map(({ version }) => version)
+    return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && operation.verb !== 'rotate' && young(version)).map(({ version }) => version)
   }
 
   /** A tombstone that is being purged may go at any moment: nothing is written on top of it. @throws conflict while that is young */
