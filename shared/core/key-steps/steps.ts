@@ -101,7 +101,7 @@ export class KeySteps {
     return epoch === 'change' ? changeLabel(this.#records.slots) : stampLabel(epoch, this.#records.slots)
   }
 
-  /** Claims of changes whose labels may still land; of a renaming (`delete`) too, which notes on the old name where its key went. A rotation's labels travel with its claim. */
+  /** Claims of changes whose labels may still land; of a renaming (`delete`) too, which notes on the old name where its key went. */
   changesOnTheWay({ facts, claims }: KeyRecord): readonly Version[] {
     const young = ({ created }: Version): boolean => created !== undefined && this.#now - created.getTime() < leaseMs
     return facts.etag !== undefined ? [] : claims.filter(({ operation, version }) => operation !== undefined && operation.verb !== 'rotate' && young(version)).map(({ version }) => version)
