@@ -1,5 +1,5 @@
 // The CDK app: reads the one configuration file that `cdk.json` names, makes the stacks, and has every synth checked by cdk-nag, by CloudFormation's own rules and by ours.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { App, CloudFormationValidatePlugin, Validations, type Stage } from 'aws-cdk-lib'
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag'
@@ -44,6 +44,7 @@ const contextOf = (app: App, name: string, standard: string): string => {
 const main = async (): Promise<void> => {
   const app = checked(new App())
   const [path, codeRoot] = [contextOf(app, 'configFile', 'config.yaml'), contextOf(app, 'codeRoot', 'dist/lambda')]
+  if (!existsSync(path)) throw new LatchkeyError('misconfigured', `the file ${path} is not there; give the one that the functions were built with: npx cdk deploy -c configFile=config.yaml`)
   const { input } = await loadConfigFile(path, processEnv, nodeFiles)
   const config = await readInfraConfig({ path, input }, processEnv)
   refuseOtherBundles(codeRoot, path, input)
