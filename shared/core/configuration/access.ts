@@ -120,4 +120,3 @@ const listOf = (given: unknown, path: string, issues: Issue[]): readonly Record<
     return []
   })
 }
-

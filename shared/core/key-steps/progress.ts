@@ -1,7 +1,8 @@
 // What one instance knows of its own operation while it runs. Nothing here outlives the request; whoever resumes starts without it.
-import type { LatchkeyError } from '../errors.ts'
+import { isCode, type LatchkeyError } from '../errors.ts'
 import type { Stamp } from '../keys/operation.ts'
 import type { KeyRecord } from '../keys/record.ts'
+import { isUnanswered } from '../keys/records.ts'
 import type { SecretValue } from '../secret.ts'
 
 /** What this instance knows of its own operation, beyond what the store says. */
@@ -31,4 +32,10 @@ export interface Progress {
   claimed?: boolean
   /** The token that this instance proposed; gone where another instance may have stored another one for the same operation. */
   token?: SecretValue | undefined
+}
+
+/** What a failed write tells: refused for want of room it was not applied, unless what was sent before may still be on its way. */
+export const noteFailure = (progress: Progress, error: unknown): void => {
+  if (isCode(error, 'provider_quota') && progress.sent !== true) progress.applied = 'no'
+  progress.sent ||= isUnanswered(error)
 }

@@ -7,11 +7,11 @@ import type { SecretValue } from '../secret.ts'
 
 /** The calls about rows of one gateway. */
 export class RowCalls {
-  readonly gateway: Gateway
+  readonly #gateway: Gateway
   readonly #clock: Clock
 
   constructor(gateway: Gateway, clock: Clock) {
-    this.gateway = gateway
+    this.#gateway = gateway
     this.#clock = clock
   }
 
@@ -34,26 +34,26 @@ export class RowCalls {
   /** `false`: there is no such row. */
   async change(ref: TokenRef, change: RowChange, call: Call): Promise<boolean> {
     try {
-      return await this.twice(call, () => this.gateway.change(ref, change, call))
+      return await this.twice(call, () => this.#gateway.change(ref, change, call))
     } catch (error) {
       if (!isCode(error, 'already_exists') || change.alias === undefined) throw error
       const { alias: _taken, ...rest } = change
-      return Object.keys(rest).length === 0 ? true : this.twice(call, () => this.gateway.change(ref, rest, call))
+      return Object.keys(rest).length === 0 ? true : this.twice(call, () => this.#gateway.change(ref, rest, call))
     }
   }
 
   /** Adds a row that was not there when it was to be changed; one that is there by now stays as it is. */
   async add(token: SecretValue, row: GatewayRow, call: Call): Promise<void> {
     try {
-      await this.twice(call, () => this.gateway.add(token, row, call))
+      await this.twice(call, () => this.#gateway.add(token, row, call))
     } catch (error) {
       if (!isCode(error, 'already_exists') || row.alias === undefined) throw error
       const { alias: _taken, ...rest } = row
-      await this.twice(call, () => this.gateway.add(token, rest, call))
+      await this.twice(call, () => this.#gateway.add(token, rest, call))
     }
   }
 
   setBlocked(ref: TokenRef, blocked: boolean, call: Call): Promise<boolean> {
-    return this.twice(call, () => this.gateway.setBlocked(ref, blocked, call))
+    return this.twice(call, () => this.#gateway.setBlocked(ref, blocked, call))
   }
 }

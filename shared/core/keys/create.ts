@@ -9,9 +9,8 @@ import { beginOperation, leaseMs, refuseOtherBody } from './operation.ts'
 import { operationText } from './operation-text.ts'
 import { hasArrived, sourceOf } from '../key-steps/arrival.ts'
 import { arrivalOf, keyLabels, readKeyRecord, stampOf, standingOf, type KeyRecord } from './record.ts'
-import { isUnanswered } from './records.ts'
 import { isRefusedByGateway, refuseDoubtful, takenAlias } from './refusals.ts'
-import type { Progress } from '../key-steps/progress.ts'
+import { noteFailure, type Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { makeWay, undo } from '../key-steps/tombstones.ts'
 import { requireFreeToken } from '../key-steps/supplied-token.ts'
@@ -71,9 +70,7 @@ export const createKey = async (house: KeyHouse, request: KeyRequest, context: O
     } catch (error) {
       if (operation.digest === undefined) Object.assign(progress, { epoch, token: value })
       if (isCode(error, 'provider_quota') && (await records.landed(name, operation, call))) return undefined
-      // What was sent before may still be on its way.
-      if (isCode(error, 'provider_quota') && progress.sent !== true) progress.applied = 'no'
-      progress.sent ||= isUnanswered(error)
+      noteFailure(progress, error)
       if (!isCode(error, 'already_exists', 'soft_deleted', 'conflict', 'not_found')) throw error
       return undefined
     }

@@ -4,9 +4,9 @@ import { isCode } from '../errors.ts'
 import type { KeyAnswer, KeyTarget, OperationContext } from '../virtual-key.ts'
 import { beginOperation, refuseOtherBody, rememberedMs } from './operation.ts'
 import { keyOfPast, madeOf, stampOf, standingOf } from './record.ts'
-import { isUnanswered } from './records.ts'
 import { missingKey, pastKey, refuseDoubtful } from './refusals.ts'
 import { refOf } from '../key-steps/key-tokens.ts'
+import { noteFailure } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { writeTombstone } from '../key-steps/tombstones.ts'
 
@@ -48,9 +48,7 @@ export const removeKey = async ({ store, records, steps, settling, rows, answers
       if (outcome === 'written' || version?.stages.includes('current') === true) progress.applied = 'yes'
     } catch (error) {
       if (isCode(error, 'provider_quota') && (await records.landed(name, operation, call))) return 'again'
-      // What was sent before may still be on its way.
-      if (isCode(error, 'provider_quota') && progress.sent !== true) progress.applied = 'no'
-      progress.sent ||= isUnanswered(error)
+      noteFailure(progress, error)
       if (!isCode(error, 'conflict', 'not_found')) throw error
     }
     return 'again'

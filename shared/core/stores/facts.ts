@@ -5,8 +5,7 @@ import type { Page } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretFacts, SecretName } from '../secret.ts'
 import type { SecretStore } from '../store.ts'
-
-const cannot = ({ name, system }: SecretStore, what: string): LatchkeyError => new LatchkeyError('unsupported', `Store "${name}" (${system}) cannot ${what}.`)
+import { cannot } from './refusals.ts'
 
 /** Names and facts below a prefix, without Latchkey's own records. @throws unsupported, invalid_request (cursor) */
 export const listOf = async (store: SecretStore, query: { readonly prefix: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<SecretFacts>> => {

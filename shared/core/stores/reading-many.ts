@@ -1,11 +1,11 @@
 // Reading many secrets at once: what memory lacks goes to the provider in its batches, and each name succeeds or fails by itself. Loaded by the first who reads many.
 import type { CacheAnswer, SecretCache } from '../cache.ts'
 import { LatchkeyError, absentSecret, asLatchkeyError } from '../errors.ts'
-import { isTombstone } from '../stores/tombstone.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretName, SecretRecord, SecretRef } from '../secret.ts'
 import type { SecretStore, StoreRead } from '../store.ts'
 import type { Lookup, Lookups } from './lookup.ts'
+import { isTombstone } from './tombstone.ts'
 
 /** What one store does for a single read. */
 export interface SingleRead {

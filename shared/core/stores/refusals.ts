@@ -9,6 +9,9 @@ export const readRefusal = (policy: AccessPolicy, store: string, name: string): 
   return new LatchkeyError('forbidden', `"${name}" is not listed in hosted_keys of store "${store}"; only listed names are read from it.`)
 }
 
+/** The failure for what the service, or this use of it, has no way to do. */
+export const cannot = ({ name, system }: { readonly name: string; readonly system: string }, what: string): LatchkeyError => new LatchkeyError('unsupported', `Store "${name}" (${system}) cannot ${what}.`)
+
 /** @throws forbidden naming the setting to change */
 export const checkWrite = (policy: AccessPolicy, store: string): void => {
   if (policy.accessMode === 'read_only') {

@@ -5,7 +5,7 @@ import type { Capability, SecretProvider } from '../provider.ts'
 import type { Call } from '../runtime.ts'
 import type { SecretFacts, SecretName, SecretValue } from '../secret.ts'
 import { nameIn } from './naming.ts'
-import { checkWrite } from './refusals.ts'
+import { cannot, checkWrite } from './refusals.ts'
 
 /** The label that says a secret is ours. */
 const ownershipMark = ['managed-by', 'latchkey'] as const
@@ -46,7 +46,6 @@ interface Writable {
   invalidate(name: SecretName): void
 }
 
-const cannot = (store: Writable, what: string): LatchkeyError => new LatchkeyError('unsupported', `Store "${store.name}" (${store.system}) cannot ${what}.`)
 
 const changedMeanwhile = (name: string): LatchkeyError => new LatchkeyError('precondition_failed', `"${name}" has another current version than If-Match names.`)
 

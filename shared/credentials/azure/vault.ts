@@ -95,7 +95,6 @@ const apiVersion = '2026-04-01'
 /** The token that the SDK sees. It is replaced before anything is sent. */
 const placeholder = { token: 'put-on-by-latchkey', expiresOnTimestamp: 8_640_000_000_000_000 }
 
-
 /** Opens a vault. Makes no call. @throws misconfigured */
 export const openVault = async (settings: AzureSettings, io: ProviderIo): Promise<Vault> => {
   const site = await azureSite(settings, io)

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { beginOperation, parseStamp, rememberEvicted, seenByFormer, stampLabel, stampText, wasSeen, type Stamp } from '../../../shared/core/keys/operation.ts'
-import { operationText, parseOperation } from '../../../shared/core/keys/operation-text.ts'
+import { operationText, parseOperation, verbs } from '../../../shared/core/keys/operation-text.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
+import { isTombstone } from '../../../shared/core/stores/tombstone.ts'
 import { keyIdOf, mintedKeyId, mintToken } from '../../../shared/core/virtual-key.ts'
 import { callOf, ManualClock, SeededRandom } from '../../support/runtime.ts'
 
@@ -34,6 +35,12 @@ describe('an operation', () => {
       expect(text).toMatch(/^[a-z0-9-]{32,64}$/)
     }))
     expect(parseOperation('put-0123456789abcdef0123456789abcdef')).toBeUndefined()
+  })
+
+  it('is seen as a tombstone by every read exactly where it is a deletion', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 999_999_999 }), fc.constantFrom(...verbs), hex32, (epoch, verb, id) => {
+      expect(isTombstone({ operation: operationText(epoch, { verb, id }) })).toBe(verb === 'delete')
+    }))
   })
 })
 
