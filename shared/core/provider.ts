@@ -150,8 +150,11 @@ export interface ProviderTraits {
   readonly write?: {
     readonly guarantee: 'atomic' | 'cooperating' | 'detected'
     readonly softDelete: boolean
-    /** `travel: 'always'`: labels change in the same step as the value; `on_create`: only when the secret is made; `apart`: by a call of their own. `filter`: `list` can select by one. */
-    readonly labels: 'none' | { readonly travel: 'always' | 'on_create' | 'apart'; readonly pairs: number; readonly keyBytes: number; readonly valueBytes: number; readonly filter: boolean }
+    /**
+     * `travel: 'always'`: labels change in the same step as the value; `on_create`: only when the secret is made; `apart`: by a call of their own. `filter`: `list` can select by one.
+     * `lateOnVersion`: a change of them replaces all that lie on a version, without a condition, so that one that is still on its way may undo a later one. Default: false.
+     */
+    readonly labels: 'none' | { readonly travel: 'always' | 'on_create' | 'apart'; readonly lateOnVersion?: boolean; readonly pairs: number; readonly keyBytes: number; readonly valueBytes: number; readonly filter: boolean }
   }
 }
 

@@ -239,7 +239,7 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
       settleMs,
       versions: 'opaque',
       value: { maxBytes, empty: false, bytes: 'text' },
-      write: { guarantee: 'detected', softDelete: true, labels: { travel: 'always', ...labelLimits, filter: false } },
+      write: { guarantee: 'detected', softDelete: true, labels: { travel: 'always', lateOnVersion: true, ...labelLimits, filter: false } },
     },
   }
 }

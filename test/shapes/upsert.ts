@@ -219,7 +219,7 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
       }
 
       return {
-        traits: { names: slugHashCodec, settleMs: 0, versions: 'opaque', value, write: { guarantee: 'detected', softDelete: true, labels: { travel: 'always', pairs: 12, keyBytes: 256, valueBytes: 256, filter: false } } },
+        traits: { names: slugHashCodec, settleMs: 0, versions: 'opaque', value, write: { guarantee: 'detected', softDelete: true, labels: { travel: 'always', lateOnVersion: true, pairs: 12, keyBytes: 256, valueBytes: 256, filter: false } } },
         check: async () => [{ ok: true, subject: 'reach', message: 'The service answers.' }],
         read: async (name, at, call) => {
           const valid = await need(name, call)

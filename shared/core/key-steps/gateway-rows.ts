@@ -126,8 +126,9 @@ export class GatewayRows {
   /**
    * Makes the rows say what the key's labels say: team, end, fields, and that it is blocked. `unblocks`: only for who holds the claim of an unblock is a block taken off; whoever
    * read before somebody else's block would take that off. It leaves the row's end alone: a deletion that came first has set that too. `graces`: tokens that are still accepted beside the current one.
+   * Gives the current token, which the store may not give any more once a deletion has come.
    */
-  async follow(record: KeyRecord, graces: readonly Grace[], unblocks: boolean, call: Call): Promise<void> {
+  async follow(record: KeyRecord, graces: readonly Grace[], unblocks: boolean, call: Call): Promise<TokenRef | undefined> {
     const current = await refOf(this.#records, record, record.current?.id, call)
     const row = this.rowOf(record)
     if (current !== undefined) {
@@ -143,6 +144,7 @@ export class GatewayRows {
       const old = await refOf(this.#records, record, before, call)
       if (old !== undefined) await this.#calls.setBlocked(old, row.blocked, call)
     }
+    return current
   }
 
   /** What is otherwise at the gateway than the store says of a live key; nothing where all is well, or where nobody may know. */

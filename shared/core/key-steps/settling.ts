@@ -89,10 +89,11 @@ export class KeySettling {
   /** The gateway's rows say what the labels say. A deletion may have come meanwhile: then what was added or unblocked ends again. */
   async follow(record: KeyRecord, call: Call, unblocks = false): Promise<void> {
     if (this.rows === undefined) return
-    await this.rows.follow(record, this.#answers.graces(record), unblocks, call)
+    const current = await this.rows.follow(record, this.#answers.graces(record), unblocks, call)
     const after = await this.#records.describe(record.name, call)
-    const ref = after === undefined || (after.revoked && otherName(after, 'to') === undefined) ? await this.#ref(record, record.current?.id, call) : undefined
-    if (ref !== undefined) await this.rows.blockAll(record, [ref], call)
+    // The label that says where a key went may follow the tombstone; the stamp of the renaming stood before that.
+    const moved = after !== undefined && (otherName(after, 'to') !== undefined || stampOf(after, after.operation?.id)?.verb === 'rename')
+    if (current !== undefined && (after === undefined || (after.revoked && !moved))) await this.rows.blockAll(record, [current], call)
   }
 
   /** Marks an operation as done, in the slot where its stamp stands. */

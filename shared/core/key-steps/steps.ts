@@ -134,10 +134,10 @@ export class KeySteps {
     return { now: this.#now, maxBytes: this.#records.room.valueBytes }
   }
 
-  /** The graces that stand in the stamp whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */
+  /** What only the stamp names whose slot this epoch takes: the first can be kept in the new stamp, the others cannot. */
   displaced(record: KeyRecord, operation: Operation, epoch: number | 'change'): readonly Grace[] {
     const stamp = parseStamp(record.facts.labels[this.labelOf(epoch)])
-    return stamp === undefined || stamp.id === operation.id ? [] : this.#answers.graces({ ...record, stamps: [stamp] })
+    return stamp === undefined || stamp.id === operation.id ? [] : this.#answers.namedBy(record, stamp)
   }
 
   async annotate(record: KeyRecord, labels: Labels, call: Call, more: Omit<Annotation, 'labels' | 'etag'> = {}): Promise<void> {

@@ -8,9 +8,9 @@ import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, keyIdOf, mintedKeyId, tokenHash, type Adoptable, type AdoptRequest, type KeyAnswer, type OperationContext } from '../virtual-key.ts'
 import { findKey } from './finding.ts'
-import { beginOperation, derivedId, refuseOtherBody } from './operation.ts'
+import { beginOperation, derivedId, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
 import { isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
-import { takenAlias } from './refusals.ts'
+import { pastKey, takenAlias } from './refusals.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** What the state label says of a key whose current value Latchkey did not write: the version that was adopted. */
@@ -36,8 +36,7 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
 
   const labelsOf = (record: KeyRecord, keyId: string, token: SecretValue | undefined): Record<string, string> => {
     const team = request.teamId === undefined ? record.facts.labels[keyLabels.team] : encodeSegment(request.teamId, 'team_id')
-    const plain = {
-      ...record.facts.labels,
+    const added = {
       ...options.tags,
       [keyLabels.managedBy]: 'latchkey',
       [keyLabels.keyId]: keyId,
@@ -48,7 +47,7 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
       ...(token === undefined || mintedKeyId(token) !== undefined ? {} : { [keyLabels.token]: tokenHash(token) }),
       ...steps.stamp(operation, 'change', { step: rows === undefined ? 'done' : 'changing', keyId }),
     }
-    return { ...plain, ...records.dataLabels(request.data, plain) }
+    return { ...added, ...records.dataLabels(request.data, { ...record.facts.labels, ...added }) }
   }
 
   return steps.drive(operation, call, undefined, async (progress) => {
@@ -56,6 +55,13 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     if (record === undefined) throw new LatchkeyError('not_found', `There is no secret "${name.text}" in "${store.name}" to adopt.`, { param: 'key_alias', applied: 'no' })
     const stamp = stampOf(record, operation.id)
     refuseOtherBody(stamp, operation)
+    const { [seenLabel]: seen } = record.facts.labels
+    // What was adopted may have been deleted since, and another key may have the name: of that one this adoption says nothing, and does nothing to it.
+    const same = !record.revoked && record.current !== undefined && (stamp?.keyId ?? record.keyId) === record.keyId && !wasSeen(seen, operation.id, 'former')
+    if (!same && (stamp !== undefined || wasSeen(seen, operation.id))) {
+      progress.applied = 'yes'
+      return answers.superseded(record, operation, stamp?.keyId ?? pastKey(record, operation))
+    }
     if (stamp?.step === 'changing') await settling.finish(record, stamp, call)
     if (stamp !== undefined || (record.ours && record.complete && !record.revoked && !isForeign(record))) {
       progress.applied = 'yes'

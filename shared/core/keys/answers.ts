@@ -59,6 +59,14 @@ export class KeyAnswers {
     return announced.filter(({ until }) => until.getTime() > this.#now)
   }
 
+  /** The versions before that a stamp names: those whose grace runs, and the one before a rotation that is not done, which nobody has ended yet however long its grace is over. */
+  namedBy(record: KeyRecord, stamp: Stamp): readonly Grace[] {
+    const graces = this.graces({ ...record, stamps: [stamp] })
+    const { before, until, step, id } = stamp
+    const left = step === 'rotating' && before !== undefined && until !== undefined && wasCurrent(record, id) && !graces.some((grace) => grace.before === before)
+    return left ? [...graces, { before, until }] : graces
+  }
+
   /** The token for an answer; `again`: the operation was done before this request. */
   async reveal(record: KeyRecord, operation: Operation, proposed: { readonly token?: SecretValue | undefined; readonly epoch?: number }, again: boolean, call: Call): Promise<Pick<KeyAnswer, 'key' | 'keyWithheld'>> {
     // Another instance of this operation may have won a later epoch with a token of its own.

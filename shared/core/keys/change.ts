@@ -2,17 +2,19 @@
 // copies what was said before; the claim never becomes current. Nothing here reads a value, so it works under `write_only` as well.
 import { LatchkeyError } from '../errors.ts'
 import { encodeSegment } from '../names.ts'
+import { mayReadValues } from '../policy.ts'
 import type { Annotation } from '../provider.ts'
 import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, KeyUpdate, OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
 import type { Verb } from './operation-text.ts'
-import { dataOf, keyLabels, stampOf, type KeyRecord } from './record.ts'
+import { dataOf, isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
 import { inProgress, missingKey, notApplied, pastKey } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import { refOf } from '../key-steps/key-tokens.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
+import { useUpEpoch } from '../key-steps/used-up-epoch.ts'
 
 /** How long a label write may be on its way where the service takes no condition for it. */
 export const onTheWayMs = 50_000
@@ -50,6 +52,12 @@ export const updating = (records: KeyRecords, update: Omit<KeyUpdate, 'alias'>, 
     return { labels: { ...said, ...pieces }, ...(expires === undefined ? {} : { expires }) }
   },
 })
+
+/** Whether a label write may still be on its way to the version that is current, where it would undo a later one. */
+const labelsMayFollow = ({ room }: KeyRecords, record: KeyRecord, now: number): boolean => {
+  const made = record.current?.created?.getTime() ?? 0
+  return room.lateOnVersion === true && !isForeign(record) && record.stamps.some(({ at }) => at.getTime() >= made && Math.abs(now - at.getTime()) < leaseMs)
+}
 
 /** @throws not_found, conflict, throttled, too_large, forbidden, unsupported */
 export const changeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, change: Change, context: OperationContext, known?: KeyRecord): Promise<KeyAnswer> => {
@@ -123,6 +131,12 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
     steps.evicted(record, operation, 'change', !change.waits)
     const displaced = steps.displaced(record, operation, 'change')[1]
     if (displaced !== undefined && change.waits) throw new LatchkeyError('conflict', `This store has no room to remember a change beside the graces that run until ${displaced.until.toISOString()}. Wait, or rotate without a grace period.`, { retryAfter: Math.ceil((displaced.until.getTime() - now) / 1000), applied: 'no' })
+    // A label write of the last minute may be delivered once more, and would undo the block: under a new version of the same token nothing of it counts.
+    if (change.verb === 'block' && progress.reissued !== true && mayReadValues(store.policy) && labelsMayFollow(records, record, now)) {
+      progress.reissued = true
+      await useUpEpoch(records, steps, record, call)
+      return 'again'
+    }
     await claim(progress, record.current.id, record.epoch + 1)
     return 'again'
   })

@@ -55,7 +55,7 @@ export class KeyRecords {
     if (missing.length > 0) throw new LatchkeyError('unsupported', `Virtual keys cannot be kept in "${name}": its provider cannot ${[...new Set(missing)].join(', ')}.`, { applied: 'no' })
   }
 
-  get room(): { pairs: number; keyBytes: number; valueBytes: number; filter: boolean } {
+  get room(): { pairs: number; keyBytes: number; valueBytes: number; filter: boolean; lateOnVersion?: boolean } {
     const labels = this.store.provider.traits.write?.labels
     return labels === undefined || labels === 'none' ? { pairs: 0, keyBytes: 0, valueBytes: 0, filter: false } : labels
   }

@@ -126,15 +126,34 @@ describe.each(shapes)('a block on $name', (shape) => {
   })
 
   it('waits for no rotation: it rules a claim out, and that rotation says that it was not applied', async () => {
-    const { keys, beside, context, accepts } = await house(shape)
+    const { keys, beside, context, runtime, accepts } = await house(shape)
     const made = await keys.create({ alias: 'a' }, context())
     await outcomeOf(beside({ wrap: () => ({ promote: unanswered }) }).rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate')))
+    runtime.clock.advance(2_000)
 
     const blocked = await keys.setBlocked({ alias: 'a' }, true, context())
 
     // The rotation's epoch is used up: nothing of it can become current any more.
     expect(blocked).toMatchObject({ state: 'blocked', epoch: 2 })
     await expect(keys.rotate({ alias: 'a' }, {}, context('rotate-rotate-rotate'))).rejects.toMatchObject({ code: 'conflict', details: { applied: 'no' } })
+    await keys.setBlocked({ alias: 'a' }, false, context())
+    expect(await accepts(made.key)).toBe(true)
+  })
+
+  it('soon after another change stands on a version of its own where a label write that is delivered again would undo it', async () => {
+    const { keys, context, call, provider, accepts, runtime } = await house(shape)
+    const made = await keys.create({ alias: 'a' }, context())
+    const labels = provider.traits.write?.labels
+    const late = labels !== undefined && labels !== 'none' && labels.lateOnVersion === true
+    const first = (await provider.describe(name, call())).current?.id
+    runtime.clock.advance(1_000)
+
+    const soon = await keys.setBlocked({ alias: 'a' }, true, context())
+    await keys.setBlocked({ alias: 'a' }, false, context())
+    runtime.clock.advance(leaseMs)
+    const later = await keys.setBlocked({ alias: 'a' }, true, context())
+
+    expect([soon.stored.version !== first, soon.epoch, later.epoch]).toEqual([late, late ? 2 : 1, soon.epoch])
     await keys.setBlocked({ alias: 'a' }, false, context())
     expect(await accepts(made.key)).toBe(true)
   })

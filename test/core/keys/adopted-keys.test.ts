@@ -1,0 +1,152 @@
+// Keys that LiteLLM stored, once they are ours, where an operation on them stops half-way: their token has no operation that wrote it, so what finds it and what ends it is
+// said by labels and stamps alone.
+import { describe, expect, it } from 'vitest'
+import { createdName } from '../../../shared/core/names/created.ts'
+import { leaseMs } from '../../../shared/core/keys/operation.ts'
+import { SecretValue } from '../../../shared/core/secret.ts'
+import { tokenHash } from '../../../shared/core/virtual-key.ts'
+import { calmHook } from '../../shapes/service.ts'
+import { shapes, type Shape } from '../../sim/shapes.ts'
+import { house, outcomeOf, unanswered, type Required } from './key-house.ts'
+
+const theirs = SecretValue.of('sk-litellm-made-this-one')
+
+/** A house with a key that LiteLLM stored, and accepts where there is a gateway. */
+const withForeign = async (shape: Shape) => {
+  const all = await house(shape)
+  await all.provider.write({ name: createdName('litellm/a'), value: theirs, expect: 'any', operation: `litellm-${'1'.padStart(40, '0')}`, stage: 'current' }, all.call())
+  all.gateway.hold(theirs)
+  return all
+}
+
+/** Stops before the claim becomes current. */
+const unpromoted = { wrap: () => ({ promote: unanswered }) }
+
+/** Stops once the claim is current: no call is answered from then on. */
+const promotedOnly = () => {
+  let over = false
+  const until = <A extends readonly unknown[], R>(send: (...all: A) => Promise<R>) => (...all: A): Promise<R> => (over ? unanswered() : send(...all))
+  const wrap = (inner: Required): Partial<Required> => ({
+    describe: until(inner.describe),
+    annotate: until(inner.annotate),
+    discard: until(inner.discard),
+    write: until(inner.write),
+    promote: async (...all) => {
+      await inner.promote(...all)
+      over = true
+    },
+  })
+  return { wrap }
+}
+
+describe.each(shapes)('an adopted key on $name', (shape) => {
+  it('is found by its token while a second rotation stands, the first of which a block ruled out', async () => {
+    const { keys, beside, context, accepts, runtime } = await withForeign(shape)
+    await keys.adopt({ alias: 'a' }, context())
+    await outcomeOf(beside(unpromoted).rotate({ alias: 'a' }, {}, context()))
+    await keys.setBlocked({ alias: 'a' }, true, context())
+    await keys.setBlocked({ alias: 'a' }, false, context())
+    runtime.clock.advance(leaseMs)
+
+    await outcomeOf(beside(unpromoted).rotate({ alias: 'a' }, {}, context()))
+
+    expect(await accepts(theirs)).toBe(true)
+  })
+
+  it('that was renamed is found by its token under its new name, and not under the old one', async () => {
+    const { keys, context, call, accepts } = await withForeign(shape)
+    const { keyId } = await keys.adopt({ alias: 'a' }, context())
+
+    await keys.update({ alias: 'a' }, { alias: 'b' }, context())
+
+    expect(await keys.info({ token: theirs }, call())).toMatchObject({ keyId, alias: 'b' })
+    expect(await keys.info({ sha256: tokenHash(theirs) }, call())).toMatchObject({ keyId, alias: 'b' })
+    expect(await accepts(theirs)).toBe(true)
+  })
+
+  it('lives on under its name where a renaming is taken back', async () => {
+    const { keys, beside, context, call, accepts, sweep, runtime } = await withForeign(shape)
+    const { keyId } = await keys.adopt({ alias: 'a' }, context())
+    await outcomeOf(beside(unpromoted).update({ alias: 'a' }, { alias: 'b' }, context()))
+    runtime.clock.advance(leaseMs)
+
+    await sweep()
+
+    expect(await keys.info({ alias: 'a' }, call())).toMatchObject({ keyId, state: 'active' })
+    expect([await accepts(theirs), await sweep()]).toEqual([true, []])
+  })
+
+  it('that was deleted answers a repetition of its adoption with that, also under the next key of the name, and leaves that alone', async () => {
+    const { withGateway, context, atGateway, provider } = await withForeign(shape)
+    const keys = withGateway()
+    const { keyId } = await keys.adopt({ alias: 'a' }, context('adopt-adopt-adopt'))
+    const said = { keyId, state: 'revoked', superseded: 'deleted' }
+    await keys.remove({ alias: 'a' }, context())
+
+    const deleted = await keys.adopt({ alias: 'a' }, context('adopt-adopt-adopt'))
+    const next = await keys.create({ alias: 'a' }, context())
+    const replaced = await keys.adopt({ alias: 'a' }, context('adopt-adopt-adopt')).catch((error: unknown) => error)
+
+    expect(deleted).toMatchObject(said)
+    // Where a key has room for one stamp, its list of operations remembers that this one took effect, and not on which key.
+    const { labels } = provider.traits.write as { readonly labels: { readonly pairs: number } }
+    expect(replaced).toMatchObject(labels.pairs < 24 ? { code: 'conflict', details: { applied: 'yes' } } : said)
+    expect([atGateway(theirs), atGateway(next.key)]).toEqual([false, true])
+  })
+
+  it('whose rotation stopped once it was current, and that is deleted then, leaves no token at the gateway', async () => {
+    const { withGateway, context, gateway, runtime } = await withForeign(shape)
+    const keys = withGateway()
+    await keys.adopt({ alias: 'a' }, context())
+    await outcomeOf(withGateway(promotedOnly()).rotate({ alias: 'a' }, {}, context()))
+    runtime.clock.advance(leaseMs)
+
+    await keys.remove({ alias: 'a' }, context())
+
+    expect([...gateway.rows()].filter(([hash]) => gateway.accepts(hash))).toEqual([])
+  })
+})
+
+describe.each(shapes)('a gateway that follows a key on $name', (shape) => {
+  it('which a renaming has just left goes on accepting its token', async () => {
+    const { withGateway, beside, gateway, context, call, atGateway, sweep, runtime } = await withForeign(shape)
+    const { keyId } = await withGateway().adopt({ alias: 'a' }, context())
+    await gateway.through(calmHook, runtime.clock).change({ token: theirs }, { teamId: 'changed there' }, call())
+    let renamed = false
+    const meanwhile = withGateway({}, (inner) => ({
+      change: async (...all) => {
+        if (!renamed) {
+          renamed = true
+          await outcomeOf(beside(promotedOnly()).update({ alias: 'a' }, { alias: 'b' }, context()))
+        }
+        return inner.change(...all)
+      },
+    }))
+
+    await sweep(meanwhile)
+
+    expect(await beside().info({ keyId }, call())).toMatchObject({ alias: 'b' })
+    expect(atGateway(theirs)).toBe(true)
+  })
+
+  it('which was deleted meanwhile leaves its alias free', async () => {
+    const { withGateway, context, gateway, atGateway } = await withForeign(shape)
+    const other = withGateway()
+    let deleted = false
+    const meanwhile = withGateway({}, (inner) => ({
+      change: async (...all) => {
+        if (!deleted) {
+          deleted = true
+          await other.remove({ alias: 'a' }, context())
+        }
+        return inner.change(...all)
+      },
+    }))
+
+    await outcomeOf(meanwhile.adopt({ alias: 'a' }, context()))
+    const next = await other.create({ alias: 'a' }, context())
+
+    expect([deleted, atGateway(theirs), atGateway(next.key)]).toEqual([true, false, true])
+    expect([...gateway.rows().values()].filter(({ alias }) => alias === 'a')).toHaveLength(1)
+  })
+})
