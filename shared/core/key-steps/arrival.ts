@@ -24,6 +24,9 @@ export const otherName = (record: KeyRecord, which: 'from' | 'to'): SecretName |
   }
 }
 
+/** Whether a key has left this name for another one. The label that says where to may follow the tombstone; the stamp of the renaming stands before that. */
+export const hasMoved = (record: KeyRecord): boolean => record.revoked && (otherName(record, 'to') !== undefined || stampOf(record, record.operation?.id)?.verb === 'rename')
+
 /** What stands under the name that a record comes from; nothing when it says none, or when that is gone for good. */
 export const sourceOf = async (records: KeyRecords, record: KeyRecord, call: Call): Promise<KeyRecord | undefined> => {
   const from = otherName(record, 'from')

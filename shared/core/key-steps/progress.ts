@@ -22,8 +22,6 @@ export interface Progress {
   registered?: SecretValue
   /** The stamp that this instance wrote. */
   stamped?: Stamp | undefined
-  /** The current token was written once more, out of the reach of label changes that are on their way. */
-  reissued?: boolean
   /** Why this instance took its own operation back. */
   refusal?: LatchkeyError
   /** The claim was not to be seen once. */

@@ -10,7 +10,7 @@ import { endedTokens, refOf, sameToken, tokensOf } from './key-tokens.ts'
 import { overVersions } from './over-versions.ts'
 import { stampText, type Operation, type Stamp } from '../keys/operation.ts'
 import { takesEpoch } from '../keys/operation-text.ts'
-import { finishArrival, movedLabel, otherName } from './arrival.ts'
+import { finishArrival, hasMoved, movedLabel } from './arrival.ts'
 import { isForeign, keyLabels, slotOf, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords, KeyStore } from '../keys/records.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
@@ -91,9 +91,7 @@ export class KeySettling {
     if (this.rows === undefined) return
     const current = await this.rows.follow(record, this.#answers.graces(record), unblocks, call)
     const after = await this.#records.describe(record.name, call)
-    // The label that says where a key went may follow the tombstone; the stamp of the renaming stood before that.
-    const moved = after !== undefined && (otherName(after, 'to') !== undefined || stampOf(after, after.operation?.id)?.verb === 'rename')
-    if (current !== undefined && (after === undefined || (after.revoked && !moved))) await this.rows.blockAll(record, [current], call)
+    if (current !== undefined && (after === undefined || (after.revoked && !hasMoved(after)))) await this.rows.blockAll(record, [current], call)
   }
 
   /** Marks an operation as done, in the slot where its stamp stands. */

@@ -9,8 +9,11 @@ import type { Call } from '../runtime.ts'
 import { withOvertaken } from './overtaken.ts'
 import type { KeySteps } from './steps.ts'
 
-/** The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again; `full` where the service has no room for a version more. Repeated, and by two at once, it is done once. */
-export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call): Promise<KeyRecord | 'full' | undefined> => {
+/**
+ * The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again; `full` where the service has no
+ * room for a version more. Repeated, and by two at once, it is done once. `more`: labels that come with the version.
+ */
+export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call, more: Readonly<Record<string, string>> = {}): Promise<KeyRecord | 'full' | undefined> => {
   const { name, current } = record
   if (current === undefined) return undefined
   // A value that LiteLLM wrote and Latchkey adopted has no operation; it gets one here.
@@ -19,7 +22,7 @@ export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: K
   const seen = withOvertaken(record, steps.memory)
   const value = await records.read(name, current.id, call)
   try {
-    await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'current', labels: { [keyLabels.epoch]: String(epoch), ...(seen === undefined ? {} : { [seenLabel]: seen }) } })
+    await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'current', labels: { [keyLabels.epoch]: String(epoch), ...(seen === undefined ? {} : { [seenLabel]: seen }), ...more } })
   } catch (error) {
     if (isCode(error, 'provider_quota')) return 'full'
     if (!isCode(error, 'conflict', 'not_found')) throw error

@@ -53,11 +53,11 @@ export const updating = (records: KeyRecords, update: Omit<KeyUpdate, 'alias'>, 
   },
 })
 
-/** Whether a label write may still be on its way to the version that is current, where it would undo a later one. */
-const labelsMayFollow = ({ room }: KeyRecords, record: KeyRecord, now: number): boolean => {
-  const made = record.current?.created?.getTime() ?? 0
-  return room.lateOnVersion === true && !isForeign(record) && record.stamps.some(({ at }) => at.getTime() >= made && Math.abs(now - at.getTime()) < leaseMs)
-}
+/** The labels that are set; none of a block's is taken off. */
+const present = (labels: Readonly<Record<string, string | null>>): Record<string, string> => Object.fromEntries(Object.entries(labels).filter((pair): pair is [string, string] => pair[1] !== null))
+
+/** Whether a block comes with a version of its own, the same token once more: where a label change that is still on its way, or is delivered again, would undo it on the version that is there. */
+const needsVersion = ({ verb }: Change, { room, store }: KeyRecords, record: KeyRecord): boolean => verb === 'block' && room.lateOnVersion === true && mayReadValues(store.policy) && !isForeign(record)
 
 /** @throws not_found, conflict, throttled, too_large, forbidden, unsupported */
 export const changeKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, change: Change, context: OperationContext, known?: KeyRecord): Promise<KeyAnswer> => {
@@ -118,7 +118,11 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
       const stamped = steps.stamp(operation, 'change', { step: rows === undefined ? 'done' : 'changing', keyId, ...(kept === undefined ? {} : { kept }) })
       progress.applied = 'unknown'
       progress.sent = true
-      await steps.annotate(record, { ...labels, ...steps.evicted(record, operation, 'change', true), ...stamped }, call, more)
+      const said = { ...labels, ...steps.evicted(record, operation, 'change', true), ...stamped }
+      const apart = needsVersion(change, records, record) ? await useUpEpoch(records, steps, record, call, present(said)) : 'full'
+      if (apart === undefined) return 'again'
+      if (apart === 'full') await steps.annotate(record, said, call, more)
+      else await records.send('discard', name, call, name, record.current.id)
       progress.applied = 'yes'
       return 'again'
     }
@@ -131,12 +135,6 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
     steps.evicted(record, operation, 'change', !change.waits)
     const displaced = steps.displaced(record, operation, 'change')[1]
     if (displaced !== undefined && change.waits) throw new LatchkeyError('conflict', `This store has no room to remember a change beside the graces that run until ${displaced.until.toISOString()}. Wait, or rotate without a grace period.`, { retryAfter: Math.ceil((displaced.until.getTime() - now) / 1000), applied: 'no' })
-    // A label write of the last minute may be delivered once more, and would undo the block: under a new version of the same token nothing of it counts.
-    if (change.verb === 'block' && progress.reissued !== true && mayReadValues(store.policy) && labelsMayFollow(records, record, now)) {
-      progress.reissued = true
-      await useUpEpoch(records, steps, record, call)
-      return 'again'
-    }
     await claim(progress, record.current.id, record.epoch + 1)
     return 'again'
   })

@@ -8,7 +8,7 @@ import type { SecretName } from '../secret.ts'
 import { mintedKeyId, tokenHash, type KeyTarget } from '../virtual-key.ts'
 import { keyLabels, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
-import { otherName, unlessArriving } from '../key-steps/arrival.ts'
+import { hasMoved, otherName, unlessArriving } from '../key-steps/arrival.ts'
 
 /** The key that a target names, deleted ones included; nothing when there is none, or when the secret is not ours. */
 export const findKey = async (records: KeyRecords, target: KeyTarget, call: Call): Promise<KeyRecord | undefined> => {
@@ -42,9 +42,12 @@ const byKeyId = async (records: KeyRecords, keyId: string, call: Call): Promise<
     const moved = to === undefined ? undefined : await records.describe(to, call)
     return moved?.keyId === keyId && moved.ours && !moved.revoked ? unlessArriving(records, moved, call) : undefined
   }
-  for await (const name of hintsOf(records, keyLabels.keyId, keyId, call)) {
-    const found = await look(name)
-    if (found !== undefined) return found
+  // A key that left its name between the reading of the hints and of the secret is under one that they have by now.
+  for (let read = 0; read === 0 || (read === 1 && deleted !== undefined && hasMoved(deleted)); read += 1) {
+    for await (const name of hintsOf(records, keyLabels.keyId, keyId, call)) {
+      const found = await look(name)
+      if (found !== undefined) return found
+    }
   }
   return (await look(createdName(joinPrefix(records.store.policy.prefix, `virtual-key-${keyId}`)))) ?? unfinished ?? deleted
 }

@@ -126,7 +126,6 @@ describe.each(shapes)('a key at the gateway, on $name', (shape) => {
     const old = await keys.create({ alias: 'b' }, context())
     await outcomeOf(withGateway({}, () => ({ setBlocked: silent })).rotate({ alias: 'b' }, {}, context()))
     const blocked = await keys.create({ alias: 'c' }, context())
-    runtime.clock.advance(leaseMs)
     await outcomeOf(withGateway({}, () => ({ setBlocked: silent, change: silent })).setBlocked({ alias: 'c' }, true, context()))
     const deleted = await keys.create({ alias: 'd' }, context())
     await outcomeOf(withGateway({}, () => ({ setBlocked: silent })).remove({ alias: 'd' }, context()))

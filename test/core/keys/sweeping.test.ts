@@ -61,14 +61,13 @@ describe.each(shapes)('the sweep on $name', (shape) => {
     const due = await keys.create({ alias: 'a', data: { auto_rotate: true, rotation_interval: '30d' } }, context())
     await keys.create({ alias: 'b', data: { auto_rotate: true, rotation_interval: '30d' } }, context())
     await keys.create({ alias: 'c', data: { rotation_interval: '30d' } }, context())
-    runtime.clock.advance(leaseMs)
     await keys.setBlocked({ alias: 'b' }, true, context())
     const { rotationDue } = await keys.info({ alias: 'a' }, call())
     runtime.clock.advance(30 * day)
 
     const done = await sweep()
 
-    expect(rotationDue?.getTime()).toBeGreaterThan(runtime.clock.now() - 2 * leaseMs)
+    expect(rotationDue?.getTime()).toBeGreaterThan(runtime.clock.now() - 60_000)
     expect(done.map(({ name, finding, action }) => [name, finding, action])).toEqual([['litellm/a', 'rotation_due', 'repaired']])
     expect([(await keys.info({ alias: 'a' }, call())).epoch, await accepts(due.key)]).toEqual([2, true])
     expect(await sweep()).toEqual([])
