@@ -176,11 +176,6 @@ export const outboundIdentityStatements = (audiences: readonly string[], maxSeco
 /** The secrets that a function's variables refer to, wherever the stores themselves are. */
 export const variableStatements = (names: readonly string[], place: Place): readonly Statement[] => some([allow('ReadVariables', onSecrets('GetSecretValue'), arns(place, names))])
 
-/** Its own log group. */
-export const logStatements = ({ partition, region, account }: Place, group: string): readonly Statement[] => [
-  allow('WriteOwnLog', ['logs:CreateLogStream', 'logs:PutLogEvents'], [`arn:${partition}:logs:${region}:${account}:log-group:${group}:*`]),
-]
-
 /** X-Ray. */
 export const tracingStatements = (): readonly Statement[] => [allow('SendTraces', ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], ['*'])]
 
