@@ -70,6 +70,7 @@ describe('what stops the synth', () => {
     ['a web ACL before an HTTP API', deployment('{ api: { waf_rate_limit: 100 } }'), 'latchkey.deployment.api.waf_rate_limit', 'needs kind: rest_private'],
     ['callers with a wildcard', deployment('{ api: { invoker_principals: ["arn:aws:iam::111122223333:role/*"] } }'), 'latchkey.deployment.api.invoker_principals', 'without wildcards'],
     ['an existing VPC that is not named', deployment('{ network: { mode: existing } }'), 'latchkey.deployment.network.vpc_id', 'is required'],
+    ['subnets of yours without a group', deployment('{ network: { mode: existing, vpc_id: vpc-1, subnet_ids: [subnet-1], availability_zones: [eu-central-1a] } }'), 'latchkey.deployment.network.security_group_ids', 'name groups that let the functions out'],
     ['subnets without their VPC', deployment('{ network: { subnet_ids: [subnet-1] } }'), 'latchkey.deployment.network.subnet_ids', 'write mode: existing'],
     ['logs kept for a time that there is not', deployment('{ observability: { log_retention_days: 31 } }'), 'latchkey.deployment.observability.log_retention_days', 'must be one of'],
     ['more warm instances than there may be', deployment('{ functions: { read_concurrency: 5, provisioned_concurrency: 6 } }'), 'latchkey.deployment.functions.provisioned_concurrency', 'more than read_concurrency'],
@@ -113,7 +114,7 @@ describe('what stops the synth', () => {
   it('is told all at once', async () => {
     const message = await refusal(deployment('{ name: UPPER, network: { mode: existing }, schedule: { sweep_every_minutes: 0 } }'))
 
-    expect(message.split('\n')).toHaveLength(5)
+    expect(message.split('\n')).toHaveLength(6)
   })
 
   it('is what the functions would refuse as well, with the file before it', async () => {

@@ -69,7 +69,6 @@ describe('is refused, with what to write instead', () => {
     ['a variable that would hold the name of a secret', `${secrets}\nlatchkey: { deployment: { functions: { secret_variables: { VAULT_TOKEN: vault/token } } } }`, /^config\.yaml: latchkey\.deployment\.functions\.secret_variables\.VAULT_TOKEN cannot be deployed to Lambda/],
     ['a managed master key that nothing rotates', `${secrets}\nlatchkey: { deployment: { schedule: { managed_master_key: true } } }`, /add it to latchkey\.rotation\.secrets: - \{ names: \["LITELLM_MASTER_KEY"\] \}$/],
     ['a managed master key that no function reads', `${secrets.replace('read_and_write', 'write_only')}\nlatchkey: { deployment: { functions: { secret_variables: { LITELLM_MASTER_KEY: master } }, schedule: { managed_master_key: true } } }`, /managed_master_key makes a secret that the functions would not read/],
-    ['a network of yours without a group', `${secrets}\nlatchkey: { deployment: { network: { mode: existing, vpc_id: vpc-1, subnet_ids: [subnet-1], availability_zones: [eu-central-1a] } } }`, /latchkey\.deployment\.network\.security_group_ids is required under mode: existing/],
   ])('%s', async (_what, yaml, said) => {
     await expect(made(yaml)).rejects.toThrow(said)
   })
