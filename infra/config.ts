@@ -6,6 +6,7 @@ import { identities } from '../shared/core/configuration/identities.ts'
 import { parseConfiguration, type Configuration, type Warning } from '../shared/core/configuration.ts'
 import { LatchkeyError, type Issue } from '../shared/core/errors.ts'
 import type { AccessMode } from '../shared/core/policy.ts'
+import { readRotation } from '../shared/core/rotation/settings.ts'
 import type { Env } from '../shared/core/runtime.ts'
 import { readSettings, type SettingsTable } from '../shared/core/settings.ts'
 import { isMapping } from '../shared/core/settings/mapping.ts'
@@ -107,7 +108,10 @@ const refuse = (file: string, issues: readonly Issue[]): LatchkeyError =>
 
 const parse = ({ path, input }: ConfigInput, env: Env): ReturnType<typeof parseConfiguration> => {
   try {
-    return parseConfiguration(input, { env, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
+    const parsed = parseConfiguration(input, { env, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
+    // What only whoever changes keys reads when it starts; here it is held against the same rules before it is deployed.
+    readRotation(parsed.configuration.rotation)
+    return parsed
   } catch (error) {
     throw error instanceof LatchkeyError && error.details.issues !== undefined ? refuse(path, error.details.issues) : error
   }

@@ -117,6 +117,13 @@ describe('what stops the synth', () => {
     expect(message.split('\n')).toHaveLength(6)
   })
 
+  it.each([
+    ['a list that is none', '{ secrets: MASTER_KEY }', 'latchkey.rotation.secrets must be a list'],
+    ['a setting of an entry that is not known', '{ secrets: [{ names: [MASTER_KEY], lenght: 20 }] }', 'latchkey.rotation.secrets[0].lenght is not a setting; did you mean length?'],
+  ])('is a rotation that the functions would not start with: %s', async (_what, rotation, said) => {
+    expect(await refusal(`${aws}\nlatchkey: { rotation: ${rotation} }`)).toBe(`prod.yaml: ${said}`)
+  })
+
   it('is what the functions would refuse as well, with the file before it', async () => {
     expect(await refusal(`${aws}\nlatchkey: { cach: {} }`)).toBe('prod.yaml: latchkey.cach is not a setting; did you mean cache?')
   })
