@@ -6,7 +6,8 @@ import { Topic } from 'aws-cdk-lib/aws-sns'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Latchkey, type LatchkeyProps } from '../../infra/constructs/latchkey.ts'
 import { decide, type PolicyDocument } from './support/iam.ts'
-import { configOf, placeholders, removeScratch, scratchFolder, templatesOf, variants, world } from './support/stacks.ts'
+import { placeholders, removeScratch, scratchFolder, templatesOf, variants, world } from './support/stacks.ts'
+import { configOf } from './support/subject.ts'
 import { resourcesOf, type Template } from './support/template.ts'
 
 afterAll(removeScratch)
