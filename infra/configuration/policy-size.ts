@@ -5,7 +5,7 @@ import { functionNames } from '../names.ts'
 import { assumeStatements } from '../policies.ts'
 
 /** Characters of a managed policy, white space aside. */
-export const longestPolicy = 6_144
+const longestPolicy = 6_144
 /** What a function's role has beside: its log, its own key, its dead letters, traces and a network. */
 const besides = 1_500
 
