@@ -16,8 +16,8 @@ import { readStores, type RemoteSecrets } from './configuration/stores.ts'
 import { readTeams } from './configuration/teams.ts'
 import type { RoleToAssume, SecretScope } from './policies.ts'
 import {
-  apiSettings, azureSettings, federationSettings, functionSettings, googleSettings, networkSettings, observabilitySettings, placeSettings, scheduleSettings,
-  type ApiSettings, type AzureSettings, type FederationSettings, type FunctionSettings, type GoogleSettings, type NetworkSettings, type ObservabilitySettings, type ScheduleSettings,
+  apiSettings, federationSettings, functionSettings, networkSettings, observabilitySettings, placeSettings, scheduleSettings,
+  type ApiSettings, type FederationSettings, type FunctionSettings, type NetworkSettings, type ObservabilitySettings, type ScheduleSettings,
 } from './settings.ts'
 
 /** A service that an isolated network needs an interface endpoint of. */
@@ -82,8 +82,6 @@ export interface InfraConfig {
   readonly schedule: ScheduleSettings
   readonly teams: readonly TeamRole[]
   readonly federation: FederationSettings
-  readonly azure: AzureSettings
-  readonly google: GoogleSettings
   /** What the functions themselves make of the file. */
   readonly configuration: Configuration
   readonly warnings: readonly Warning[]
@@ -99,7 +97,7 @@ export interface ConfigInput {
 /** Every problem that was found, each with its path. */
 export type Report = (path: string, message: string) => void
 
-const sections = { network: networkSettings, api: apiSettings, functions: functionSettings, observability: observabilitySettings, schedule: scheduleSettings, federation: federationSettings, azure: azureSettings, google: googleSettings } as const
+const sections = { network: networkSettings, api: apiSettings, functions: functionSettings, observability: observabilitySettings, schedule: scheduleSettings, federation: federationSettings } as const
 
 type Sections = { readonly [K in keyof typeof sections]: (typeof sections)[K] extends SettingsTable<infer S> ? S : never }
 

@@ -1,4 +1,6 @@
 // One file drives functions and stacks. What could not work, or would be wider than was meant, stops the synth with file, path and fix; what is right becomes what the stacks need.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { readInfraConfig, type InfraConfig } from '../../infra/config.ts'
@@ -230,4 +232,12 @@ it('every setting of the deployment says what it is in one sentence or more', ()
   const texts = Object.entries(deploymentTables).flatMap(([table, settings]) => Object.entries(settings).map(([name, { text }]) => [`${table}.${name}`, text] as const))
 
   expect(texts.filter(([, text]) => !/^[A-Z`'"].*[.]$/.test(text)).map(([name]) => name)).toEqual([])
+})
+
+it('every setting of the deployment is read by something that is deployed', () => {
+  const code = readdirSync('infra', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && file !== 'settings.ts').map((file) => readFileSync(join('infra', file), 'utf8')).join('\n')
+
+  const unread = Object.entries(deploymentTables).flatMap(([table, settings]) => Object.keys(settings).filter((name) => !new RegExp(`\\b${name}\\b`).test(code)).map((name) => `${table}.${name}`))
+
+  expect(unread).toEqual([])
 })
