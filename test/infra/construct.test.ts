@@ -78,13 +78,22 @@ describe('is refused, with what to write instead', () => {
 })
 
 describe('an alarm', () => {
+  let template: Template
   let alarms: readonly Readonly<Record<string, unknown>>[]
   beforeAll(async () => {
-    alarms = Object.values(resourcesOf(await made(variants.shipped), 'AWS::CloudWatch::Alarm', world))
+    template = await made(variants.shipped)
+    alarms = Object.values(resourcesOf(template, 'AWS::CloudWatch::Alarm', world))
   })
 
-  it('is there for every function, the dead letters, the API, refusals by AWS and a sweep that does not come', () => {
-    expect(alarms.map((one) => one['AlarmName']).toSorted()).toEqual(['latchkey-access-denied', 'latchkey-api-errors', 'latchkey-dead-letters', 'latchkey-keys-errors', 'latchkey-keys-throttles', 'latchkey-read-errors', 'latchkey-read-throttles', 'latchkey-rotate-errors', 'latchkey-rotate-throttles', 'latchkey-sweep-missing'])
+  it('is there for every function, the dead letters, the API, refusals by AWS, a rotation that is overdue and a sweep that does not come', () => {
+    expect(alarms.map((one) => one['AlarmName']).toSorted()).toEqual(['latchkey-access-denied', 'latchkey-api-errors', 'latchkey-dead-letters', 'latchkey-keys-errors', 'latchkey-keys-throttles', 'latchkey-read-errors', 'latchkey-read-throttles', 'latchkey-rotate-errors', 'latchkey-rotate-throttles', 'latchkey-rotation-overdue', 'latchkey-sweep-missing'])
+  })
+
+  it('tells of a rotation that is overdue by three days, from the line in which the sweep says for how long', () => {
+    const filters = Object.values(resourcesOf(template, 'AWS::Logs::MetricFilter', world)).flatMap((one) => (one['MetricTransformations'] as { readonly MetricName: string }[]).map((made) => ({ pattern: one['FilterPattern'], log: one['LogGroupName'], ...made })))
+
+    expect(filters.filter(({ MetricName }) => MetricName === 'RotationOverdue')).toEqual([{ pattern: '{ $.code = "rotation_overdue" }', log: expect.stringContaining('rotateLog') as string, MetricName: 'RotationOverdue', MetricNamespace: 'Latchkey/latchkey', MetricValue: '$.overdue_seconds' }])
+    expect(alarms.find((one) => one['AlarmName'] === 'latchkey-rotation-overdue')).toMatchObject({ MetricName: 'RotationOverdue', Statistic: 'Maximum', ComparisonOperator: 'GreaterThanOrEqualToThreshold', Threshold: 259_200, TreatMissingData: 'notBreaching' })
   })
 
   it('tells of a sweep that is missed twice, also when nothing is counted at all', () => {
