@@ -100,6 +100,7 @@ const needed: Check = 'each identity may do what its app needs, and nothing more
 const single: Check = 'roles are given on single resources, and none changes a resource'
 const there: Check = 'whatever is spoken of is there, and deployed before'
 const front: Check = 'nobody is answered without a token of Entra, and the app that rotates by nobody'
+const lost: Check = 'an event that is lost is told: not delivered, not kept, or given up'
 
 const weakenings: readonly Weakening[] = [
   { what: 'the read identity is an officer', noticed: [needed], weaken: (resources) => swapRole(resources, user, officer, 'read') },
@@ -130,6 +131,12 @@ const weakenings: readonly Weakening[] = [
   { what: 'undelivered events are dropped', noticed: ['what cannot be delivered is kept, and what cannot be handled too'], weaken: (resources) => set(first(resources, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), 'properties.deadLetterWithResourceIdentity', undefined) },
   { what: 'there is no poison queue', noticed: [there, 'what cannot be delivered is kept, and what cannot be handled too'], weaken: (resources) => without(resources, ({ type, name }) => type.endsWith('/queues') && name.includes('poison')) },
   { what: 'events go to a queue that nobody reads', noticed: ['events of the vault go to the queue that the app reads'], weaken: (resources) => set(first(resources, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), 'properties.deliveryWithResourceIdentity.destination.properties.queueName', 'other') },
+  { what: 'nobody counts undelivered events', noticed: [lost], weaken: (resources) => without(resources, ({ type, name }) => type === 'Microsoft.Insights/metricAlerts' && name.includes('dead-letters')) },
+  { what: 'an alert is off', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.enabled', false) },
+  { what: 'an alert waits for a hundred lost events', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.criteria.allOf.0.threshold', 100) },
+  { what: 'the messages that are given up are looked for in another queue', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.criteria.allOf.0.query', 'AppTraces | where Message contains "MaxDequeueCount" and Message contains "other-poison"') },
+  { what: 'an alert tells nobody', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.actions.actionGroups', []) },
+  { what: 'alerts go to another address', noticed: ['alerts go to the address that is given, and nowhere without one'], weaken: (resources) => set(first(resources, 'Microsoft.Insights/actionGroups'), 'properties.emailReceivers', [{ name: 'operators', emailAddress: 'other@example.com', useCommonAlertSchema: true }]) },
   { what: 'read runs as keys', noticed: [there, 'each app is its own identity, in its settings too'], weaken: (resources) => set(first(resources, 'Microsoft.Web/sites'), 'identity', all(resources, 'Microsoft.Web/sites')[1]?.['identity']) },
   { what: 'any role of the account of AWS is trusted', noticed: ['AWS is trusted only where an issuer is named, and then one role for one identity'], weaken: (resources) => set(first(resources, 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials'), 'properties.subject', '*') },
   { what: 'AWS is trusted unasked', noticed: ['AWS is trusted only where an issuer is named, and then one role for one identity'], weaken: (resources) => set(first(resources, 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials'), 'condition', undefined) },
