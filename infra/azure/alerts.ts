@@ -1,4 +1,4 @@
-// Who is told that an event is lost to the rotation: one that Event Grid could not deliver, or threw away, and one that the app gave up. Each is kept, and somebody has to look at it.
+// Who is told that an event is lost to the rotation: one that Event Grid could not deliver, or threw away, and one that the app gave up or refused. Each is kept, and somebody has to look at it.
 import { queueName } from './apps.ts'
 import { call, format, idOf, parameter, type Resource } from './arm.ts'
 import { workspace } from './vault.ts'
@@ -35,7 +35,12 @@ const counted = (topic: Resource, name: string, metricName: string, description:
   },
 })
 
-/** No metric knows one queue from another, so this goes by the line that the host logs when it gives a message up. */
+/**
+ * What the host logs when it gives a message up, and what our own line says of one that no repetition can mend: both come to lie in the poison queue. No metric knows one queue of an
+ * account from another.
+ */
+const query = `AppTraces | where (Message contains 'MaxDequeueCount' and Message contains '${queueName}-poison') or Message contains '"action":"events:rotate","decision":"denied"'`
+
 const poisoned: Resource = {
   type: 'Microsoft.Insights/scheduledQueryRules',
   apiVersion: '2022-08-01-preview',
@@ -43,13 +48,13 @@ const poisoned: Resource = {
   body: {
     location: parameter('location'),
     properties: {
-      description: 'An event was handled three times in vain and lies in the poison queue.',
+      description: 'An event was handled three times in vain, or refused: it lies in the poison queue.',
       severity: 1,
       enabled: true,
       scopes: [idOf(workspace)],
       evaluationFrequency: 'PT15M',
       windowSize: 'PT15M',
-      criteria: { allOf: [{ query: `AppTraces | where Message contains "MaxDequeueCount" and Message contains "${queueName}-poison"`, timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0, failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 } }] },
+      criteria: { allOf: [{ query, timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0, failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 } }] },
       // The table is there with the first line that an app writes.
       skipQueryValidation: true,
       actions: { actionGroups: call('if', wanted, call('createArray', idOf(people)), call('createArray')) },

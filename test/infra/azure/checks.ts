@@ -140,7 +140,7 @@ export const checks = {
         ...wanted(metrics, { scopes: [topic?.id], 'criteria.allOf.0.metricNamespace': topic?.type, 'criteria.allOf.0.timeAggregation': 'Total' }),
         ...wanted(rules, { scopes: some(deployment, 'Microsoft.OperationalInsights/workspaces').map(({ id }) => id) }),
         ...['DeadLetteredCount', 'DroppedEventCount'].flatMap((metric) => (counted.includes(metric) ? [] : [`nobody counts ${metric}`])),
-        ...(query.includes(`"${settingOf(deployment, 'rotate', 'LATCHKEY_ROTATION_QUEUE') ?? ''}-poison"`) && query.includes('"MaxDequeueCount"') ? [] : ['nobody looks for messages that were given up']),
+        ...(query.includes(`'MaxDequeueCount' and Message contains '${settingOf(deployment, 'rotate', 'LATCHKEY_ROTATION_QUEUE') ?? ''}-poison'`) ? [] : ['nobody looks for messages that were given up']),
         ...told.flatMap((groups) => (JSON.stringify(groups) === JSON.stringify(people) ? [] : [`${groups.join(', ')} is told in place of ${people.join(', ')}`])),
       ]
     }),

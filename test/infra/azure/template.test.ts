@@ -7,6 +7,8 @@ import { template } from '../../../infra/azure/template.ts'
 import { vaultPrefix } from '../../../infra/azure/vault.ts'
 import type { ArmResource, ArmTemplate } from '../support/arm.ts'
 import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
+import { createAudit } from '../../../shared/telemetry/audit.ts'
+import { ManualClock, SeededRandom } from '../../support/runtime.ts'
 import { asked, checks, committed, deployments, parsed, rights, valueAt, type Check } from './checks.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -53,6 +55,17 @@ describe('the template of Azure', () => {
     expect(runtimes).toEqual(Array.from({ length: 3 }, () => ({ name: 'node', version: '24' })))
     expect(text('functions/azure/rotate.ts')).toContain("env.get('LATCHKEY_ROTATION_QUEUE') || 'latchkey-rotation'")
     expect(resources.filter(({ type }) => type.endsWith('/queues')).map(({ name }) => name.split('/').at(-1))).toEqual(['latchkey-rotation', 'latchkey-rotation-poison'])
+  })
+
+  it('looks for refused events by the words of the line that is written about one', async () => {
+    const [rule] = deployments(parsed()).usual.resources.filter(({ type }) => type === 'Microsoft.Insights/scheduledQueryRules')
+    const lines: string[] = []
+    const audit = createAudit({ clock: new ManualClock(), random: new SeededRandom(), write: (line) => void lines.push(line) })
+
+    for (const decision of ['denied', 'allowed', 'failed'] as const) await audit.record({ action: 'events:rotate', decision, caller: 'event_grid', requestId: 'r-1' })
+
+    const [, looked = ''] = / or Message contains '([^']+)'$/.exec(String(valueAt(rule?.body, 'properties.criteria.allOf.0.query'))) ?? []
+    expect(lines.filter((line) => line.includes(looked)).map((line) => (JSON.parse(line) as { readonly decision: string }).decision)).toEqual(['denied'])
   })
 
   it('has an example of its parameters that deploys, and a front in Bicep that passes on what there is', () => {
@@ -134,7 +147,7 @@ const weakenings: readonly Weakening[] = [
   { what: 'nobody counts undelivered events', noticed: [lost], weaken: (resources) => without(resources, ({ type, name }) => type === 'Microsoft.Insights/metricAlerts' && name.includes('dead-letters')) },
   { what: 'an alert is off', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.enabled', false) },
   { what: 'an alert waits for a hundred lost events', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.criteria.allOf.0.threshold', 100) },
-  { what: 'the messages that are given up are looked for in another queue', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.criteria.allOf.0.query', 'AppTraces | where Message contains "MaxDequeueCount" and Message contains "other-poison"') },
+  { what: 'the messages that are given up are looked for in another queue', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.criteria.allOf.0.query', "AppTraces | where (Message contains 'MaxDequeueCount' and Message contains 'other-poison')") },
   { what: 'an alert tells nobody', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.actions.actionGroups', []) },
   { what: 'alerts go to another address', noticed: ['alerts go to the address that is given, and nowhere without one'], weaken: (resources) => set(first(resources, 'Microsoft.Insights/actionGroups'), 'properties.emailReceivers', [{ name: 'operators', emailAddress: 'other@example.com', useCommonAlertSchema: true }]) },
   { what: 'read runs as keys', noticed: [there, 'each app is its own identity, in its settings too'], weaken: (resources) => set(first(resources, 'Microsoft.Web/sites'), 'identity', all(resources, 'Microsoft.Web/sites')[1]?.['identity']) },
