@@ -144,6 +144,7 @@ const weakenings: readonly Weakening[] = [
   { what: 'undelivered events are dropped', noticed: ['what cannot be delivered is kept, and what cannot be handled too'], weaken: (resources) => set(first(resources, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), 'properties.deadLetterWithResourceIdentity', undefined) },
   { what: 'there is no poison queue', noticed: [there, 'what cannot be delivered is kept, and what cannot be handled too'], weaken: (resources) => without(resources, ({ type, name }) => type.endsWith('/queues') && name.includes('poison')) },
   { what: 'events go to a queue that nobody reads', noticed: ['events of the vault go to the queue that the app reads'], weaken: (resources) => set(first(resources, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), 'properties.deliveryWithResourceIdentity.destination.properties.queueName', 'other') },
+  { what: 'the whole tenant is let in beside the named callers', noticed: ['only named callers are let in, where they are named'], weaken: (resources) => set(first(resources, 'Microsoft.Web/sites/config'), 'properties.identityProviders.azureActiveDirectory.validation.defaultAuthorizationPolicy', null) },
   { what: 'nobody counts undelivered events', noticed: [lost], weaken: (resources) => without(resources, ({ type, name }) => type === 'Microsoft.Insights/metricAlerts' && name.includes('dead-letters')) },
   { what: 'an alert is off', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.enabled', false) },
   { what: 'an alert waits for a hundred lost events', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.criteria.allOf.0.threshold', 100) },
@@ -166,5 +167,8 @@ describe('a weakened template of Azure', () => {
 
     expect(JSON.stringify(template)).not.toBe(before)
     expect(names.filter((name) => checks[name](found).length > 0)).toEqual(names.filter((name) => noticed.includes(name)))
+  })
+  it('is there for every check', () => {
+    expect(names.filter((name) => !weakenings.some(({ noticed }) => noticed.includes(name)))).toEqual([])
   })
 })
