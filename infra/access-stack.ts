@@ -1,7 +1,8 @@
 // `LatchkeyAccess`: what the account that owns the secrets deploys, with CloudFormation and nothing else. Everything in it is a parameter, so that one template serves every team.
-import { Aws, BootstraplessSynthesizer, CfnCondition, CfnOutput, CfnParameter, Fn, Stack, Validations, type ICfnConditionExpression } from 'aws-cdk-lib'
+import { Aws, BootstraplessSynthesizer, CfnCondition, CfnOutput, CfnParameter, Fn, Stack, type ICfnConditionExpression } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
 import { SecretAccessRole, type Choices } from './constructs/secret-access-role.ts'
+import { acknowledge } from './deployment/acknowledgements.ts'
 
 const segment = '[A-Za-z0-9_.@=-]{1,64}'
 const externalId = '[\\w+=.@:/-]{2,1224}'
@@ -28,8 +29,8 @@ export class AccessStack extends Stack {
     const roleName = text('RoleName', 'The name of the role that is made here', '[\\w+=,.@-]{1,64}', 'latchkey-access')
 
     const { role } = new SecretAccessRole(this, 'Access', { latchkeyAccount, deployment, externalIds: Fn.split(',', ids), team, prefix, accessMode: 'read_only', storeVirtualKeys: false, hostedSecretArns: Fn.split(',', hosted), keyArn, sessionNamePattern, roleName }, this.choices({ latchkeyAccount, ids, team, accessMode, stores, hosted, keyArn }))
-    Validations.of(this).acknowledge({ id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:<Prefix>*]`, reason: 'Secrets are made at run time, and AWS adds six characters to their names: the prefix is the narrowest resource that there is' })
-    Validations.of(this).acknowledge({ id: 'AwsSolutions-IAM5[Resource::*]', reason: 'ListSecrets and BatchGetSecretValue know no resource; the values of a batch need GetSecretValue on each' })
+    acknowledge(this, 'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:<Prefix>*]', 'Secrets are made at run time, and AWS adds six characters to their names: the prefix is the narrowest resource that there is')
+    acknowledge(this, 'AwsSolutions-IAM5[Resource::*]', 'ListSecrets and BatchGetSecretValue know no resource; the values of a batch need GetSecretValue on each')
     for (const [name, value] of Object.entries({ TenantRoleArn: role.attrArn, AccessMode: accessMode, StoreVirtualKeys: stores })) new CfnOutput(this, `${name}Output`, { value }).overrideLogicalId(name)
   }
 

@@ -21,7 +21,7 @@ const readable = (value: unknown): unknown => {
 }
 
 /** A stack's template as text, synthesized alone with the feature flags of cdk.json. What validates templates is `cdk synth`. */
-export const templateText = async (make: (app: App) => Stack): Promise<string> => {
+const templateText = async (make: (app: App) => Stack): Promise<string> => {
   const { context } = JSON.parse(await readFile(join(root, 'cdk.json'), 'utf8')) as { readonly context: Readonly<Record<string, unknown>> }
   const app = new App({ context, analyticsReporting: false, builtinCloudFormationValidation: false })
   const stack = make(app)

@@ -1,14 +1,12 @@
 // The CDK app: reads the one configuration file that `cdk.json` names, makes the stacks, and has every synth checked by cdk-nag, by CloudFormation's own rules and by ours.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { App, CloudFormationValidatePlugin, Validations, type Stage } from 'aws-cdk-lib'
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag'
-import { loadConfigFile } from '../functions/local/config-file.ts'
 import { LatchkeyError } from '../shared/core/errors.ts'
-import { nodeFiles, processEnv } from '../shared/telemetry/node-runtime.ts'
 import { acknowledgeSecrets } from './deployment/acknowledgements.ts'
-import { refuseOtherBundles } from './deployment/bundles.ts'
-import { readInfraConfig, type InfraConfig } from './config.ts'
+import { fromFile } from './deployment/from-file.ts'
+import type { InfraConfig } from './config.ts'
 import { EdgeStack } from './edge-stack.ts'
 import { FederationStack, needsFederation } from './federation-stack.ts'
 import { LatchkeyStack } from './latchkey-stack.ts'
@@ -44,10 +42,7 @@ const contextOf = (app: App, name: string, standard: string): string => {
 const main = async (): Promise<void> => {
   const app = checked(new App())
   const [path, codeRoot] = [contextOf(app, 'configFile', 'config.yaml'), contextOf(app, 'codeRoot', 'dist/lambda')]
-  if (!existsSync(path)) throw new LatchkeyError('misconfigured', `the file ${path} is not there; give the one that the functions were built with: npx cdk deploy -c configFile=config.yaml`)
-  const { input } = await loadConfigFile(path, processEnv, nodeFiles)
-  const config = await readInfraConfig({ path, input }, processEnv)
-  refuseOtherBundles(codeRoot, path, input)
+  const { config } = await fromFile(path, codeRoot)
   makeStacks(app, config, codeRoot)
   app.synth()
 }

@@ -6,6 +6,7 @@ import { identities } from '../shared/core/configuration/identities.ts'
 import { parseConfiguration, type Configuration, type Warning } from '../shared/core/configuration.ts'
 import { LatchkeyError, type Issue } from '../shared/core/errors.ts'
 import type { AccessMode } from '../shared/core/policy.ts'
+import { readRotation } from '../shared/core/rotation/settings.ts'
 import type { Env } from '../shared/core/runtime.ts'
 import { readSettings, type SettingsTable } from '../shared/core/settings.ts'
 import { isMapping } from '../shared/core/settings/mapping.ts'
@@ -15,8 +16,8 @@ import { readStores, type RemoteSecrets } from './configuration/stores.ts'
 import { readTeams } from './configuration/teams.ts'
 import type { RoleToAssume, SecretScope } from './policies.ts'
 import {
-  apiSettings, azureSettings, federationSettings, functionSettings, googleSettings, networkSettings, observabilitySettings, placeSettings, scheduleSettings,
-  type ApiSettings, type AzureSettings, type FederationSettings, type FunctionSettings, type GoogleSettings, type NetworkSettings, type ObservabilitySettings, type ScheduleSettings,
+  apiSettings, federationSettings, functionSettings, networkSettings, observabilitySettings, placeSettings, scheduleSettings,
+  type ApiSettings, type FederationSettings, type FunctionSettings, type NetworkSettings, type ObservabilitySettings, type ScheduleSettings,
 } from './settings.ts'
 
 /** A service that an isolated network needs an interface endpoint of. */
@@ -81,8 +82,6 @@ export interface InfraConfig {
   readonly schedule: ScheduleSettings
   readonly teams: readonly TeamRole[]
   readonly federation: FederationSettings
-  readonly azure: AzureSettings
-  readonly google: GoogleSettings
   /** What the functions themselves make of the file. */
   readonly configuration: Configuration
   readonly warnings: readonly Warning[]
@@ -98,7 +97,7 @@ export interface ConfigInput {
 /** Every problem that was found, each with its path. */
 export type Report = (path: string, message: string) => void
 
-const sections = { network: networkSettings, api: apiSettings, functions: functionSettings, observability: observabilitySettings, schedule: scheduleSettings, federation: federationSettings, azure: azureSettings, google: googleSettings } as const
+const sections = { network: networkSettings, api: apiSettings, functions: functionSettings, observability: observabilitySettings, schedule: scheduleSettings, federation: federationSettings } as const
 
 type Sections = { readonly [K in keyof typeof sections]: (typeof sections)[K] extends SettingsTable<infer S> ? S : never }
 
@@ -107,7 +106,10 @@ const refuse = (file: string, issues: readonly Issue[]): LatchkeyError =>
 
 const parse = ({ path, input }: ConfigInput, env: Env): ReturnType<typeof parseConfiguration> => {
   try {
-    return parseConfiguration(input, { env, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
+    const parsed = parseConfiguration(input, { env, loopback: false, systems: Object.keys(registry), gateway: readGateway, checkFields, identities })
+    // What only whoever changes keys reads when it starts; here it is held against the same rules before it is deployed.
+    readRotation(parsed.configuration.rotation)
+    return parsed
   } catch (error) {
     throw error instanceof LatchkeyError && error.details.issues !== undefined ? refuse(path, error.details.issues) : error
   }

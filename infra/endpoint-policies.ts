@@ -9,29 +9,26 @@ interface Passing {
 }
 
 const allow = (Sid: string, Action: readonly string[], Resource: readonly string[], accounts: readonly string[]): ResourceStatement => ({
-  Sid, Effect: 'Allow', Principal: '*', Action, Resource, ...(accounts.length > 0 && { Condition: { StringEquals: { 'aws:PrincipalAccount': accounts } } }),
+  Sid, Effect: 'Allow', Principal: '*', Action, Resource, Condition: { StringEquals: { 'aws:PrincipalAccount': accounts } },
 })
 
 /** What goes through to STS. */
-export interface StsTraffic extends Passing {
+interface StsTraffic extends Passing {
   /** The roles that functions assume. */
   readonly roleArns: readonly string[]
   /** Whether functions get tokens for another cloud. */
   readonly outbound: boolean
-  /** Roles that pods in the same VPC assume by web identity. Such calls are not signed and carry no account, so no condition may ask for one. */
-  readonly webIdentityRoleArns?: readonly string[]
 }
 
 /** The endpoint of STS: to the listed roles, as ourselves. */
-export const stsEndpointPolicy = ({ account, roleArns, outbound, webIdentityRoleArns = [] }: StsTraffic): readonly ResourceStatement[] =>
+const stsEndpointPolicy = ({ account, roleArns, outbound }: StsTraffic): readonly ResourceStatement[] =>
   [
     allow('AssumeTheRoles', ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'], roleArns, [account]),
     allow('AsOurselves', ['sts:GetCallerIdentity', ...(outbound ? ['sts:GetWebIdentityToken'] : [])], ['*'], [account]),
-    allow('PodsOfThisNetwork', ['sts:AssumeRoleWithWebIdentity'], webIdentityRoleArns, []),
   ].filter(({ Resource }) => Resource.length > 0)
 
 /** What goes through to Secrets Manager. */
-export interface SecretsTraffic extends Passing {
+interface SecretsTraffic extends Passing {
   /** Where secrets are, and below which prefix: our own, and each team's. */
   readonly scopes: readonly { readonly place: Place; readonly prefix: string; readonly names?: readonly string[] }[]
   /** Further secrets, as ARNs. */
@@ -39,7 +36,7 @@ export interface SecretsTraffic extends Passing {
 }
 
 /** The endpoint of Secrets Manager: to the secrets of the configuration, in our account and the teams'. */
-export const secretsEndpointPolicy = ({ account, scopes, names: further = [] }: SecretsTraffic): readonly ResourceStatement[] => {
+const secretsEndpointPolicy = ({ account, scopes, names: further = [] }: SecretsTraffic): readonly ResourceStatement[] => {
   const accounts = [...new Set([account, ...scopes.map(({ place }) => place.account)])]
   const resources = [...scopes.flatMap(({ place, prefix, names = [] }) => [belowPrefix(place, prefix), ...names.map((name) => secretArn(place, name))]), ...further]
   const actions = ['GetSecretValue', 'DescribeSecret', 'ListSecretVersionIds', 'CreateSecret', 'PutSecretValue', 'UpdateSecretVersionStage', 'UpdateSecret', 'TagResource', 'UntagResource', 'RestoreSecret', 'DeleteSecret', 'ReplicateSecretToRegions']
@@ -53,7 +50,7 @@ export const secretsEndpointPolicy = ({ account, scopes, names: further = [] }: 
 export const namesOf = ({ readable, writable, needed, rotated }: SecretScope): readonly string[] => [...new Set([...readable, ...writable, ...needed, ...rotated])]
 
 /** The endpoint of KMS, for the system `aws_kms`. */
-export const kmsEndpointPolicy = ({ account, keyArns }: Passing & { readonly keyArns: readonly string[] }): readonly ResourceStatement[] => [allow('TheKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], keyArns, [account])]
+const kmsEndpointPolicy = ({ account, keyArns }: Passing & { readonly keyArns: readonly string[] }): readonly ResourceStatement[] => [allow('TheKeys', ['kms:Decrypt', 'kms:GenerateDataKey'], keyArns, [account])]
 
 /** The policy of every endpoint that a configuration needs: to its roles, its secrets and its keys, wherever they are. */
 export const endpointPolicies = ({ secrets, secretsRegion, secretVariables, remote, teams, roles, federation, cipherKeyArns, keyArns, services }: InfraConfig, place: Place): readonly (readonly [EndpointService, readonly ResourceStatement[]])[] => {

@@ -7,7 +7,7 @@ import { assumeStatements, keysStatements, kmsStatements, readStatements, type S
 import type { Place } from './names.ts'
 
 /** What functions on another cloud may do here: the same as the function `read`, and as `keys` where virtual keys are stored. */
-export const federatedStatements = ({ secrets, secretsRegion, keyArns, roles }: InfraConfig, place: Place): readonly Statement[] => {
+const federatedStatements = ({ secrets, secretsRegion, keyArns, roles }: InfraConfig, place: Place): readonly Statement[] => {
   const at = { ...place, region: secretsRegion ?? place.region }
   const own = secrets === undefined ? [] : secrets.storeVirtualKeys ? keysStatements({ ...secrets, needed: [...new Set([...secrets.needed, ...secrets.readable])] }, at) : readStatements(secrets, at)
   return [...own, ...kmsStatements(keyArns, at, secrets?.storeVirtualKeys === true), ...assumeStatements(roles, place)]

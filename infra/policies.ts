@@ -84,9 +84,12 @@ export const keepKeys = (place: Place, prefix: string): readonly Statement[] => 
   allow('DeleteKeysRecoverably', onSecrets('DeleteSecret'), [belowPrefix(place, prefix)], recoverable),
 ]
 
-/** The values that a role which changes secrets reads: none in `write_only`, but for Latchkey's own records. */
-const readWhatIsChanged = (place: Place, { prefix, accessMode }: SecretScope, names: readonly string[]): Statement =>
-  accessMode === 'write_only' ? allow('ReadOwnRecords', onSecrets('GetSecretValue'), [ownRecords(place, prefix)]) : allow('ReadValues', onSecrets('GetSecretValue'), [belowPrefix(place, prefix), ...arns(place, names)])
+/** The values that a role which changes secrets reads: in `write_only` none but Latchkey's own records and what the role needs itself. */
+const readWhatIsChanged = (place: Place, { prefix, accessMode, needed }: SecretScope, changed: readonly string[]): readonly Statement[] => {
+  const value = onSecrets('GetSecretValue')
+  if (accessMode === 'write_only') return [allow('ReadOwnRecords', value, [ownRecords(place, prefix)]), allow('ReadWhatItNeeds', value, arns(place, needed))]
+  return [allow('ReadValues', value, [belowPrefix(place, prefix), ...arns(place, [...needed, ...(accessMode === 'read_and_write' ? changed : [])])])]
+}
 
 const arns = (place: Place, names: readonly string[]): readonly string[] => [...new Set(names)].map((name) => secretArn(place, name))
 
@@ -106,8 +109,7 @@ export const readStatements = (scope: SecretScope, place: Place): readonly State
 export const keysStatements = (scope: SecretScope, place: Place): readonly Statement[] => {
   const hosted = arns(place, scope.accessMode === 'read_only' ? [] : scope.writable)
   return some([
-    readWhatIsChanged(place, scope, [...scope.needed, ...(scope.accessMode === 'read_and_write' ? scope.writable : [])]),
-    ...(scope.accessMode === 'write_only' ? [allow('ReadWhatItNeeds', onSecrets('GetSecretValue'), arns(place, scope.needed))] : []),
+    ...readWhatIsChanged(place, scope, scope.writable),
     allow('ReadFacts', facts, [belowPrefix(place, scope.prefix), ...hosted]),
     list('ListNames', scope.accessMode),
     ...(scope.storeVirtualKeys ? keepKeys(place, scope.prefix) : []),
@@ -122,8 +124,7 @@ export const rotateStatements = (scope: SecretScope, place: Place): readonly Sta
   const below = [belowPrefix(place, scope.prefix)]
   const rotated = arns(place, scope.accessMode === 'read_and_write' ? scope.rotated : [])
   return some([
-    readWhatIsChanged(place, scope, [...scope.needed, ...(scope.accessMode === 'read_and_write' ? scope.rotated : [])]),
-    ...(scope.accessMode === 'write_only' ? [allow('ReadWhatItNeeds', onSecrets('GetSecretValue'), arns(place, scope.needed))] : []),
+    ...readWhatIsChanged(place, scope, scope.rotated),
     allow('ReadFacts', facts, [...below, ...rotated]),
     list('ListNames', scope.accessMode),
     ...(scope.storeVirtualKeys
@@ -175,11 +176,6 @@ export const outboundIdentityStatements = (audiences: readonly string[], maxSeco
 
 /** The secrets that a function's variables refer to, wherever the stores themselves are. */
 export const variableStatements = (names: readonly string[], place: Place): readonly Statement[] => some([allow('ReadVariables', onSecrets('GetSecretValue'), arns(place, names))])
-
-/** Its own log group. */
-export const logStatements = ({ partition, region, account }: Place, group: string): readonly Statement[] => [
-  allow('WriteOwnLog', ['logs:CreateLogStream', 'logs:PutLogEvents'], [`arn:${partition}:logs:${region}:${account}:log-group:${group}:*`]),
-]
 
 /** X-Ray. */
 export const tracingStatements = (): readonly Statement[] => [allow('SendTraces', ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], ['*'])]

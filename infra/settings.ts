@@ -157,7 +157,6 @@ export interface FederationSettings {
   readonly google_audience?: string
   readonly google_service_account_ids?: readonly string[]
   readonly outbound_audiences?: readonly string[]
-  readonly outbound_issuer?: string
 }
 
 /** `latchkey.deployment.federation`. */
@@ -168,35 +167,6 @@ export const federationSettings: SettingsTable<FederationSettings> = {
   google_audience: { type: 'string', text: 'The audience of the identity tokens with which Google service accounts reach AWS.' },
   google_service_account_ids: { type: 'string_list', text: 'Their unique ids, 21 digits; never an e-mail address.' },
   outbound_audiences: { type: 'string_list', text: 'Audiences for which AWS may give the functions tokens for another cloud, such as `api://AzureADTokenExchange`.' },
-  outbound_issuer: { type: 'url', text: "This account's issuer, as `aws iam enable-outbound-web-identity-federation` printed it." },
-}
-
-/** Where it runs on Azure. */
-export interface AzureSettings {
-  readonly location: string
-  readonly private_network: boolean
-  readonly combined: boolean
-}
-
-/** `latchkey.deployment.azure`. */
-export const azureSettings: SettingsTable<AzureSettings> = {
-  location: { type: 'string', default: 'westeurope', text: 'The region.' },
-  private_network: { type: 'boolean', default: false, text: 'The vault behind a private endpoint.' },
-  combined: { type: 'boolean', default: false, text: 'One function app in place of three.' },
-}
-
-/** Where it runs on Google Cloud. */
-export interface GoogleSettings {
-  readonly location: string
-  readonly project_id?: string
-  readonly project_number?: string
-}
-
-/** `latchkey.deployment.google`. */
-export const googleSettings: SettingsTable<GoogleSettings> = {
-  location: { type: 'string', default: 'europe-west1', text: 'The region.' },
-  project_id: { type: 'string', text: 'The project.' },
-  project_number: { type: 'string', text: 'Its number: conditions on secrets go by it, not by the id.' },
 }
 
 /** Every table by where it stands, in the order of the README. */
@@ -209,6 +179,4 @@ export const deploymentTables: Readonly<Record<string, Readonly<Record<string, S
   'latchkey.deployment.schedule': scheduleSettings,
   'latchkey.deployment.teams[]': teamSettings,
   'latchkey.deployment.federation': federationSettings,
-  'latchkey.deployment.azure': azureSettings,
-  'latchkey.deployment.google': googleSettings,
 }

@@ -42,7 +42,7 @@ export interface TenantScope {
   readonly team: string
 }
 
-/** Every statement of that role with the case in which it holds: the template's parameters choose, or {@link tenantStatements} does. */
+/** Every statement of that role with the case in which it holds: the template's parameters choose, or the construct's props. */
 export const tenantCases = ({ place, prefix, hostedArns, keyArn, team }: TenantScope): readonly (readonly [when: TenantCase, statement: Statement])[] => {
   const below = [belowPrefix(place, prefix)]
   const teamTag = `aws:RequestTag/${sessionTags.team}`
@@ -60,9 +60,3 @@ export const tenantCases = ({ place, prefix, hostedArns, keyArn, team }: TenantS
     ['team', deny('NeverUntagTheTeam', onSecrets('UntagResource'), ['*'], { 'ForAnyValue:StringEquals': { 'aws:TagKeys': sessionTags.team } })],
   ]
 }
-
-/** What that role may do in these cases. The permissions boundary is the same document: a later edit of the role cannot widen it. */
-export const tenantStatements = (scope: TenantScope, cases: readonly TenantCase[]): readonly Statement[] => tenantCases(scope).flatMap(([when, statement]) => (when === 'always' || cases.includes(when) ? [statement] : []))
-
-/** The same document as {@link tenantStatements}. */
-export const tenantBoundary = tenantStatements

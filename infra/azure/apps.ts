@@ -88,7 +88,7 @@ export const appOf = (name: FunctionName): App => {
     type: 'Microsoft.Web/sites',
     apiVersion: '2025-05-01',
     name: [format(`{0}-${name}-{1}`, parameter('name'), variable('unique'))],
-    after: own,
+    after: [...own, code],
     body: {
       location,
       kind: 'functionapp,linux',
@@ -108,6 +108,5 @@ export const appOf = (name: FunctionName): App => {
     },
   }
   const front = name === 'rotate' ? [] : [entraOnly(site)]
-  return { identity, storage, site, resources: [identity, awsTrust(identity, name), storage, code, ...own, plan, { ...site, after: [...own, code] }, ...front, ...noPasswords(site)] }
+  return { identity, storage, site, resources: [identity, awsTrust(identity, name), storage, code, ...own, plan, site, ...front, ...noPasswords(site)] }
 }
-

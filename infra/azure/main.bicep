@@ -16,6 +16,9 @@ param secretSettings object = {
 @description('Gives the vault an address in a network of the functions, and no other.')
 param privateNetwork bool = false
 
+@description('An address that is told of events that are lost to the rotation. Empty: the alerts stand in the portal only.')
+param alertEmail string = ''
+
 module latchkey 'main.json' = {
   name: 'latchkey'
   params: {
@@ -23,6 +26,7 @@ module latchkey 'main.json' = {
     callers: callers
     secretSettings: secretSettings
     privateNetwork: privateNetwork
+    alertEmail: alertEmail
   }
 }
 

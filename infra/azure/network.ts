@@ -38,4 +38,3 @@ export const privateVault = (vault: Resource): readonly Resource[] => {
   const group: Resource = { type: `${endpoint.type}/privateDnsZoneGroups`, apiVersion: endpoint.apiVersion, name: [...endpoint.name, 'default'], condition, after: [endpoint, link], body: { properties: { privateDnsZoneConfigs: [{ name: 'vault', properties: { privateDnsZoneId: idOf(zone) } }] } } }
   return [network, zone, link, endpoint, group]
 }
-

@@ -18,6 +18,7 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   privateNetwork: { type: 'bool', defaultValue: false, description: "Gives the vault an address in a network of the functions' own, and no other." },
   storageSku: { type: 'string', defaultValue: 'Standard_ZRS', allowedValues: ['Standard_ZRS', 'Standard_LRS'], description: 'How storage is kept: in three zones of the region, or in one where the region has no more.' },
   maximumInstances: { type: 'int', defaultValue: 40, minValue: 1, maxValue: 1000, description: 'How many instances of each app may run at once.' },
+  alertEmail: { type: 'string', defaultValue: '', description: 'An address that is told of events that are lost to the rotation. Empty: the alerts stand in the portal only.' },
   logRetentionDays: { type: 'int', defaultValue: 30, minValue: 30, maxValue: 730, description: 'How long logs are kept.' },
   awsIssuer: { type: 'string', defaultValue: '', description: 'Issuer of the identity tokens of an AWS account (aws iam enable-outbound-web-identity-federation prints it). Empty: no trust in AWS.' },
   awsAccountId: { type: 'string', defaultValue: '', description: 'The AWS account whose functions may sign in as these, where awsIssuer is set.' },

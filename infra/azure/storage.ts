@@ -32,4 +32,3 @@ const childOf = ({ type, apiVersion, name }: Resource, suffix: string, child: st
 export const containerOf = (storage: Resource, name: string): Resource => childOf(storage, 'blobServices/containers', name, { properties: { publicAccess: 'None' } }, [storage])
 /** A queue of it. */
 export const queueOf = (storage: Resource, name: string): Resource => childOf(storage, 'queueServices/queues', name, { properties: {} }, [storage])
-

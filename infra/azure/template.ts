@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { functionNames, type FunctionName } from '../names.ts'
+import { alertsOf } from './alerts.ts'
 import { appOf, identityOf, queueName, type App } from './apps.ts'
 import { at, call, format, idOf, parameter, propertyOf, templateJson, type Resource, type Template } from './arm.ts'
 import { privateVault } from './network.ts'
@@ -45,7 +46,7 @@ const takes = [grant(apps.rotate.identity, roles.queueReader, queue), grant(apps
 export const template: Template = {
   parameters,
   variables: { unique: call('uniqueString', at(call('resourceGroup'), 'id'), parameter('name')), belowPrefix },
-  resources: [vault, workspace, insights, vaultAudit, ...privateVault(vault), ...functionNames.flatMap((name) => apps[name].resources), events, queue, poison, deadLetters, ...delivery, ...takes, topic, subscription],
+  resources: [vault, workspace, insights, vaultAudit, ...privateVault(vault), ...functionNames.flatMap((name) => apps[name].resources), events, queue, poison, deadLetters, ...delivery, ...takes, topic, subscription, ...alertsOf(topic)],
   outputs: {
     ...Object.fromEntries(functionNames.map((name) => [`${name}App`, { type: 'string' as const, value: apps[name].site.name[0] ?? '' }])),
     ...Object.fromEntries((['read', 'keys'] as const).map((name) => [`${name}Url`, { type: 'string' as const, value: format('https://{0}', propertyOf(apps[name].site, 'defaultHostName')) }])),

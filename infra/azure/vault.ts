@@ -61,4 +61,3 @@ export const belowPrefix = [
   { verbs: ['setSecret/action', 'restore/action'], attribute: '@Request' },
   { verbs: ['update/action', 'delete', 'recover/action', 'backup/action', 'purge/action'], attribute: '@Resource' },
 ].map(({ verbs, attribute }) => `((${verbs.map(action).join(' AND ')}) OR (${attribute}[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${vaultPrefix}'))`).join(' AND ')
-

@@ -32,6 +32,7 @@ const checkNetwork = ({ network, systems, configuration, region, secretsRegion, 
   if (mode === 'existing') {
     if (vpc === undefined) report(`${at}.vpc_id`, 'is required under mode: existing')
     if (subnets === undefined || subnets.length === 0) report(`${at}.subnet_ids`, 'is required under mode: existing')
+    if (groups === undefined || groups.length === 0) report(`${at}.security_group_ids`, "is required under mode: existing: name groups that let the functions out to AWS's services, and to nothing else")
     if (zones === undefined || zones.length !== (subnets ?? []).length) report(`${at}.availability_zones`, 'must name one zone for each of subnet_ids, in the same order')
   } else {
     for (const [key, value] of Object.entries({ vpc_id: vpc, subnet_ids: subnets, availability_zones: zones, security_group_ids: groups })) if (value !== undefined) report(`${at}.${key}`, `does nothing under mode: ${mode}; write mode: existing, or take it out`)

@@ -1,4 +1,4 @@
-// The way in: an HTTP API, or function URLs. Every route names its function and has the authorizer; there is no default route, so what is not listed is answered by
+// The way in by an HTTP API. Every route names its function and has the authorizer; there is no default route, so what is not listed is answered by
 // the gateway itself. The access log says which route was asked, and nothing that a caller sent.
 import { RemovalPolicy } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
@@ -12,7 +12,7 @@ import { Construct } from 'constructs'
 import { apiRoutes, type ApiRoute } from '../deployment/api-routes.ts'
 
 /** What a line of the access log says. No header, no query, no path: LiteLLM's `/key/{key}/regenerate` may have a token in it. */
-export const accessLogFields: Readonly<Record<string, string>> = {
+const accessLogFields: Readonly<Record<string, string>> = {
   requestId: '$context.requestId',
   time: '$context.requestTimeEpoch',
   route: '$context.routeKey',

@@ -5,7 +5,6 @@ import { ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-
 import type { IKey } from 'aws-cdk-lib/aws-kms'
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
-import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { EndpointService } from '../config.ts'
 import type { ResourceStatement } from '../policies.ts'
 import type { NetworkSettings } from '../settings.ts'
@@ -70,9 +69,8 @@ export class LatchkeyNetwork extends Construct {
   }
 }
 
-/** Subnets of yours. `vpc`: as an app knows it already; else it is named by the settings. @throws misconfigured without security groups, because one of ours would have to open to everywhere */
-export const existingPlacement = (scope: Construct, file: string, { vpc_id: vpcId, subnet_ids: subnetIds = [], availability_zones: zones = [], security_group_ids: groups = [] }: NetworkSettings, vpc?: IVpc): Placement => {
-  if (groups.length === 0) throw new LatchkeyError('misconfigured', `${file}: latchkey.deployment.network.security_group_ids is required under mode: existing: name groups that let the functions out to AWS's services, and to nothing else`)
+/** Subnets of yours, and groups of yours: one of ours would have to open to everywhere. `vpc`: as an app knows it already; else it is named by the settings. */
+export const existingPlacement = (scope: Construct, { vpc_id: vpcId, subnet_ids: subnetIds = [], availability_zones: zones = [], security_group_ids: groups = [] }: NetworkSettings, vpc?: IVpc): Placement => {
   return {
     vpc: vpc ?? Vpc.fromVpcAttributes(scope, 'Vpc', { vpcId: vpcId ?? '', availabilityZones: [...zones], isolatedSubnetIds: [...subnetIds] }),
     subnets: vpc === undefined ? { subnetType: SubnetType.PRIVATE_ISOLATED } : { subnetFilters: [SubnetFilter.byIds([...subnetIds])] },

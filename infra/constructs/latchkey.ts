@@ -68,7 +68,7 @@ export class Latchkey extends Construct {
     this.key = existingKey ?? new LatchkeyKey(this, 'Key', { alias: config.name, description: `Latchkey ${config.name}: environments, logs, alarms and the master key`, logGroups: allLogGroups(config.name) }).key
     const master = config.schedule.managed_master_key ? new MasterKey(this, 'MasterKey', { name: masterKeyName(config), key: this.key }).secret : undefined
     this.network = config.network.mode === 'isolated' ? new LatchkeyNetwork(this, 'Network', { deployment: config.name, cidr: config.network.cidr, zones: config.network.zones, endpoints: endpointPolicies(config, this.place()).map(([service, statements]) => ({ service, statements })), flowLogName: logs.network, key: this.key, logRetention }) : undefined
-    this.placement = config.network.mode === 'existing' ? existingPlacement(this, config.file, config.network, vpc) : this.network?.placement
+    this.placement = config.network.mode === 'existing' ? existingPlacement(this, config.network, vpc) : this.network?.placement
     this.deadLetters = new DeadLetters(this, 'DeadLetters', { queueName: `${config.name}-dead-letters` }).queue
     this.functions = this.makeFunctions({ deployment: config.name, codeRoot, key: this.key, deadLetters: this.deadLetters, environment: this.environment(), memoryMb: config.functions.memory_mb, logRetention, logLevel: logLevels[config.observability.log_level], tracing: config.functions.tracing, ...(this.placement === undefined ? {} : { placement: this.placement }) }, master === undefined ? [] : [this.key.keyArn])
     const { read, keys, rotate } = this.functions

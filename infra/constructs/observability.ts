@@ -1,5 +1,5 @@
-// Who is told when something goes wrong: alarms on functions, API and dead letters, on refusals by AWS (a tenant's trust that was cut shows there first) and on a sweep
-// that no longer comes; and one dashboard.
+// Who is told when something goes wrong: alarms on functions, API and dead letters, on refusals by AWS (a tenant's trust that was cut shows there first), on a rotation
+// that is overdue and on a sweep that no longer comes; and one dashboard.
 import { Duration, Stack } from 'aws-cdk-lib'
 import { Alarm, ComparisonOperator, Dashboard, GraphWidget, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
@@ -40,6 +40,8 @@ export interface LatchkeyAlarmsProps {
 }
 
 const period = Duration.minutes(5)
+/** How late a rotation may be before somebody is told. */
+const mostOverdue = Duration.days(3)
 
 /** The alarms, and the dashboard where one is wanted. */
 export class LatchkeyAlarms extends Construct {
@@ -64,15 +66,17 @@ export class LatchkeyAlarms extends Construct {
     const twoSweeps = Duration.minutes(Math.min(1440, sweepMinutes * 2))
     const swept = this.counted('Swept', [functions.rotate.logGroup], { code: 'swept' }, twoSweeps)
     if (sweepMinutes <= 720) this.alarm('sweep-missing', swept, 'No sweep came to its end: keys that are due are not rotated.', 1, { comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD, treatMissingData: TreatMissingData.BREACHING })
+    const overdue = this.counted('RotationOverdue', [functions.rotate.logGroup], { code: 'rotation_overdue' }, twoSweeps, '$.overdue_seconds')
+    this.alarm('rotation-overdue', overdue, 'A key should have been rotated three days ago, and the sweep cannot.', mostOverdue.toSeconds())
     this.dashboard = dashboard ? this.board(all, deadLetters, refused, apiErrors) : undefined
   }
 
-  /** Counts lines of our JSON log in which these fields have these values. */
-  private counted(metricName: string, logs: readonly ILogGroup[], fields: Readonly<Record<string, string>>, over = period): Metric {
+  /** Counts lines of our JSON log in which these fields have these values; or takes the most that a number in them was. */
+  private counted(metricName: string, logs: readonly ILogGroup[], fields: Readonly<Record<string, string>>, over = period, number?: string): Metric {
     const namespace = `Latchkey/${this.deployment}`
     const pattern = FilterPattern.all(...Object.entries(fields).map(([name, value]) => FilterPattern.stringValue(`$.${name}`, '=', value)))
-    logs.forEach((logGroup, index) => new MetricFilter(this, `${metricName}${index}`, { logGroup, filterPattern: pattern, metricNamespace: namespace, metricName, metricValue: '1' }))
-    return new Metric({ namespace, metricName, statistic: 'Sum', period: over })
+    logs.forEach((logGroup, index) => new MetricFilter(this, `${metricName}${index}`, { logGroup, filterPattern: pattern, metricNamespace: namespace, metricName, metricValue: number ?? '1' }))
+    return new Metric({ namespace, metricName, statistic: number === undefined ? 'Sum' : 'Maximum', period: over })
   }
 
   private alarm(name: string, metric: IMetric, description: string, threshold = 1, more: { readonly comparisonOperator?: ComparisonOperator; readonly treatMissingData?: TreatMissingData } = {}): void {

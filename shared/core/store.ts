@@ -37,6 +37,9 @@ export interface StoreOptions {
 /** Loaded by the first write, so that a function that only reads never carries it. */
 const writing = (): Promise<typeof import('./stores/writing.ts')> => import('./stores/writing.ts')
 
+/** Loaded by the first list, description or read of a created secret. */
+const aboutFacts = (): Promise<typeof import('./stores/facts.ts')> => import('./stores/facts.ts')
+
 /** Whether an answer is a part of what the provider is asked for. */
 const isPart = (ref: SecretRef, lookup: Lookup): boolean => ref.property !== undefined || lookup.primary !== undefined
 
@@ -96,12 +99,12 @@ export class SecretStore {
 
   /** Names and facts below a prefix, never values, and none of Latchkey's own records. @throws unsupported, invalid_request (cursor) */
   async list(query: { readonly prefix: string; readonly cursor?: string; readonly limit: number }, call: Call): Promise<Page<SecretFacts>> {
-    return (await import('./stores/facts.ts')).listOf(this, query, call)
+    return (await aboutFacts()).listOf(this, query, call)
   }
 
   /** Facts without the value, and without asking the cache. @throws not_found, unsupported */
   async describe(name: SecretName, call: Call): Promise<SecretFacts> {
-    return (await import('./stores/facts.ts')).factsOf(this, name, call)
+    return (await aboutFacts()).factsOf(this, name, call)
   }
 
   /**
@@ -132,7 +135,7 @@ export class SecretStore {
     try {
       const record = await this.provider.read(native, at, call)
       const facts = native.place === 'created' ? await this.provider.describe?.(native, call) : undefined
-      if (!isTombstone(record.version) && !isTombstone(facts?.current)) return facts === undefined ? record : (await import('./stores/facts.ts')).unlessBlocked(record, facts)
+      if (!isTombstone(record.version) && !isTombstone(facts?.current)) return facts === undefined ? record : (await aboutFacts()).unlessBlocked(record, facts)
     } catch (error) {
       if (isCode(error, 'not_found') && at.version === undefined && at.stage === undefined) throw absentSecret(this, native.text)
       throw asLatchkeyError(error)

@@ -95,6 +95,8 @@ export interface Reconciled {
 export interface ReconcileReport {
   readonly checked: number
   readonly items: readonly Reconciled[]
+  /** Since when the rotation of a key of this page is due that was not brought about; of several the oldest. */
+  readonly overdueSince?: Date
   readonly cursor?: string
 }
 

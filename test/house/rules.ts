@@ -50,7 +50,7 @@ const arrows: readonly Arrow[] = [
   // Tables and names, the one reader of configuration files, and this machine's files and variables: no other code that runs in a function.
   {
     files: /^infra\//,
-    ours: /^(infra\/|functions\/local\/config-file\.ts$|shared\/(core\/(names|settings|errors|policy|runtime|configuration)(\.ts$|\/)|providers\/registry\.ts$|telemetry\/node-runtime\.ts$))/,
+    ours: /^(infra\/|functions\/local\/config-file\.ts$|shared\/(core\/(names|settings|rotation\/settings|errors|policy|runtime|configuration)(\.ts$|\/)|providers\/registry\.ts$|telemetry\/node-runtime\.ts$))/,
     packages: ({ from }) => from === 'aws-cdk-lib' || from.startsWith('aws-cdk-lib/') || ['constructs', 'cdk-nag', 'yaml'].includes(from),
   },
 ]

@@ -1,4 +1,6 @@
 // One file drives functions and stacks. What could not work, or would be wider than was meant, stops the synth with file, path and fix; what is right becomes what the stacks need.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { readInfraConfig, type InfraConfig } from '../../infra/config.ts'
@@ -70,6 +72,7 @@ describe('what stops the synth', () => {
     ['a web ACL before an HTTP API', deployment('{ api: { waf_rate_limit: 100 } }'), 'latchkey.deployment.api.waf_rate_limit', 'needs kind: rest_private'],
     ['callers with a wildcard', deployment('{ api: { invoker_principals: ["arn:aws:iam::111122223333:role/*"] } }'), 'latchkey.deployment.api.invoker_principals', 'without wildcards'],
     ['an existing VPC that is not named', deployment('{ network: { mode: existing } }'), 'latchkey.deployment.network.vpc_id', 'is required'],
+    ['subnets of yours without a group', deployment('{ network: { mode: existing, vpc_id: vpc-1, subnet_ids: [subnet-1], availability_zones: [eu-central-1a] } }'), 'latchkey.deployment.network.security_group_ids', 'name groups that let the functions out'],
     ['subnets without their VPC', deployment('{ network: { subnet_ids: [subnet-1] } }'), 'latchkey.deployment.network.subnet_ids', 'write mode: existing'],
     ['logs kept for a time that there is not', deployment('{ observability: { log_retention_days: 31 } }'), 'latchkey.deployment.observability.log_retention_days', 'must be one of'],
     ['more warm instances than there may be', deployment('{ functions: { read_concurrency: 5, provisioned_concurrency: 6 } }'), 'latchkey.deployment.functions.provisioned_concurrency', 'more than read_concurrency'],
@@ -113,7 +116,14 @@ describe('what stops the synth', () => {
   it('is told all at once', async () => {
     const message = await refusal(deployment('{ name: UPPER, network: { mode: existing }, schedule: { sweep_every_minutes: 0 } }'))
 
-    expect(message.split('\n')).toHaveLength(5)
+    expect(message.split('\n')).toHaveLength(6)
+  })
+
+  it.each([
+    ['a list that is none', '{ secrets: MASTER_KEY }', 'latchkey.rotation.secrets must be a list'],
+    ['a setting of an entry that is not known', '{ secrets: [{ names: [MASTER_KEY], lenght: 20 }] }', 'latchkey.rotation.secrets[0].lenght is not a setting; did you mean length?'],
+  ])('is a rotation that the functions would not start with: %s', async (_what, rotation, said) => {
+    expect(await refusal(`${aws}\nlatchkey: { rotation: ${rotation} }`)).toBe(`prod.yaml: ${said}`)
   })
 
   it('is what the functions would refuse as well, with the file before it', async () => {
@@ -222,4 +232,12 @@ it('every setting of the deployment says what it is in one sentence or more', ()
   const texts = Object.entries(deploymentTables).flatMap(([table, settings]) => Object.entries(settings).map(([name, { text }]) => [`${table}.${name}`, text] as const))
 
   expect(texts.filter(([, text]) => !/^[A-Z`'"].*[.]$/.test(text)).map(([name]) => name)).toEqual([])
+})
+
+it('every setting of the deployment is read by something that is deployed', () => {
+  const code = readdirSync('infra', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && file !== 'settings.ts').map((file) => readFileSync(join('infra', file), 'utf8')).join('\n')
+
+  const unread = Object.entries(deploymentTables).flatMap(([table, settings]) => Object.keys(settings).filter((name) => !new RegExp(`\\b${name}\\b`).test(code)).map((name) => `${table}.${name}`))
+
+  expect(unread).toEqual([])
 })

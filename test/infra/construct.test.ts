@@ -6,7 +6,8 @@ import { Topic } from 'aws-cdk-lib/aws-sns'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Latchkey, type LatchkeyProps } from '../../infra/constructs/latchkey.ts'
 import { decide, type PolicyDocument } from './support/iam.ts'
-import { configOf, placeholders, removeScratch, scratchFolder, templatesOf, variants, world } from './support/stacks.ts'
+import { placeholders, removeScratch, scratchFolder, templatesOf, variants, world } from './support/stacks.ts'
+import { configOf } from './support/subject.ts'
 import { resourcesOf, type Template } from './support/template.ts'
 
 afterAll(removeScratch)
@@ -68,21 +69,31 @@ describe('is refused, with what to write instead', () => {
   it.each([
     ['a variable that would hold the name of a secret', `${secrets}\nlatchkey: { deployment: { functions: { secret_variables: { VAULT_TOKEN: vault/token } } } }`, /^config\.yaml: latchkey\.deployment\.functions\.secret_variables\.VAULT_TOKEN cannot be deployed to Lambda/],
     ['a managed master key that nothing rotates', `${secrets}\nlatchkey: { deployment: { schedule: { managed_master_key: true } } }`, /add it to latchkey\.rotation\.secrets: - \{ names: \["LITELLM_MASTER_KEY"\] \}$/],
+    ['a managed master key in a segment that no pattern of the rotation reaches', `${secrets.replaceAll('LITELLM_MASTER_KEY', 'gateway/prod/MASTER_KEY')}\nlatchkey: { rotation: { secrets: [{ names: ["gateway/*"] }] }, deployment: { schedule: { managed_master_key: true } } }`, /add it to latchkey\.rotation\.secrets: - \{ names: \["gateway\/prod\/MASTER_KEY"\] \}$/],
+    ['a managed master key that is looked for in another manager', `general_settings: { master_key: os.environ/MASTER_KEY, key_management_system: hashicorp_vault, key_management_settings: { access_mode: read_and_write } }\nlatchkey: { default_store: { vault_addr: "https://vault.example:8200" }, stores: { own: { system: aws_secret_manager, access_mode: read_and_write } }, rotation: { secrets: [{ names: ["MASTER_KEY"] }] }, deployment: { schedule: { managed_master_key: true } } }`, /managed_master_key makes a secret that the functions would not read/],
     ['a managed master key that no function reads', `${secrets.replace('read_and_write', 'write_only')}\nlatchkey: { deployment: { functions: { secret_variables: { LITELLM_MASTER_KEY: master } }, schedule: { managed_master_key: true } } }`, /managed_master_key makes a secret that the functions would not read/],
-    ['a network of yours without a group', `${secrets}\nlatchkey: { deployment: { network: { mode: existing, vpc_id: vpc-1, subnet_ids: [subnet-1], availability_zones: [eu-central-1a] } } }`, /latchkey\.deployment\.network\.security_group_ids is required under mode: existing/],
   ])('%s', async (_what, yaml, said) => {
     await expect(made(yaml)).rejects.toThrow(said)
   })
 })
 
 describe('an alarm', () => {
+  let template: Template
   let alarms: readonly Readonly<Record<string, unknown>>[]
   beforeAll(async () => {
-    alarms = Object.values(resourcesOf(await made(variants.shipped), 'AWS::CloudWatch::Alarm', world))
+    template = await made(variants.shipped)
+    alarms = Object.values(resourcesOf(template, 'AWS::CloudWatch::Alarm', world))
   })
 
-  it('is there for every function, the dead letters, the API, refusals by AWS and a sweep that does not come', () => {
-    expect(alarms.map((one) => one['AlarmName']).toSorted()).toEqual(['latchkey-access-denied', 'latchkey-api-errors', 'latchkey-dead-letters', 'latchkey-keys-errors', 'latchkey-keys-throttles', 'latchkey-read-errors', 'latchkey-read-throttles', 'latchkey-rotate-errors', 'latchkey-rotate-throttles', 'latchkey-sweep-missing'])
+  it('is there for every function, the dead letters, the API, refusals by AWS, a rotation that is overdue and a sweep that does not come', () => {
+    expect(alarms.map((one) => one['AlarmName']).toSorted()).toEqual(['latchkey-access-denied', 'latchkey-api-errors', 'latchkey-dead-letters', 'latchkey-keys-errors', 'latchkey-keys-throttles', 'latchkey-read-errors', 'latchkey-read-throttles', 'latchkey-rotate-errors', 'latchkey-rotate-throttles', 'latchkey-rotation-overdue', 'latchkey-sweep-missing'])
+  })
+
+  it('tells of a rotation that is overdue by three days, from the line in which the sweep says for how long', () => {
+    const filters = Object.values(resourcesOf(template, 'AWS::Logs::MetricFilter', world)).flatMap((one) => (one['MetricTransformations'] as { readonly MetricName: string }[]).map((made) => ({ pattern: one['FilterPattern'], log: one['LogGroupName'], ...made })))
+
+    expect(filters.filter(({ MetricName }) => MetricName === 'RotationOverdue')).toEqual([{ pattern: '{ $.code = "rotation_overdue" }', log: expect.stringContaining('rotateLog') as string, MetricName: 'RotationOverdue', MetricNamespace: 'Latchkey/latchkey', MetricValue: '$.overdue_seconds' }])
+    expect(alarms.find((one) => one['AlarmName'] === 'latchkey-rotation-overdue')).toMatchObject({ MetricName: 'RotationOverdue', Statistic: 'Maximum', ComparisonOperator: 'GreaterThanOrEqualToThreshold', Threshold: 259_200, TreatMissingData: 'notBreaching' })
   })
 
   it('tells of a sweep that is missed twice, also when nothing is counted at all', () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { App, CfnResource, Stack, Stage } from 'aws-cdk-lib'
 import { afterAll, describe, expect, it } from 'vitest'
 import { checked, guardRules, makeStacks } from '../../infra/app.ts'
-import { configOf, placeholders, removeScratch, scratchFolder, variants } from './support/stacks.ts'
+import { placeholders, removeScratch, scratchFolder, variants } from './support/stacks.ts'
+import { configOf } from './support/subject.ts'
 
 afterAll(removeScratch)
 

@@ -101,9 +101,9 @@ describe('a weakened stack', () => {
   it.each(weakenings)('with $what fails $fails', (weakening) => {
     const { stacks: mutant, changed } = weakened(stacks, weakening)
 
-    const [, check] = Object.entries(stackChecks).find(([title]) => title.startsWith(`${weakening.fails}:`)) ?? []
+    const complaints = Object.entries(stackChecks).flatMap(([title, check]) => (title.startsWith(`${weakening.fails}:`) ? check(mutant) : []))
     expect(changed).toBeGreaterThan(0)
-    expect(check?.(mutant)).not.toEqual([])
+    expect(complaints).not.toEqual([])
   })
 
   it('is there for every check', () => {

@@ -1,7 +1,7 @@
 // The checks of stacks by number, over the templates of every kind of deployment.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stackChecks } from './support/stack-checks.ts'
-import { configOf, makeStacksOfAll, removeScratch, type Stacks } from './support/stacks.ts'
+import { makeStacksOfAll, removeScratch, type Stacks } from './support/stacks.ts'
 
 afterAll(removeScratch)
 
@@ -14,15 +14,5 @@ describe('the templates of every kind of deployment', () => {
 
   it.each(Object.entries(stackChecks))('keep %s', (_title, check) => {
     expect(check(stacks)).toEqual([])
-  })
-})
-
-describe('check 31: an isolated network', () => {
-  it('is refused for a store on the internet, with file, path and fix', async () => {
-    const yaml = `
-general_settings: { master_key: os.environ/LITELLM_MASTER_KEY, key_management_system: hashicorp_vault, key_management_settings: { vault_addr: https://vault.example, prefix_for_stored_virtual_keys: litellm/ } }
-latchkey: { deployment: { network: { mode: isolated } } }`
-
-    await expect(configOf(yaml)).rejects.toThrow(/^config\.yaml: latchkey\.deployment\.network\.mode isolated reaches AWS only, and hashicorp_vault is on the internet; write none, or existing with a way out$/m)
   })
 })

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { rotationReasons, type RotationReason } from '../../shared/core/rotation/event.ts'
 import { parseConfiguration } from '../../shared/core/configuration.ts'
+import { LatchkeyError } from '../../shared/core/errors.ts'
 import { openLatchkey } from '../../shared/latchkey.ts'
 import { openRotator } from '../../functions/open-rotator.ts'
 import { shapes } from '../sim/shapes.ts'
@@ -101,6 +102,36 @@ describe('the sweep by a schedule', () => {
     expect(first).toMatchObject({ decision: 'done', message: expect.stringContaining('the time ended') })
     expect((first.swept?.repaired ?? 0) + (second.swept?.repaired ?? 0) + (third.swept?.repaired ?? 0)).toBe(60)
     expect(second.cursor).toBeUndefined()
+  })
+
+  it('logs how long a rotation is overdue that cannot be brought about, the oldest of all of them, and nothing once it is', async () => {
+    const house = await opened()
+    const { handle, keys, context, clock, runtime } = house
+    const stuck = await house.instance((inner) => ({ write: () => Promise.reject(new LatchkeyError('provider_denied', 'Not any more.')), read: inner.read }))
+    await keys.create({ alias: 'a', data: { auto_rotate: true, rotation_interval: '30d' } }, context())
+    clock.advance(day)
+    await keys.create({ alias: 'b', data: { auto_rotate: true, rotation_interval: '30d' } }, context())
+    clock.advance(33 * day)
+
+    const failed = await stuck.handle(eventOf({ kind: 'due' }))
+    const said = runtime.lines.filter(({ fields }) => fields['code'] === 'rotation_overdue')
+    await handle(eventOf({ kind: 'due', id: 'event-2' }))
+    const after = runtime.lines.filter(({ fields }) => fields['code'] === 'rotation_overdue')
+
+    expect(failed.swept).toEqual({ checked: 2, repaired: 0, failed: 2 })
+    expect(said).toEqual([{ level: 'warn', message: expect.any(String) as string, fields: { code: 'rotation_overdue', overdue_seconds: 4 * 86_400 } }])
+    expect(after).toHaveLength(1)
+  })
+
+  it('logs nothing of a rotation that is begun by the sweep which finds it', async () => {
+    const { handle, keys, context, clock, runtime } = await opened()
+    await keys.create({ alias: 'a', data: { auto_rotate: true, rotation_interval: '30d' } }, context())
+    clock.advance(40 * day)
+
+    const outcome = await handle(eventOf({ kind: 'due' }))
+
+    expect(outcome.swept?.repaired).toBe(1)
+    expect(runtime.lines).toEqual([])
   })
 
   it('fails as a whole only when no page can be had', async () => {

@@ -39,6 +39,8 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
   const now = (): number => options.clock.now()
   const items: Reconciled[] = []
   let checked = 0
+  let overdueSince: Date | undefined
+  const report = (cursor?: string): ReconcileReport => ({ checked, items, ...(overdueSince === undefined ? {} : { overdueSince }), ...(cursor === undefined ? {} : { cursor }) })
 
   const settle = async (of: { readonly name: string; readonly keyId?: string | undefined }, found: Finding): Promise<void> => {
     const said = { name: of.name, ...(of.keyId === undefined ? {} : { keyId: of.keyId }), finding: found.finding, message: found.message }
@@ -64,7 +66,11 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
       if (found === undefined) return
       const before = items.length
       await settle({ name: record.name.text, keyId: record.keyId }, found)
-      if (items[before]?.action !== 'repaired') return
+      if (items[before]?.action === 'repaired') continue
+      // Whatever stands before it: while this is not mended, no rotation begins.
+      const due = record.revoked || record.blocked || isExpired(record, now()) ? undefined : house.answers.rotationDue(record)
+      if (due !== undefined && due.getTime() <= now() && (overdueSince === undefined || due < overdueSince)) overdueSince = due
+      return
     }
   }
 
@@ -72,20 +78,19 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
   if (query.cursor?.startsWith(atGateway) !== true) {
     const page = await records.page(query, call)
     for (const { name } of page.items) {
-      if (!enough()) return { checked, items, ...(query.cursor === undefined ? {} : { cursor: query.cursor }) }
+      if (!enough()) return report(query.cursor)
       checked += 1
       await look(name).catch((thrown: unknown) => items.push({ name: name.text, finding: 'unfinished', action: 'failed', message: asLatchkeyError(thrown).message }))
     }
-    const cursor = page.cursor ?? (rows === undefined ? undefined : atGateway)
-    return { checked, items, ...(cursor === undefined ? {} : { cursor }) }
+    return report(page.cursor ?? (rows === undefined ? undefined : atGateway))
   }
-  if (rows === undefined) return { checked, items }
+  if (rows === undefined) return report()
   const position = query.cursor.slice(atGateway.length)
   const page = await rows.list({ limit: query.limit, ...(position === '' ? {} : { cursor: position }) }, call)
   const pageOfRows = new GatewayPage(house, call)
   for (const row of page.items) {
     if (row.keyId === undefined) continue
-    if (!enough()) return { checked, items, cursor: query.cursor }
+    if (!enough()) return report(query.cursor)
     checked += 1
     const wrong = await pageOfRows.look(row)
     if (wrong === undefined) continue
@@ -98,7 +103,7 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
     }
     await settle({ name: wrong.record?.name.text ?? '', keyId: row.keyId }, { finding: wrong.how === 'block' ? 'gateway_differs' : 'not_ours', message: wrong.message, mend })
   }
-  return { checked, items, ...(page.cursor === undefined ? {} : { cursor: `${atGateway}${page.cursor}` }) }
+  return report(page.cursor === undefined ? undefined : `${atGateway}${page.cursor}`)
 }
 
 /** The first thing that a sweep has to do about a key; nothing when all is well. */

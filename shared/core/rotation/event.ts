@@ -88,6 +88,8 @@ export interface Verdict {
   /** For sweeps: where the next one goes on, and how much was done. */
   readonly cursor?: string
   readonly swept?: { readonly checked: number; readonly repaired: number; readonly failed: number }
+  /** For sweeps: since when the oldest rotation is due that could not be brought about. */
+  readonly overdueSince?: Date
   readonly error?: LatchkeyError
 }
 

@@ -114,6 +114,8 @@ export class Rotator {
     if (event.kind === 'due') {
       const verdict = await sweepDue(keys, runtime.clock, event.cursor ?? this.#sweepAt, call, record)
       this.#sweepAt = verdict.cursor
+      // A metric is made of this line, whichever cloud keeps the log.
+      if (verdict.overdueSince !== undefined) runtime.log.log('warn', 'A rotation is overdue: the audit line of the key says what keeps it.', { code: 'rotation_overdue', overdue_seconds: Math.floor((runtime.clock.now() - verdict.overdueSince.getTime()) / 1_000) })
       return verdict
     }
     const found = await this.#find(event, call)

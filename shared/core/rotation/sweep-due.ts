@@ -11,11 +11,12 @@ const keysAtOnce = 50
 /** Looks at what is due from `cursor` on. @throws what keeps a page from being had; nothing that concerns one key */
 export const sweepDue = async (keys: KeyLifecycle, clock: Clock, given: string | undefined, call: Call, record: Recorder): Promise<Verdict> => {
   const [swept, context] = [{ checked: 0, repaired: 0, failed: 0 }, { call, caller: 'latchkey', route: 'sweep', body: '' }]
-  let cursor = given
+  let [cursor, overdueSince]: [string | undefined, Date | undefined] = [given, undefined]
   const left = (): number => (call.signal.aborted ? 0 : call.deadline - clock.now())
   do {
     const page = await keys.reconcile({ limit: keysAtOnce, repair: true, ...(cursor === undefined ? {} : { cursor }) }, context)
     swept.checked += page.checked
+    if (page.overdueSince !== undefined && (overdueSince === undefined || page.overdueSince < overdueSince)) overdueSince = page.overdueSince
     for (const { name, keyId, finding, action } of page.items) {
       if (action !== 'repaired' && action !== 'failed') continue
       swept[action] += 1
@@ -28,5 +29,5 @@ export const sweepDue = async (keys: KeyLifecycle, clock: Clock, given: string |
   } while (cursor !== undefined && left() >= timeForPageMs)
   const { checked, repaired, failed } = swept
   const whole = cursor === undefined && left() >= timeForPageMs
-  return { reason: 'swept', swept, message: `${checked} looked at, ${repaired} brought in order, ${failed} failed${whole ? '' : '; the time ended before all were looked at'}.`, ...(cursor === undefined ? {} : { cursor }) }
+  return { reason: 'swept', swept, ...(overdueSince === undefined ? {} : { overdueSince }), message: `${checked} looked at, ${repaired} brought in order, ${failed} failed${whole ? '' : '; the time ended before all were looked at'}.`, ...(cursor === undefined ? {} : { cursor }) }
 }

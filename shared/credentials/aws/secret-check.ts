@@ -3,6 +3,7 @@ import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { asLatchkeyError, isCode } from '../../core/errors.ts'
 import { internalName, joinPrefix } from '../../core/names.ts'
 import { createdName } from '../../core/names/created.ts'
+import { probeSegment } from '../../core/names/probe.ts'
 import type { Finding, SecretProvider } from '../../core/provider.ts'
 import type { Call, Random } from '../../core/runtime.ts'
 import type { SecretName } from '../../core/secret.ts'
@@ -27,7 +28,7 @@ export interface CheckedParts {
  */
 export const checkSecretsManager = async (depth: CheckDepth, call: Call, prefix: string, { identity, ask, reads, sdk, random }: CheckedParts): Promise<readonly Finding[]> => {
   const who = depth === 'reach' ? [] : await identity.check(call)
-  const segment = `latchkey-check-${Buffer.from(random.bytes(8)).toString('hex')}`
+  const segment = probeSegment(random)
   const changed = createdName(joinPrefix(prefix, segment))
   const read: SecretName = depth === 'write' ? internalName(prefix, segment) : changed
   const SecretId = changed.text

@@ -2,6 +2,7 @@
 // Every probe is about a secret that does not exist: whoever may is told so.
 import { asLatchkeyError, isCode } from '../../core/errors.ts'
 import { internalName } from '../../core/names.ts'
+import { probeSegment } from '../../core/names/probe.ts'
 import { slugHashCodec } from '../../core/names/slug-hash.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
@@ -13,7 +14,7 @@ export const checkVault = async (vault: Vault, io: ProviderIo, depth: 'reach' | 
   const identity: Finding = { ok: signedIn === undefined, subject: 'identity', message: signedIn?.message ?? `Signed in as ${vault.who}.`, ...(signedIn !== undefined && { setting: vault.setting }) }
   if (signedIn !== undefined) return [identity]
   // Below the prefix, because a condition on the role may allow nothing beside it.
-  const subject = { text: 'a probe', native: slugHashCodec.encode(internalName(prefix, `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}`)) }
+  const subject = { text: 'a probe', native: slugHashCodec.encode(internalName(prefix, probeSegment(io.random))) }
   const probes: Readonly<Record<string, () => Promise<unknown>>> = {
     get: () => vault.get(subject, undefined, call),
     ...(depth !== 'reach' && { list: () => vault.page(undefined, 1, call) }),

@@ -2,6 +2,7 @@
 // told so, who may not is refused, and nothing is changed.
 import { asLatchkeyError, isCode, type LatchkeyError } from '../../core/errors.ts'
 import { internalName } from '../../core/names.ts'
+import { probeSegment } from '../../core/names/probe.ts'
 import type { Finding } from '../../core/provider.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import { SecretValue } from '../../core/secret.ts'
@@ -17,7 +18,7 @@ export const googleFindings = async (depth: Depth, identity: GoogleIdentity, sec
   const denied = await failureOf(identity.tokens.get(call))
   if (denied !== undefined) return [{ ok: false, subject: 'identity', message: denied.message, setting: identity.setting }]
   // Below the prefix, because a condition of IAM may allow nothing beside it.
-  const id = hexEscapeCodec.encode(internalName(prefix, `latchkey-check-${Buffer.from(random.bytes(8)).toString('hex')}`))
+  const id = hexEscapeCodec.encode(internalName(prefix, probeSegment(random)))
   const probes: Readonly<Record<string, () => Promise<unknown>>> = {
     'versions.access': () => secrets.access(id, 'latest', id, call),
     ...(depth !== 'reach' && { 'secrets.get': () => secrets.get(id, id, call), 'versions.list': () => secrets.versions(id, id, call, 1) }),

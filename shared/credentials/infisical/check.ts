@@ -1,5 +1,6 @@
 // Whether Infisical is ready: the login, then what is to be seen, then what may be read and changed; each by a call that changes nothing.
 import { asLatchkeyError } from '../../core/errors.ts'
+import { probeSegment } from '../../core/names/probe.ts'
 import type { Finding, SecretProvider } from '../../core/provider.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import type { InfisicalApi } from './api.ts'
@@ -16,7 +17,7 @@ interface Step {
 /** The check of a provider. The probes name a secret that does not exist. */
 export const infisicalCheck = (api: InfisicalApi, login: InfisicalLogin, root: string, io: Pick<ProviderIo, 'random'>): SecretProvider['check'] => {
   const steps = (depth: 'reach' | 'read' | 'write'): readonly Step[] => {
-    const probe = { folder: root, key: `latchkey-check-${Buffer.from(io.random.bytes(8)).toString('hex')}` }
+    const probe = { folder: root, key: probeSegment(io.random) }
     const read: Step = { subject: 'read', says: 'Allowed.', absent: true, act: (call) => api.get(probe, { view: true }, call) }
     const write: Step = { subject: 'write', says: 'Not refused. Infisical looks at this permission only when there is something to change, so the first write shows it.', absent: true, act: (call) => api.update(probe, { comment: 'probe' }, call) }
     return [

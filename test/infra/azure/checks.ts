@@ -9,7 +9,7 @@ export const committed = readFileSync(join(import.meta.dirname, '../../../infra/
 
 /** What whoever deploys must say, and what makes everything that is optional be there. */
 export const asked = { authClientId: '00000000-0000-4000-8000-000000000000' }
-const everything = { ...asked, privateNetwork: true, confineWrites: true, awsIssuer: 'https://issuer.tokens.sts.global.api.aws', awsAccountId: '111122223333', callers: ['caller'] }
+const everything = { ...asked, privateNetwork: true, confineWrites: true, awsIssuer: 'https://issuer.tokens.sts.global.api.aws', awsAccountId: '111122223333', callers: ['caller'], alertEmail: 'ops@example.com' }
 
 /** The committed template anew, to be weakened. */
 export const parsed = (): ArmTemplate => JSON.parse(committed) as ArmTemplate
@@ -126,6 +126,28 @@ export const checks = {
       ...(queues.includes(`${settingOf(usual, 'rotate', 'LATCHKEY_ROTATION_QUEUE') ?? ''}-poison`) ? [] : ['the queue has no poison queue']),
     ]
   },
+  'an event that is lost is told: not delivered, not kept, or given up': (deployed) =>
+    Object.values(deployed).flatMap((deployment) => {
+      const [topic] = some(deployment, 'Microsoft.EventGrid/systemTopics')
+      const metrics = some(deployment, 'Microsoft.Insights/metricAlerts')
+      const rules = some(deployment, 'Microsoft.Insights/scheduledQueryRules')
+      const people = ofType(deployment, 'Microsoft.Insights/actionGroups').map(({ id }) => id)
+      const told = [...metrics.map(({ body }) => valueAt(body, 'properties.actions')), ...rules.map(({ body }) => valueAt(body, 'properties.actions.actionGroups'))].map((actions) => (actions as readonly (string | { readonly actionGroupId: string })[]).map((one) => (typeof one === 'string' ? one : one.actionGroupId)))
+      const counted = metrics.map(({ body }) => valueAt(body, 'properties.criteria.allOf.0.metricName'))
+      const query = rules.map(({ body }) => String(valueAt(body, 'properties.criteria.allOf.0.query'))).join('')
+      return [
+        ...wanted([...metrics, ...rules], { enabled: true, 'criteria.allOf.0.operator': 'GreaterThan', 'criteria.allOf.0.threshold': 0 }),
+        ...wanted(metrics, { scopes: [topic?.id], 'criteria.allOf.0.metricNamespace': topic?.type, 'criteria.allOf.0.timeAggregation': 'Total' }),
+        ...wanted(rules, { scopes: some(deployment, 'Microsoft.OperationalInsights/workspaces').map(({ id }) => id) }),
+        ...['DeadLetteredCount', 'DroppedEventCount'].flatMap((metric) => (counted.includes(metric) ? [] : [`nobody counts ${metric}`])),
+        ...(query.includes(`'MaxDequeueCount' and Message contains '${settingOf(deployment, 'rotate', 'LATCHKEY_ROTATION_QUEUE') ?? ''}-poison'`) ? [] : ['nobody looks for messages that were given up']),
+        ...told.flatMap((groups) => (JSON.stringify(groups) === JSON.stringify(people) ? [] : [`${groups.join(', ')} is told in place of ${people.join(', ')}`])),
+      ]
+    }),
+  'alerts go to the address that is given, and nowhere without one': ({ usual, full }) => [
+    ...ofType(usual, 'Microsoft.Insights/actionGroups').map(({ name }) => `${name} was not asked for`),
+    ...wanted(some(full, 'Microsoft.Insights/actionGroups'), { enabled: true, emailReceivers: [{ name: 'operators', emailAddress: everything.alertEmail, useCommonAlertSchema: true }] }),
+  ],
   'events of the vault go to the queue that the app reads': ({ usual }) =>
     wanted(some(usual, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), {
       'deliveryWithResourceIdentity.destination.endpointType': 'StorageQueue',

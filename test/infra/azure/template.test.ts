@@ -7,6 +7,8 @@ import { template } from '../../../infra/azure/template.ts'
 import { vaultPrefix } from '../../../infra/azure/vault.ts'
 import type { ArmResource, ArmTemplate } from '../support/arm.ts'
 import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
+import { createAudit } from '../../../shared/telemetry/audit.ts'
+import { ManualClock, SeededRandom } from '../../support/runtime.ts'
 import { asked, checks, committed, deployments, parsed, rights, valueAt, type Check } from './checks.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -55,6 +57,17 @@ describe('the template of Azure', () => {
     expect(resources.filter(({ type }) => type.endsWith('/queues')).map(({ name }) => name.split('/').at(-1))).toEqual(['latchkey-rotation', 'latchkey-rotation-poison'])
   })
 
+  it('looks for refused events by the words of the line that is written about one', async () => {
+    const [rule] = deployments(parsed()).usual.resources.filter(({ type }) => type === 'Microsoft.Insights/scheduledQueryRules')
+    const lines: string[] = []
+    const audit = createAudit({ clock: new ManualClock(), random: new SeededRandom(), write: (line) => void lines.push(line) })
+
+    for (const decision of ['denied', 'allowed', 'failed'] as const) await audit.record({ action: 'events:rotate', decision, caller: 'event_grid', requestId: 'r-1' })
+
+    const [, looked = ''] = / or Message contains '([^']+)'$/.exec(String(valueAt(rule?.body, 'properties.criteria.allOf.0.query'))) ?? []
+    expect(lines.filter((line) => line.includes(looked)).map((line) => (JSON.parse(line) as { readonly decision: string }).decision)).toEqual(['denied'])
+  })
+
   it('has an example of its parameters that deploys, and a front in Bicep that passes on what there is', () => {
     const { parameters } = JSON.parse(text('infra/azure/params.example.json')) as { readonly parameters: Readonly<Record<string, { readonly value: unknown }>> }
     const bicep = text('infra/azure/main.bicep')
@@ -100,6 +113,7 @@ const needed: Check = 'each identity may do what its app needs, and nothing more
 const single: Check = 'roles are given on single resources, and none changes a resource'
 const there: Check = 'whatever is spoken of is there, and deployed before'
 const front: Check = 'nobody is answered without a token of Entra, and the app that rotates by nobody'
+const lost: Check = 'an event that is lost is told: not delivered, not kept, or given up'
 
 const weakenings: readonly Weakening[] = [
   { what: 'the read identity is an officer', noticed: [needed], weaken: (resources) => swapRole(resources, user, officer, 'read') },
@@ -130,6 +144,13 @@ const weakenings: readonly Weakening[] = [
   { what: 'undelivered events are dropped', noticed: ['what cannot be delivered is kept, and what cannot be handled too'], weaken: (resources) => set(first(resources, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), 'properties.deadLetterWithResourceIdentity', undefined) },
   { what: 'there is no poison queue', noticed: [there, 'what cannot be delivered is kept, and what cannot be handled too'], weaken: (resources) => without(resources, ({ type, name }) => type.endsWith('/queues') && name.includes('poison')) },
   { what: 'events go to a queue that nobody reads', noticed: ['events of the vault go to the queue that the app reads'], weaken: (resources) => set(first(resources, 'Microsoft.EventGrid/systemTopics/eventSubscriptions'), 'properties.deliveryWithResourceIdentity.destination.properties.queueName', 'other') },
+  { what: 'the whole tenant is let in beside the named callers', noticed: ['only named callers are let in, where they are named'], weaken: (resources) => set(first(resources, 'Microsoft.Web/sites/config'), 'properties.identityProviders.azureActiveDirectory.validation.defaultAuthorizationPolicy', null) },
+  { what: 'nobody counts undelivered events', noticed: [lost], weaken: (resources) => without(resources, ({ type, name }) => type === 'Microsoft.Insights/metricAlerts' && name.includes('dead-letters')) },
+  { what: 'an alert is off', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.enabled', false) },
+  { what: 'an alert waits for a hundred lost events', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/metricAlerts'), 'properties.criteria.allOf.0.threshold', 100) },
+  { what: 'the messages that are given up are looked for in another queue', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.criteria.allOf.0.query', "AppTraces | where (Message contains 'MaxDequeueCount' and Message contains 'other-poison')") },
+  { what: 'an alert tells nobody', noticed: [lost], weaken: (resources) => set(first(resources, 'Microsoft.Insights/scheduledQueryRules'), 'properties.actions.actionGroups', []) },
+  { what: 'alerts go to another address', noticed: ['alerts go to the address that is given, and nowhere without one'], weaken: (resources) => set(first(resources, 'Microsoft.Insights/actionGroups'), 'properties.emailReceivers', [{ name: 'operators', emailAddress: 'other@example.com', useCommonAlertSchema: true }]) },
   { what: 'read runs as keys', noticed: [there, 'each app is its own identity, in its settings too'], weaken: (resources) => set(first(resources, 'Microsoft.Web/sites'), 'identity', all(resources, 'Microsoft.Web/sites')[1]?.['identity']) },
   { what: 'any role of the account of AWS is trusted', noticed: ['AWS is trusted only where an issuer is named, and then one role for one identity'], weaken: (resources) => set(first(resources, 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials'), 'properties.subject', '*') },
   { what: 'AWS is trusted unasked', noticed: ['AWS is trusted only where an issuer is named, and then one role for one identity'], weaken: (resources) => set(first(resources, 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials'), 'condition', undefined) },
@@ -146,5 +167,8 @@ describe('a weakened template of Azure', () => {
 
     expect(JSON.stringify(template)).not.toBe(before)
     expect(names.filter((name) => checks[name](found).length > 0)).toEqual(names.filter((name) => noticed.includes(name)))
+  })
+  it('is there for every check', () => {
+    expect(names.filter((name) => !weakenings.some(({ noticed }) => noticed.includes(name)))).toEqual([])
   })
 })

@@ -129,6 +129,7 @@ const weakenings: readonly Weakening[] = [
   { what: 'the key may be destroyed', noticed: ['the key of the customer is where it was asked for, and stays'], weaken: (body) => void delete body('google_kms_crypto_key', 'secrets')['lifecycle'] },
   { what: 'any role of the account of AWS is trusted', noticed: ['AWS is trusted only where an account is named, and then one role for one account'], weaken: (body) => void (body('google_iam_workload_identity_pool_provider', 'aws')['attribute_condition'] = "assertion.account == '${var.aws_account}'") },
   { what: 'a role of AWS may act as each account', noticed: ['AWS is trusted only where an account is named, and then one role for one account'], weaken: (body) => void (body('google_service_account_iam_member', 'aws')['member'] = 'principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.aws[0].name}/*') },
+  { what: 'an older Node runs the functions', noticed: ['the functions are what is built'], weaken: (body) => Object.assign((body('google_cloudfunctions2_function', 'http')['build_config'] as readonly [Body])[0], { runtime: 'nodejs20' }) },
   { what: 'the code may be made public', noticed: ['the code lies where nobody else writes'], weaken: (body) => void delete body('google_storage_bucket', 'code')['public_access_prevention'] },
 ]
 
@@ -140,5 +141,8 @@ describe('a weakened module of Google', () => {
     const found = plans(module)
 
     expect(names.filter((name) => checks[name](found).length > 0)).toEqual(names.filter((name) => noticed.includes(name)))
+  })
+  it('is there for every check', () => {
+    expect(names.filter((name) => !weakenings.some(({ noticed }) => noticed.includes(name)))).toEqual([])
   })
 })

@@ -47,8 +47,9 @@ const looksSecret = (value: unknown): boolean => secretValue.test(text(value))
 
 const delivered = (target: unknown): boolean => text(at(target, 'DeadLetterConfig', 'Arn')) !== '""' && Number(at(target, 'RetryPolicy', 'MaximumEventAgeInSeconds')) > 0 && at(target, 'RetryPolicy', 'MaximumRetryAttempts') !== undefined
 
-const quotas: Readonly<Record<string, string>> = { 'cloudwatch.amazonaws.com': world.account, 'events.amazonaws.com': world.account }
-const letsIn = (document: unknown, service: string, action: string): boolean => statementsOf(document).some((one) => list(at(one, 'Principal', 'Service')).includes(service) && list(one['Action']).includes(action) && at(one, 'Condition', 'StringEquals', 'aws:SourceAccount') === quotas[service])
+/** The services that publish to the topic of the alarms. */
+const publishers = ['cloudwatch.amazonaws.com', 'events.amazonaws.com'] as const
+const letsIn = (document: unknown, service: string, action: string): boolean => statementsOf(document).some((one) => list(at(one, 'Principal', 'Service')).includes(service) && list(one['Action']).includes(action) && at(one, 'Condition', 'StringEquals', 'aws:SourceAccount') === world.account)
 
 const outOf = (rules: unknown): readonly unknown[] => list(rules).filter((rule) => ['0.0.0.0/0', '::/0'].includes(text(at(rule, 'CidrIp') ?? at(rule, 'CidrIpv6'))))
 
@@ -135,7 +136,7 @@ export const stackChecks: Readonly<Record<string, StackCheck>> = {
     ...each(stacks, 'AWS::SQS::QueuePolicy', ({ properties }) => statementsOf(properties['PolicyDocument']).some((one) => one['Effect'] === 'Deny' && at(one, 'Condition', 'Bool', 'aws:SecureTransport') === 'false' && list(one['Action']).includes('sqs:*')) && statementsOf(properties['PolicyDocument']).every((one) => one['Effect'] === 'Deny' || at(one, 'Condition', 'ArnEquals', 'aws:SourceArn') !== undefined)),
   ],
   'check 28: alarms and events of this account get through the encrypted topic, and nobody else': (stacks) =>
-    Object.keys(quotas).flatMap((service) => [
+    publishers.flatMap((service) => [
       ...each(stacks, 'AWS::KMS::Key', ({ properties }) => letsIn(properties['KeyPolicy'], service, 'kms:GenerateDataKey') && letsIn(properties['KeyPolicy'], service, 'kms:Decrypt')),
       ...each(stacks, 'AWS::SNS::TopicPolicy', ({ properties }) => letsIn(properties['PolicyDocument'], service, 'sns:Publish') && statementsOf(properties['PolicyDocument']).every((one) => one['Effect'] === 'Deny' || one['Condition'] !== undefined)),
       ...each(stacks, 'AWS::SNS::Topic', (one) => ourKey(one, one.properties['KmsMasterKeyId'])),

@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
-import { parse } from 'yaml'
 import { makeStacks } from '../../../infra/app.ts'
-import { readInfraConfig, type InfraConfig } from '../../../infra/config.ts'
+import type { InfraConfig } from '../../../infra/config.ts'
 import type { LatchkeyStack } from '../../../infra/latchkey-stack.ts'
 import { functionNames } from '../../../infra/names.ts'
+import { configOf } from './subject.ts'
 import type { Template, World } from './template.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -38,12 +38,6 @@ latchkey: { deployment: { ${here}, federation: { azure_tenant_id: 11111111-2222-
 
 /** One of {@link variants}. */
 export type Variant = keyof typeof variants
-
-/** No variable is set: what is deployed must not depend on who deploys it. */
-const nothingSet = { get: (): undefined => undefined, names: (): readonly string[] => [] }
-
-/** A configuration from YAML, as the app reads it. */
-export const configOf = (yaml: string): Promise<InfraConfig> => readInfraConfig({ path: 'config.yaml', input: parse(yaml) }, nothingSet)
 
 const scratch = mkdtempSync(join(tmpdir(), 'latchkey-stacks-'))
 /** Takes away every folder that was made here; who uses them calls it at its end. */

@@ -3,10 +3,10 @@ import { App } from 'aws-cdk-lib'
 import { parse } from 'yaml'
 import { AccessStack } from '../../../infra/access-stack.ts'
 import { readInfraConfig, type EndpointService, type InfraConfig } from '../../../infra/config.ts'
+import { functionStatements } from '../../../infra/deployment/function-statements.ts'
 import { endpointPolicies } from '../../../infra/endpoint-policies.ts'
 import { FederationStack } from '../../../infra/federation-stack.ts'
 import type { FunctionName, Place } from '../../../infra/names.ts'
-import { assumeStatements, keysStatements, kmsStatements, outboundIdentityStatements, readStatements, rotateStatements, variableStatements, type Statement } from '../../../infra/policies.ts'
 import type { PolicyDocument } from './iam.ts'
 import type { Template, World } from './template.ts'
 
@@ -63,19 +63,8 @@ export const configOf = (yaml: string, path = 'config.yaml'): Promise<InfraConfi
 /** The sample in one mode. */
 export const sampleConfig = (mode: Mode): Promise<InfraConfig> => configOf(sample(mode))
 
-const statementsOf = { read: readStatements, keys: keysStatements, rotate: rotateStatements } as const
-
 /** All that one function of a configuration may do, as its role has it. */
-export const roleDocument = (config: InfraConfig, name: FunctionName): PolicyDocument => ({
-  Version: '2012-10-17',
-  Statement: [
-    ...(config.secrets === undefined ? [] : statementsOf[name](config.secrets, place)),
-    ...variableStatements(Object.values(config.secretVariables), place),
-    ...kmsStatements(config.keyArns, place, name !== 'read'),
-    ...assumeStatements(config.roles, place),
-    ...outboundIdentityStatements(config.federation.outbound_audiences ?? []),
-  ] satisfies readonly Statement[],
-})
+const roleDocument = (config: InfraConfig, name: FunctionName): PolicyDocument => ({ Version: '2012-10-17', Statement: functionStatements(config, place)[name] })
 
 /** Everything that is checked. */
 export interface Subject {

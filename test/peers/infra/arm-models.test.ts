@@ -43,6 +43,8 @@ describe("Microsoft's models of Azure's resources", () => {
     ['a property that only Azure sets', 'Microsoft.Web/sites', 'properties', { state: 'Running' }, /state is read-only/],
     ['a destination that there is not', 'Microsoft.EventGrid/systemTopics/eventSubscriptions', 'properties.deliveryWithResourceIdentity.destination', { endpointType: 'Queue' }, /is of no kind that there is/],
     ['a misspelt part of a destination', 'Microsoft.EventGrid/systemTopics/eventSubscriptions', 'properties.deliveryWithResourceIdentity.destination.properties', { queue: 'x' }, /queue is not known/],
+    ['a misspelt part of an alert', 'Microsoft.Insights/scheduledQueryRules', 'properties.criteria.allOf.0', { querry: 'AppTraces' }, /querry is not known/],
+    ['an alert of no kind', 'Microsoft.Insights/metricAlerts', 'properties.criteria', { 'odata.type': 'Single' }, /criteria is of no kind that there is/],
     ['a misspelt answer to the unnamed', 'Microsoft.Web/sites/config', 'properties.globalValidation', { unauthenticatedClientAction: 'Refuse' }, /unauthenticatedClientAction is 'Refuse'/],
   ])('report %s', async (_what, type, path, values, said) => {
     const resource = deployments(parsed()).usual.resources.find((each) => each.type === type) as Deployed

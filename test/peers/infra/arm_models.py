@@ -25,6 +25,9 @@ MODELS = {
     'Microsoft.OperationalInsights/workspaces': ('loganalytics', 'Workspace'),
     'Microsoft.Insights/components': ('applicationinsights.v2020_02_02', 'ApplicationInsightsComponent'),
     'Microsoft.Insights/diagnosticSettings': ('monitor.v2021_05_01_preview', 'DiagnosticSettingsResource'),
+    'Microsoft.Insights/actionGroups': ('monitor.v2023_01_01', 'ActionGroupResource'),
+    'Microsoft.Insights/metricAlerts': ('monitor.v2018_03_01', 'MetricAlertResource'),
+    'Microsoft.Insights/scheduledQueryRules': ('monitor.v2022_08_01_preview', 'ScheduledQueryRuleResource'),
     'Microsoft.Network/virtualNetworks': ('network', 'VirtualNetwork'),
     'Microsoft.Network/privateEndpoints': ('network', 'PrivateEndpoint'),
     'Microsoft.Network/privateEndpoints/privateDnsZoneGroups': ('network', 'PrivateDnsZoneGroup'),
@@ -89,7 +92,7 @@ def fields(models, cls):
 def narrowed(models, cls, value):
     """The kind of a model that its discriminator names."""
     for attribute, kinds in cls.__dict__.get('_subtype_map', {}).items():
-        key = cls._attribute_map[attribute]['key']
+        key = cls._attribute_map[attribute]['key'].replace('\\', '')
         if value.get(key) not in kinds:
             return None
         return narrowed(models, getattr(models, kinds[value[key]]), value)
@@ -112,7 +115,8 @@ def wrong(models, kind, value, path):
         if value not in [each.value for each in kind]:
             yield f'{path} is {value!r}, and there are {", ".join(each.value for each in kind)}'
     elif kind in (str, int, bool, float):
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        # A whole number is a number.
+        if not isinstance(value, (int, float) if kind is float else kind) or (kind in (int, float) and isinstance(value, bool)):
             yield f'{path} must be {kind.__name__}'
     else:
         narrow = narrowed(models, kind, value) if isinstance(value, dict) else kind
