@@ -120,7 +120,7 @@ describe('a front door, deployed', () => {
   })
 
   describe('that takes tokens', () => {
-    const get = (more: object): Ask => ({ kind: 'request', url: outputs['Tokens-Latchkey']?.['ApiUrl'], method: 'GET', path: '/secrets/DOORS_MASTER_KEY', ...more })
+    const get = (more: object): Ask => ({ kind: 'request', url: outputs['Tokens-Latchkey']?.['ApiUrl'], method: 'GET', path: '/whoami', ...more })
 
     it('lets a pod create, read, rotate and delete a key by the token of its cluster', async () => {
       const caller = { url: outputs['Tokens-Latchkey']?.['ApiUrl'], ...bearer({}) }
@@ -149,7 +149,7 @@ describe('a front door, deployed', () => {
 
   describe('that is a function URL', () => {
     const urls = (): Readonly<Record<string, string>> => outputs['Urls-Latchkey'] ?? {}
-    const get = (more: object): Ask => ({ kind: 'request', url: urls()['ReadUrl'], service: 'lambda', method: 'GET', path: '/secrets/DOORS_MASTER_KEY', headers: { 'x-litellm-api-key': token }, ...more })
+    const get = (more: object): Ask => ({ kind: 'request', url: urls()['ReadUrl'], service: 'lambda', method: 'GET', path: '/whoami', headers: { 'x-litellm-api-key': token }, ...more })
 
     it('lets the invoker role create, read, rotate and delete a key, each at the URL of the function that does it', async () => {
       const signed = { role: urls()['InvokerRoleArn'], service: 'lambda', headers: { 'x-litellm-api-key': token } }
@@ -179,7 +179,7 @@ describe('a front door, deployed', () => {
     // Of the API's own URL the emulator knows nothing: it answers for an API under `localhost`.
     const id = (): string => new URL(outputs['Closed-LatchkeyEdge']?.['ApiUrl'] ?? '').host.split('.')[0] ?? ''
     const url = (): string => `https://${id()}.execute-api.localhost:${new URL(peer.url).port}/`
-    const get = (more: object): Ask => ({ kind: 'request', url: url(), method: 'GET', path: '/latchkey/secrets/DOORS_MASTER_KEY', ...more })
+    const get = (more: object): Ask => ({ kind: 'request', url: url(), method: 'GET', path: '/latchkey/whoami', ...more })
 
     it("refuses a caller that does not come through its endpoint, whatever the caller's own policy says", async () => {
       const [answer] = await asked(get({ role: gateway }))
