@@ -1,7 +1,7 @@
-// `LatchkeyEdge`: the API as a private REST API that only one VPC endpoint reaches, and before it, where one is asked for, a web ACL. It names functions by their fixed names;
+// `LatchkeyEdge`: the API as a private REST API that only one VPC endpoint reaches, and before it a web ACL. It names functions by their fixed names;
 // to key and network it has strong references, so that they cannot go before it.
 import { ArnFormat, Aws, CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib'
-import { AccessLogFormat, AuthorizationType, CfnClientCertificate, EndpointType, LambdaIntegration, LogGroupLogDestination, MethodLoggingLevel, RestApi } from 'aws-cdk-lib/aws-apigateway'
+import { AccessLogFormat, AuthorizationType, CfnClientCertificate, type CfnStage, EndpointType, LambdaIntegration, LogGroupLogDestination, MethodLoggingLevel, RestApi } from 'aws-cdk-lib/aws-apigateway'
 import { InterfaceVpcEndpoint, InterfaceVpcEndpointAwsService, Peer, Port, SecurityGroup, type ISecurityGroup } from 'aws-cdk-lib/aws-ec2'
 import { AccountPrincipal, AnyPrincipal, ArnPrincipal, Effect, PolicyDocument, PolicyStatement } from 'aws-cdk-lib/aws-iam'
 import type { IKey } from 'aws-cdk-lib/aws-kms'
@@ -44,11 +44,9 @@ export class EdgeStack extends Stack {
     this.endpoint = this.makeEndpoint(config, placement)
     this.api = this.makeApi(config, log('AccessLog', names.api))
     this.addRoutes(config)
-    if (config.api.waf_rate_limit !== undefined) this.limitRates(config.api.waf_rate_limit, log('FirewallLog', names.firewall))
-    else acknowledge(this, 'NIST.800.53.R5-APIGWAssociatedWithWAF', 'Only callers inside the VPC reach the API, and each signs; latchkey.deployment.api.waf_rate_limit adds a web ACL.')
-    if (config.api.waf_rate_limit === undefined) acknowledge(this, 'AwsSolutions-APIG3', 'The same, as the other pack calls it.')
+    this.keepNothing(config)
+    this.limitRates(config.api.waf_rate_limit ?? config.api.throttle_rate * 300, log('FirewallLog', names.firewall))
     acknowledge(this, 'AwsSolutions-COG4', 'Callers are workloads that sign with AWS credentials, not people of a user pool.')
-    acknowledge(this, 'NIST.800.53.R5-APIGWCacheEnabledAndEncrypted', 'A cache of the gateway would keep secrets outside of the functions and answer after a grant was taken away.')
     new CfnOutput(this, 'ApiUrl', { value: this.api.url })
     new CfnOutput(this, 'VpcEndpointId', { value: this.endpoint.vpcEndpointId })
   }
@@ -87,11 +85,6 @@ export class EdgeStack extends Stack {
       defaultMethodOptions: { authorizationType: AuthorizationType.IAM },
       deployOptions: {
         stageName,
-        throttlingRateLimit: api.throttle_rate,
-        throttlingBurstLimit: api.throttle_burst,
-        metricsEnabled: true,
-        loggingLevel: MethodLoggingLevel.ERROR,
-        dataTraceEnabled: false,
         clientCertificateId: certificate.ref,
         accessLogDestination: new LogGroupLogDestination(accessLog),
         accessLogFormat: AccessLogFormat.custom(JSON.stringify(restLogFields)),
@@ -101,6 +94,18 @@ export class EdgeStack extends Stack {
     return rest
   }
 
+  /**
+   * A stage to which somebody attaches a cache keeps what `GET` answers, for five minutes and for whoever asks next, whatever Latchkey's grants say. Here it would keep it for no
+   * time, and encrypted. CDK's own options cannot say so without paying for a cache.
+   */
+  private keepNothing({ api }: InfraConfig): void {
+    const stage = this.api.deploymentStage.node.defaultChild as CfnStage
+    const cache = { cachingEnabled: true, cacheTtlInSeconds: 0, cacheDataEncrypted: true }
+    const throttle = { throttlingRateLimit: api.throttle_rate, throttlingBurstLimit: api.throttle_burst }
+    stage.methodSettings = [{ httpMethod: '*', resourcePath: '/*', metricsEnabled: true, loggingLevel: MethodLoggingLevel.ERROR, dataTraceEnabled: false, ...throttle, ...cache }]
+    stage.cacheClusterEnabled = false
+  }
+
   private addRoutes({ name, functions }: InfraConfig): void {
     const arn = (to: ApiRoute['to']): string => `arn:${Aws.PARTITION}:lambda:${this.region}:${this.account}:function:${lambdaName(name, to)}${to === 'read' && functions.provisioned_concurrency > 0 ? ':live' : ''}`
     const called = (to: ApiRoute['to']): IFunction => Function.fromFunctionAttributes(this, to, { functionArn: arn(to), sameEnvironment: true })
@@ -108,7 +113,7 @@ export class EdgeStack extends Stack {
     for (const { method, path, to } of apiRoutes) this.api.root.resourceForPath(path).addMethod(method, integrations[to])
   }
 
-  /** One address sends so many requests in five minutes and no more. What it sent is not logged. */
+  /** One address sends so many requests in five minutes and no more: whoever floods the throttle, which is everybody's, is kept away from it. What it sent is not logged. */
   private limitRates(limit: number, logGroup: ILogGroup): void {
     const visible = (metricName: string) => ({ cloudWatchMetricsEnabled: true, sampledRequestsEnabled: false, metricName })
     const acl = new CfnWebACL(this, 'Firewall', { scope: 'REGIONAL', defaultAction: { allow: {} }, visibilityConfig: visible('latchkey'), rules: [{ name: 'rate', priority: 0, action: { block: {} }, statement: { rateBasedStatement: { limit, aggregateKeyType: 'IP' } }, visibilityConfig: visible('latchkey-rate') }] })

@@ -59,7 +59,7 @@ export const apiSettings: SettingsTable<ApiSettings> = {
   throttle_rate: { type: 'integer', default: 50, min: 1, max: 10_000, text: 'Requests a second, of all callers together.' },
   throttle_burst: { type: 'integer', default: 100, min: 1, max: 5_000, text: 'How many may come at once.' },
   invoker_principals: { type: 'string_list', text: 'ARNs of roles, also of other accounts, that may assume the invoker role. Left out: this account, where a policy of its own allows it.' },
-  waf_rate_limit: { type: 'integer', min: 10, max: 2_000_000, text: 'Requests in five minutes from one address, after which a web ACL refuses; `rest_private` only. Left out: no web ACL.' },
+  waf_rate_limit: { type: 'integer', min: 10, max: 2_000_000, text: 'Requests in five minutes from one address, after which a web ACL refuses; `rest_private` only. Default: as many as `throttle_rate` lets all callers send in that time.' },
 }
 
 /** The functions. */

@@ -1,5 +1,5 @@
-// A front for those who deploy with Bicep or azd: everything is in main.json beside it, which is generated (npm run template:azure) and checked. No compiler of Bicep is in any package
-// registry, so this file is compiled by whoever deploys it, and by nobody before.
+// A front for those who deploy with Bicep or azd: everything is in main.json beside it, which is generated (npm run template:azure) and checked. A parser of the language reads this
+// file in the tests; no registry of npm or Python has the compiler, so that is whoever deploys it.
 targetScope = 'resourceGroup'
 
 @description('Client id of the app registration that callers ask tokens for.')

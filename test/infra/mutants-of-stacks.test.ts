@@ -48,6 +48,8 @@ const weakenings: readonly Weakening[] = [
   { what: 'any API of anybody', fails: 'check 19', in: 'shipped', type: 'AWS::Lambda::Permission', path: 'Properties.SourceArn', only: /apigateway/ },
   { what: 'a private API that any endpoint reaches', fails: 'check 20', in: 'private', type: 'AWS::ApiGateway::RestApi', path: 'Properties.Policy.Statement', to: [anybody] },
   { what: 'a public endpoint of the private API', fails: 'check 20', in: 'private', type: 'AWS::ApiGateway::RestApi', path: 'Properties.EndpointConfiguration.Types', to: ['REGIONAL'] },
+  { what: 'a cache of secrets', fails: 'check 20', in: 'private', type: 'AWS::ApiGateway::Stage', path: 'Properties.CacheClusterEnabled', to: true },
+  { what: 'a cache that would keep what it is given', fails: 'check 20', in: 'private', type: 'AWS::ApiGateway::Stage', path: 'Properties.MethodSettings.0.CacheTtlInSeconds', to: 300 },
   { what: 'a firewall that counts only', fails: 'check 20', in: 'private', type: 'AWS::WAFv2::WebACL', path: 'Properties.Rules.0.Action', to: { Count: {} } },
   { what: 'tokens in the log of the firewall', fails: 'check 20', in: 'private', type: 'AWS::WAFv2::LoggingConfiguration', path: 'Properties.RedactedFields', to: [] },
   { what: 'a key that never rotates', fails: 'check 21', in: 'shipped', type: 'AWS::KMS::Key', path: 'Properties.EnableKeyRotation', to: false },

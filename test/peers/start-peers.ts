@@ -1,6 +1,6 @@
 // Brings the peers up before the tests and takes them down after. A peer that is missing is named and left out; REQUIRE_PEERS=moto,ministack makes it a failure.
 // Servers are one entry each; `python_clients`, `litellm_client` and the Go programs are no servers but clients by other people, which examine our fakes; `lambda_ric` runs our archive; `network_namespace` is where
-// Google's framework may listen on every interface; `checkov`, `azure_models`, `terraform_schema` and `hcl_format` read our templates.
+// Google's framework may listen on every interface; `checkov`, `azure_models`, `terraform_schema` and `hcl_format` read our templates, `iam_simulate` our policies.
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startAzurite } from './azurite/server.ts'
@@ -37,6 +37,7 @@ const starters = {
   checkov: async (): Promise<Running> => ({ url: join(await pythonEnvironment('checkov'), 'bin', 'checkov'), stop: async () => undefined }),
   azure_models: async (): Promise<Running> => ({ url: join(await pythonEnvironment('azure_models'), 'bin', 'python'), stop: async () => undefined }),
   terraform_schema: async (): Promise<Running> => ({ url: join(await npmPackages('terraform-schema', join(import.meta.dirname, 'terraform-schema'), { alone: true }), 'node_modules/@cdktf/provider-google/.jsii'), stop: async () => undefined }),
+  iam_simulate: async (): Promise<Running> => ({ url: join(await npmPackages('iam-simulate', join(import.meta.dirname, 'iam-simulate')), 'node_modules/@cloud-copilot/iam-simulate/dist/esm/index.js'), stop: async () => undefined }),
   hcl_format: async (): Promise<Running> => ({ url: await goProgram('hcl-format'), stop: async () => undefined }),
   lambda_ric: async (): Promise<Running> => ({ url: await runtimeClient(), stop: async () => undefined }),
 } satisfies Record<string, (name: string) => Promise<Running>>

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { functionNames } from '../../../infra/names.ts'
 import { templateJson } from '../../../infra/azure/arm.ts'
 import { template } from '../../../infra/azure/template.ts'
 import { vaultPrefix } from '../../../infra/azure/vault.ts'
@@ -77,6 +79,16 @@ describe('the template of Azure', () => {
     expect(Object.keys(parameters)).toEqual(expect.arrayContaining(Object.keys(asked)))
     expect(passed.filter(([to, from]) => to !== from || !Object.hasOwn(parsed().parameters, to ?? ''))).toEqual([])
     expect([...bicep.matchAll(/outputs\.(\w+)/g)].map(([, name]) => name).filter((name) => !Object.hasOwn(parsed().outputs, name ?? ''))).toEqual([])
+  })
+})
+
+describe('the file for azd', () => {
+  it('puts each function as it is built into the app that the front in Bicep answers for it, and builds nothing itself', () => {
+    const { infra, services } = parse(text('infra/azure/azure.yaml')) as { readonly infra: object; readonly services: Readonly<Record<string, { readonly project: string }>> }
+
+    expect(infra).toEqual({ provider: 'bicep', path: '.', module: 'main' })
+    expect(services).toEqual(Object.fromEntries(functionNames.map((name) => [name, { host: 'function', language: 'js', remoteBuild: false, project: `../../dist/azure/${name}`, resourceName: `\${${name}App}` }])))
+    expect(functionNames.filter((name) => !text('infra/azure/main.bicep').includes(`output ${name}App string`))).toEqual([])
   })
 })
 

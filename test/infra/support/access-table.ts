@@ -1,6 +1,6 @@
 // Who can do what, as the evaluator answers it over the shipped policies: role × action × resource. Printed for the README by `node test/infra/support/access-table.ts`.
-import { tenantOf, tryTrust, type Attempt } from './checks.ts'
-import { decide, type Context, type Policies } from './iam.ts'
+import { tenantOf, trustQuestions, tryTrust, type Asked, type Attempt } from './checks.ts'
+import { decide, type Context, type Policies, type Question } from './iam.ts'
 import { makeSubject, ownKey, place, teamAccount, type Mode, type Subject } from './subject.ts'
 
 /** One line of the table: what is asked, in words and as a question, and the answer that there must be. */
@@ -10,6 +10,8 @@ export interface Row {
   readonly on: string
   readonly wanted: 'allowed' | 'denied'
   readonly answer: (subject: Subject) => boolean
+  /** The same as questions, of which all must be allowed: for an evaluator that is not ours. */
+  readonly asked: (subject: Subject) => readonly Asked[]
 }
 
 const sm = (action: string): string => (action.includes(':') ? action : `secretsmanager:${action}`)
@@ -31,14 +33,18 @@ const words: Readonly<Record<string, string>> = {
 
 type Line = readonly [wanted: Row['wanted'], action: string, resource: string, context?: Context, how?: string]
 
-const rows = (role: string, policies: (subject: Subject) => Policies, lines: readonly Line[]): readonly Row[] =>
-  lines.map(([wanted, action, resource, context, how]) => ({
-    role, action: sm(action), on: `${words[resource] ?? resource}${how === undefined ? '' : `, ${how}`}`, wanted,
-    answer: (subject) => decide(policies(subject), { action: sm(action), resource, ...(context !== undefined && { context }) }).allowed,
-  }))
+const rows = (role: string, arnOf: (subject: Subject) => string, policies: (subject: Subject) => Policies, lines: readonly Line[]): readonly Row[] =>
+  lines.map(([wanted, action, resource, context, how]) => {
+    const question: Question = { action: sm(action), resource, ...(context !== undefined && { context }) }
+    return {
+      role, action: sm(action), on: `${words[resource] ?? resource}${how === undefined ? '' : `, ${how}`}`, wanted,
+      answer: (subject) => decide(policies(subject), question).allowed,
+      asked: (subject) => [{ policies: policies(subject), question: { ...question, caller: { kind: 'AWS', id: arnOf(subject) } } }],
+    }
+  })
 
-const ofFunction = (name: 'read' | 'keys' | 'rotate', mode: Mode, lines: readonly Line[], note: string): readonly Row[] => rows(`\`${name}\`${note}`, ({ roles }) => ({ identity: [roles[mode][name]] }), lines)
-const ofTenant = (lines: readonly Line[]): readonly Row[] => rows("the team's role", ({ access }) => { const { identity, boundary } = tenantOf(access); return { identity, boundary } }, lines)
+const ofFunction = (name: 'read' | 'keys' | 'rotate', mode: Mode, lines: readonly Line[], note: string): readonly Row[] => rows(`\`${name}\`${note}`, () => `arn:aws:iam::${place.account}:role/latchkey-${name}`, ({ roles }) => ({ identity: [roles[mode][name]] }), lines)
+const ofTenant = (lines: readonly Line[]): readonly Row[] => rows("the team's role", ({ access }) => tenantOf(access).arn, ({ access }) => { const { identity, boundary } = tenantOf(access); return { identity, boundary } }, lines)
 
 /** What no role may ever do. */
 const never: readonly Line[] = [
@@ -47,7 +53,7 @@ const never: readonly Line[] = [
   ['denied', 'kms:Decrypt', ownKey, {}, 'past Secrets Manager'],
 ]
 
-const trust = (what: string, attempt: Attempt, wanted: Row['wanted']): Row => ({ role: what, action: 'sts:AssumeRole', on: "the team's role", wanted, answer: ({ access }) => tryTrust(access, attempt).allowed })
+const trust = (what: string, attempt: Attempt, wanted: Row['wanted']): Row => ({ role: what, action: 'sts:AssumeRole', on: "the team's role", wanted, answer: ({ access }) => tryTrust(access, attempt).allowed, asked: ({ access }) => trustQuestions(access, attempt) })
 const right: Attempt = { externalId: 'payments-0123456789', tags: { 'latchkey-team': 'payments' } }
 const team = (name: string): string => secret(`litellm/${name}/x`, teamAccount)
 

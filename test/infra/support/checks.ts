@@ -1,6 +1,6 @@
 // The checks that are about policies, by their numbers in the project's plan: each looks at a subject and says what is wrong with it. Tests expect silence, mutants expect a word.
 import { actionsWithoutResource } from '../../../infra/policies.ts'
-import { decide, decideAssume, type Context, type Decision, type Policies, type PolicyDocument, type WrittenStatement } from './iam.ts'
+import { decide, decideAssume, type Caller, type Context, type Decision, type Policies, type PolicyDocument, type Question, type WrittenStatement } from './iam.ts'
 import { callers, ownKey, place, teamAccount, teamWorld, type Mode, type Subject } from './subject.ts'
 import { resourcesOf, type Template, type World } from './template.ts'
 
@@ -53,6 +53,12 @@ export const tenantOf = (template: Template, world: World = teamWorld()): { read
   }
 }
 
+/** One question, and the policies that have a say in it. */
+export interface Asked {
+  readonly policies: Policies
+  readonly question: Question & { readonly caller: Caller }
+}
+
 /** How somebody tries to assume a tenant's role. */
 export interface Attempt {
   readonly caller?: string
@@ -63,8 +69,8 @@ export interface Attempt {
 
 const anything: readonly PolicyDocument[] = [{ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] }]
 
-/** The answer of the tenant's trust policy to a caller who may do anything at home: AssumeRole, and TagSession where tags are passed. */
-export const tryTrust = (template: Template, { caller = `arn:aws:iam::${place.account}:role/latchkey-keys`, externalId, session = 'latchkey-payments-0a1b2c3d', tags = {} }: Attempt, world = teamWorld(), identity = anything): Decision => {
+/** What is asked when a caller who may do anything at home assumes a tenant's role: AssumeRole, and TagSession where tags are passed. All of it must be allowed. */
+export const trustQuestions = (template: Template, { caller = `arn:aws:iam::${place.account}:role/latchkey-keys`, externalId, session = 'latchkey-payments-0a1b2c3d', tags = {} }: Attempt, world = teamWorld(), identity = anything): readonly Asked[] => {
   const { arn, trust } = tenantOf(template, world)
   const context: Context = {
     'sts:RoleSessionName': session,
@@ -72,9 +78,14 @@ export const tryTrust = (template: Template, { caller = `arn:aws:iam::${place.ac
     ...(Object.keys(tags).length > 0 && { 'aws:TagKeys': Object.keys(tags) }),
     ...Object.fromEntries(Object.entries(tags).map(([key, value]) => [`aws:RequestTag/${key}`, value])),
   }
-  const ask = (action: string): Decision => decideAssume({ identity, trust }, { action, resource: arn, caller: { kind: 'AWS', id: caller }, context })
-  const assumed = ask('sts:AssumeRole')
-  return assumed.allowed && Object.keys(tags).length > 0 ? ask('sts:TagSession') : assumed
+  const actions = ['sts:AssumeRole', ...(Object.keys(tags).length > 0 ? ['sts:TagSession'] : [])]
+  return actions.map((action) => ({ policies: { identity, trust }, question: { action, resource: arn, caller: { kind: 'AWS', id: caller }, context } }))
+}
+
+/** The answer to {@link trustQuestions}: the first that is denied, or the last. */
+export const tryTrust = (...[template, attempt, world, identity]: Parameters<typeof trustQuestions>): Decision => {
+  const decisions = trustQuestions(template, attempt, world, identity).map(({ policies, question }) => decideAssume(policies, question))
+  return decisions.find(({ allowed }) => !allowed) ?? (decisions.at(-1) as Decision)
 }
 
 const own = { 'latchkey-team': 'payments' }

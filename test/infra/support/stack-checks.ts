@@ -99,13 +99,14 @@ export const stackChecks: Readonly<Record<string, StackCheck>> = {
       })),
   'check 19: an API invokes a function for its own route only': (stacks) =>
     each(stacks, 'AWS::Lambda::Permission', ({ properties }) => properties['Principal'] !== 'apigateway.amazonaws.com' || /:execute-api:[\w-]+:\d{12}:<\w+>\/[^/]+\/(?:\*|GET|POST|PUT|DELETE)\/(?:secrets|key|events|health|ready|whoami|capabilities)/.test(text(properties['SourceArn'])) || text(properties['SourceArn'])),
-  'check 20: the private API denies whoever comes another way': (stacks) => [
+  'check 20: the private API denies whoever comes another way, and keeps no answer': (stacks) => [
     ...each(stacks, 'AWS::ApiGateway::RestApi', ({ properties }) => {
       const policy = properties['Policy'] as PolicyDocument
       const ask = (vpce: string | undefined, caller = `arn:aws:iam::${world.account}:root`): boolean => decide({ endpoint: [policy] }, { action: 'execute-api:Invoke', resource: 'execute-api:/latchkey/GET/secrets', caller: { kind: 'AWS', id: caller }, context: { 'aws:SourceVpce': vpce } }).allowed
       const [ours] = text(at(policy, 'Statement', '0', 'Condition', 'StringEquals', 'aws:SourceVpce')).match(/^<Endpoint\w+>$/) ?? []
       return isDeepStrictEqual(at(properties, 'EndpointConfiguration', 'Types'), ['PRIVATE']) && ours !== undefined && ask(ours) && !ask('vpce-another') && !ask(undefined) && !ask(ours, 'arn:aws:iam::999999999999:root')
     }),
+    ...each(stacks, 'AWS::ApiGateway::Stage', ({ properties }) => properties['CacheClusterEnabled'] === false && list(properties['MethodSettings']).every((one) => at(one, 'CacheTtlInSeconds') === 0 && at(one, 'CacheDataEncrypted') === true)),
     ...each(stacks, 'AWS::WAFv2::WebACL', ({ properties }) => at(properties, 'Rules', '0', 'Statement', 'RateBasedStatement', 'Limit') === 2000 && at(properties, 'Rules', '0', 'Action', 'Block') !== undefined),
     ...each(stacks, 'AWS::WAFv2::LoggingConfiguration', ({ properties }) => list(properties['RedactedFields']).length === 4),
   ],

@@ -21,10 +21,10 @@ def request(ask):
     headers = {'host': host, **({'content-type': 'application/json'} if body else {}), **ask.get('headers', {})}
     if 'role' in ask:
         signed = AWSRequest(method=ask['method'], url='https://' + host + ask['path'], headers=headers, data=body)
-        SigV4Auth(credentials(ask['role']), 'execute-api', os.environ['AWS_DEFAULT_REGION']).add_auth(signed)
+        SigV4Auth(credentials(ask['role']), ask.get('service', 'execute-api'), os.environ['AWS_DEFAULT_REGION']).add_auth(signed)
         headers = dict(signed.headers.items())
         if ask.get('forge'): headers['Authorization'] = headers['Authorization'][:-4] + '0000'
-    connection = http.client.HTTPSConnection('127.0.0.1', urlsplit(ask['url']).port, context=trusted)
+    connection = http.client.HTTPSConnection('127.0.0.1', urlsplit(os.environ['AWS_ENDPOINT_URL']).port, context=trusted)
     connection.request(ask['method'], ask['path'], body=body or None, headers=headers)
     answer = connection.getresponse()
     return {'status': answer.status, 'body': answer.read().decode()}
@@ -52,7 +52,7 @@ def handler(event, context):
 def probe(ask):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, 'w') as archive: archive.writestr('probe.py', PROBE)
-    boto3.client('lambda').create_function(FunctionName=ask['function'], Runtime='python3.13', Role=ask['role'], Handler='probe.handler', Code={'ZipFile': packed.getvalue()}, Timeout=30)
+    boto3.client('lambda').create_function(FunctionName=ask['function'], Runtime='python3.13', Role=ask['role'], Handler='probe.handler', Code={'ZipFile': packed.getvalue()}, Timeout=30, **ask.get('with', {}))
     return {'answer': ask['function']}
 
 def as_function(ask):

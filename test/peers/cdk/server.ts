@@ -11,7 +11,7 @@ export const account = '123456789012'
 /** Where everything is deployed. */
 export const region = 'us-east-1'
 
-/** Starts it. `facts.authority` is the path of the certificate that clients must trust. */
+/** Starts it. `facts.authority` is the path of the certificate that clients, and the server itself, must trust; `facts.certificate` and `facts.key` are for another server of this run on loopback. */
 export const startDeploymentServer = async (name: string): Promise<Running> => {
   const program = join(await pythonEnvironment('aws'), 'bin', 'ministack')
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-tls-'))
@@ -28,14 +28,14 @@ export const startDeploymentServer = async (name: string): Promise<Running> => {
     env: {
       GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1', MINISTACK_ACCOUNT_ID: account, AUTH: 'true', AWS_SECRET_ACCESS_KEY: 'test', IOT_MTLS_ENABLED: '0',
       USE_SSL: '1', MINISTACK_SSL_CERT: cert, MINISTACK_SSL_KEY: key,
-      AWS_ENDPOINT_URL: `https://127.0.0.1:${port}`, NODE_EXTRA_CA_CERTS: trusted, AWS_CA_BUNDLE: trusted,
+      AWS_ENDPOINT_URL: `https://127.0.0.1:${port}`, NODE_EXTRA_CA_CERTS: trusted, AWS_CA_BUNDLE: trusted, SSL_CERT_FILE: trusted,
       // Node 24 first: the server runs its functions on whatever `node` it finds.
       PATH: `${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}`,
     },
   }))
   return {
     url: running.url.replace('http:', 'https:'),
-    facts: { authority: trusted },
+    facts: { authority: trusted, certificate: cert, key },
     stop: async () => {
       await running.stop()
       rmSync(folder, { recursive: true, force: true })

@@ -2,7 +2,15 @@
 // more than the list allows is found.
 /** What is left out, and why. Each is shown, in the run, to be still needed. */
 export const leftOut = {
-  types: { 'AWS::SecretsManager::RotationSchedule': 'the emulator refuses a template that has one' },
+  types: {
+    'AWS::SecretsManager::RotationSchedule': 'the emulator refuses a template that has one',
+    'AWS::EC2::FlowLog': 'the same',
+    'AWS::EC2::SecurityGroupEgress': 'the same',
+    'AWS::EC2::SecurityGroupIngress': 'the same',
+    'AWS::ApiGateway::ClientCertificate': 'the same; with it goes the property of the stage that refers to it',
+    'AWS::WAFv2::WebACLAssociation': 'the same',
+    'AWS::WAFv2::LoggingConfiguration': 'the same',
+  },
   conditionKeys: {
     'secretsmanager:Name': 'the emulator never has it, so a statement that asks for it allows nothing',
     'sts:ExternalId': "the emulator has it for the trust policy, and never for the caller's own",
@@ -18,10 +26,12 @@ export interface Template {
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
 const keyIsLeftOut = (key: string): boolean => Object.hasOwn(leftOut.conditionKeys, key)
 
-const withoutKeys = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(withoutKeys)
+const refersTo = (value: unknown, ids: readonly string[]): boolean => isObject(value) && Object.keys(value).length === 1 && ids.includes(String(value['Ref']))
+
+const withoutKeys = (value: unknown, gone: readonly string[]): unknown => {
+  if (Array.isArray(value)) return value.map((one) => withoutKeys(one, gone))
   if (!isObject(value)) return value
-  const entries = Object.entries(value).map(([key, inner]) => [key, withoutKeys(inner)] as const)
+  const entries = Object.entries(value).flatMap(([key, inner]) => (refersTo(inner, gone) ? [] : [[key, withoutKeys(inner, gone)] as const]))
   const condition = value['Condition']
   if (!isObject(condition) || typeof value['Effect'] !== 'string') return Object.fromEntries(entries)
   const operators = Object.entries(condition).map(([operator, keys]) => [operator, Object.fromEntries(Object.entries(keys as object).filter(([key]) => !keyIsLeftOut(key)))] as const)
@@ -33,24 +43,27 @@ const withoutKeys = (value: unknown): unknown => {
 export const copyOf = (template: Template): Template => {
   const gone = Object.keys(template.Resources).filter((id) => Object.hasOwn(leftOut.types, template.Resources[id]?.Type ?? ''))
   const kept = Object.entries(template.Resources).filter(([id]) => !gone.includes(id))
-  return withoutKeys({ ...template, Resources: Object.fromEntries(kept) }) as Template
+  return withoutKeys({ ...template, Resources: Object.fromEntries(kept) }, gone) as Template
 }
 
 /** Every place in which the copy is not the template, and which the list does not explain. */
-export const unexplained = (template: unknown, copy: unknown, path: readonly string[] = []): readonly string[] => {
+export const unexplained = (template: Template, copy: Template): readonly string[] => differences(template, copy, [], Object.keys(template.Resources).filter((id) => Object.hasOwn(leftOut.types, template.Resources[id]?.Type ?? '')))
+
+const differences = (template: unknown, copy: unknown, path: readonly string[], gone: readonly string[]): readonly string[] => {
   const at = path.join('.')
-  if (Array.isArray(template) && Array.isArray(copy)) return template.length === copy.length ? template.flatMap((one, index) => unexplained(one, copy[index], [...path, String(index)])) : [at]
+  if (Array.isArray(template) && Array.isArray(copy)) return template.length === copy.length ? template.flatMap((one, index) => differences(one, copy[index], [...path, String(index)], gone)) : [at]
   if (!isObject(template) || !isObject(copy)) return Object.is(template, copy) ? [] : [at]
   const added = Object.keys(copy).filter((key) => !Object.hasOwn(template, key)).map((key) => `${at}.${key}`)
-  return [...added, ...Object.entries(template).flatMap(([key, inner]) => (Object.hasOwn(copy, key) ? unexplained(inner, copy[key], [...path, key]) : isExplained(inner, [...path, key]) ? [] : [`${at}.${key}`]))]
+  return [...added, ...Object.entries(template).flatMap(([key, inner]) => (Object.hasOwn(copy, key) ? differences(inner, copy[key], [...path, key], gone) : isExplained(inner, [...path, key], gone) ? [] : [`${at}.${key}`]))]
 }
 
-const isExplained = (gone: unknown, path: readonly string[]): boolean => {
-  const [first, , ...rest] = path
+const isExplained = (missing: unknown, path: readonly string[], gone: readonly string[]): boolean => {
+  const [first, id = '', ...rest] = path
   if (first !== 'Resources') return false
-  if (rest.length === 0) return isObject(gone) && Object.hasOwn(leftOut.types, String(gone['Type']))
+  if (rest.length === 0) return gone.includes(id)
+  if (rest[0] === 'Properties' && refersTo(missing, gone)) return true
   const within = path.indexOf('Condition')
   if (within < 0 || path[within - 2] !== 'Statement') return false
-  const keys = path.length - within === 1 && isObject(gone) ? Object.values(gone).flatMap((operator) => Object.keys(operator as object)) : path.length - within === 2 && isObject(gone) ? Object.keys(gone) : [path.at(-1) ?? '']
+  const keys = path.length - within === 1 && isObject(missing) ? Object.values(missing).flatMap((operator) => Object.keys(operator as object)) : path.length - within === 2 && isObject(missing) ? Object.keys(missing) : [path.at(-1) ?? '']
   return keys.length > 0 && keys.every(keyIsLeftOut)
 }
