@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { App, Stage } from 'aws-cdk-lib'
 import { makeStacks } from '../../../infra/app.ts'
-import { configOf, removeScratch } from './stacks.ts'
+import { removeScratch } from './stacks.ts'
+import { configOf } from './subject.ts'
 
 const [outdir = '', codeRoot = '', qualifier = '', ...files] = process.argv.slice(2)
 process.env['CDK_VALIDATION'] = 'false'
