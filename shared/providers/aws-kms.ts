@@ -1,8 +1,9 @@
 // AWS KMS: an environment variable holds base64 ciphertext, and reading it is one Decrypt. Read only. The text that KMS answers is trimmed, as LiteLLM does;
 // whatever does not decrypt is a failure of its own, and the ciphertext is never the answer: LiteLLM hands it out, and it then authenticates people.
 import type { DecryptCommandOutput } from '@aws-sdk/client-kms'
-import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
-import { awsCall, awsClientSettings, nonsense, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
+import { awsIdentity, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
+import { awsCall, nonsense, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
+import { awsClientSettings, awsIdentitySettings } from '../credentials/aws-settings.ts'
 import { awsClient, withoutQuotaRetries } from '../credentials/aws/sdk-client.ts'
 import { canonicalBase64, ciphertextVariables, noCiphertext, readableSettings, textFor, type ReadableSettings } from '../credentials/kms/ciphertext-variables.ts'
 import { asLatchkeyError, LatchkeyError, type ErrorCode } from '../core/errors.ts'

@@ -1,13 +1,13 @@
 // AWS Secrets Manager. Reads are requests that Latchkey signs itself, over its one client; everything else goes through AWS's own SDK, which is loaded by whoever asks for it
 // first: a function that only reads never does, where its host gives it keys.
-import { awsIdentity, awsIdentitySettings, awsRegion } from '../credentials/aws.ts'
-import { awsCall, awsClientSettings } from '../credentials/aws-calls.ts'
+import { awsIdentity, awsRegion } from '../credentials/aws.ts'
+import { awsCall } from '../credentials/aws-calls.ts'
 import type { StoreCalls } from '../credentials/aws-secrets/store-calls.ts'
 import { absent, codec, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../credentials/aws/signed-reads.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { isCode } from '../core/errors.ts'
-import { defineProvider, type OpenedProvider, type SecretProvider } from '../core/provider.ts'
+import { defineProvider, type OpenedProvider, type SecretProvider, type TableLoader } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretName, SecretRecord } from '../core/secret.ts'
 
@@ -75,17 +75,9 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
 }
 
 /** AWS Secrets Manager. */
-export const awsSecretsManager = defineProvider<AwsSecretsManagerSettings>({
+export const awsSecretsManager = defineProvider<AwsSecretsManagerSettings, TableLoader<AwsSecretsManagerSettings>>({
   name: 'aws_secret_manager',
   title: 'AWS Secrets Manager',
-  settings: {
-    ...awsIdentitySettings,
-    ...awsClientSettings,
-    aws_secretsmanager_endpoint: { type: 'url', env: ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL'], text: "Another endpoint than the region's own, for example of a VPC endpoint or an emulator." },
-    aws_read_with_sdk: { type: 'boolean', default: false, text: 'Reads through the AWS SDK as well, instead of by requests that Latchkey signs itself. A cold read then takes about twice as long.' },
-    kms_key_id: { type: 'string', text: "Customer managed KMS key for secrets that Latchkey creates. Default: the account's `aws/secretsmanager` key." },
-    replica_regions: { type: 'string_list', text: 'Regions that a new secret is replicated to; best effort.' },
-    recovery_window_days: { type: 'integer', default: 7, min: 7, max: 30, text: 'How long a deleted secret can be recovered, in days.' },
-  },
+  settings: () => import('../credentials/aws-secrets/settings.ts').then((file) => file.awsSecretsManagerSettings),
   open: connect,
 })
