@@ -1,7 +1,7 @@
 // How Latchkey calls any AWS service, through the SDK or by a request of its own: the client's settings, the patience of one call, and what becomes of a
 // failure. What the SDK throws ends here, because its errors carry the vendor's text and the whole exchange.
 import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
-import type { Call, ProviderIo } from '../core/runtime.ts'
+import { answered, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { AwsIdentity } from './aws.ts'
 
 /** Settings that every client of an AWS service has. */
@@ -83,6 +83,6 @@ const sendOnce = async <Answer>(service: AwsService, io: ProviderIo, action: str
     if (own.signal.aborted) throw own.signal.reason as Error
     throw await (await import('./aws/failures.ts')).awsFailure(service, error, action, subject)
   } finally {
-    done.abort()
+    done.abort(answered)
   }
 }
