@@ -5,16 +5,9 @@ import type { SecretName } from './secret.ts'
 
 /** The segment below the prefix that holds Latchkey's own records. No caller can name it: segments that begin with `__` are reserved. */
 export const internalSegment = '__latchkey'
-/** The longest name that Latchkey creates, in bytes. */
-export const maxNameBytes = 200
-/** The longest segment of such a name, in bytes. */
+/** The longest segment of a name that Latchkey creates, in bytes. */
 export const maxSegmentBytes = 64
-/** How many segments such a name may have. */
-export const maxSegments = 8
 const maxHostedBytes = 512
-
-/** What such a segment is made of. */
-export const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
 
 /** The failure for a name that does not fit. */
 export const refuseName = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
@@ -106,9 +99,3 @@ export const verbatimCodec = (legal: RegExp = noControl, maxBytes = maxHostedByt
   },
   decode: (native) => native,
 })
-
-/** Whether a secret has several spellings: a service with `slug_hash` names knows neither case nor `_` beside `-` in those that somebody else gave. */
-export const isSpeltFreely = ({ kind }: NameCodec, { place }: SecretName): boolean => kind === 'slug_hash' && place !== 'created'
-
-/** One text for every spelling of a secret. */
-export const foldedName = (codec: NameCodec, name: SecretName): string => (isSpeltFreely(codec, name) ? codec.encode(name).toLowerCase() : name.text)

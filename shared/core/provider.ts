@@ -135,9 +135,6 @@ export interface SecretProvider {
 /** The name of an optional method. What only events need is none: whoever lacks it is told of rotations by name. */
 export type Capability = Exclude<keyof SecretProvider, 'traits' | 'notices' | 'read' | 'check' | 'locate' | 'stepRotation'>
 
-/** Every optional method, in the order in which tables show them. */
-export const capabilities = ['describe', 'readMany', 'list', 'write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover', 'close'] as const satisfies readonly Capability[]
-
 /** Facts about an opened provider that are not methods; the store refuses early by them, and the exam adapts to them. */
 export interface ProviderTraits {
   readonly names: NameCodec

@@ -1,7 +1,6 @@
 // Who Latchkey is on AWS: the settings that say so, and the one place that turns them into credentials, for every provider that stands on AWS.
 // Keys of one source are used together or not at all: a file's access key never meets the environment's session token. Keys that are simply there
 // (Lambda's own among them) cost nothing; everything that needs a login is in aws/, which loads only then.
-import { LatchkeyError } from '../core/errors.ts'
 import type { Finding } from '../core/provider.ts'
 import type { Call, Env, ProviderIo } from '../core/runtime.ts'
 import type { SecretValue } from '../core/secret.ts'
@@ -43,15 +42,12 @@ export interface AwsIdentity {
   check(call: Call): Promise<readonly Finding[]>
 }
 
-const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
 const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
 
 /** The region. @throws misconfigured when there is none, or when it is not the name of one */
-export const awsRegion = (settings: AwsIdentitySettings): string => {
-  const region = settings.aws_region_name
-  if (region === undefined) throw misconfigured('aws_region_name is missing; set it beside key_management_system, or AWS_REGION_NAME (or AWS_REGION, AWS_DEFAULT_REGION) in the environment.')
-  if (!/^[a-z0-9-]{1,63}$/.test(region)) throw misconfigured('aws_region_name must be made of a-z, 0-9 and "-", such as us-east-1; AWS_REGION_NAME, AWS_REGION and AWS_DEFAULT_REGION likewise.')
-  return region
+export const awsRegion = async ({ aws_region_name: region }: AwsIdentitySettings): Promise<string> => {
+  if (region !== undefined && /^[a-z0-9-]{1,63}$/.test(region)) return region
+  throw (await import('./aws/plan.ts')).noRegion(region)
 }
 
 /** The keys of the environment; none where it names a profile, which outranks them: the SDK's own rule. */
@@ -69,7 +65,7 @@ const needsLogin = ['aws_role_name', 'aws_session_name', 'aws_external_id', 'aws
  * Makes no call. @throws misconfigured when the settings do not fit together
  */
 export const awsIdentity = async (settings: AwsIdentitySettings & AwsClientSettings, io: ProviderIo): Promise<AwsIdentity> => {
-  awsRegion(settings)
+  await awsRegion(settings)
   const isGiven = settings.aws_access_key_id !== undefined || settings.aws_secret_access_key !== undefined || settings.aws_session_token !== undefined
   const keys = isGiven ? (await import('./aws/plan.ts')).staticKeys(settings) : environmentKeys(io.env)
   if (keys === undefined || needsLogin.some((setting) => settings[setting] !== undefined)) return (await import('./aws/chain.ts')).chainedIdentity(settings, io)

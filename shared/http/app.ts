@@ -10,6 +10,7 @@ import { createRouter, decodeName, decodeOnce, type Match } from './routing.ts'
 
 const maxUrlBytes = 2048
 const maxHeaderBytes = 8192
+const refusals = () => import('./requests/refusals.ts')
 
 /** What is known of a request so far; failures are rendered with as much as there is. */
 export interface Progress {
@@ -33,18 +34,18 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
   return async (request) => {
     const progress: Progress = { requestId: requestIdOf(request, services), caller: anonymous, lines: 0, handling: false }
     const answered = await respond(request, progress).catch(async (error: unknown) =>
-      (await import('./requests/refusals.ts')).answerFailure(request, progress, error, { runtime: services.runtime, record: (event) => record(progress, event) }),
+      (await refusals()).answerFailure(request, progress, error, { runtime: services.runtime, record: (event) => record(progress, event) }),
     )
     return finish(request, progress, answered)
   }
 
   async function respond(request: ApiRequest, progress: Progress): Promise<ApiResponse> {
     const over = sizesOf(request).find(({ bytes, limit }) => bytes > limit)
-    if (over !== undefined) throw (await import('./requests/refusals.ts')).tooLarge(over)
+    if (over !== undefined) throw (await refusals()).tooLarge(over)
     const match = find(request.method, request.path)
-    if (match === undefined) throw (await import('./requests/refusals.ts')).noRoute()
+    if (match === undefined) throw (await refusals()).noRoute()
     const route = match.routes.find((row) => row.method === (request.method === 'HEAD' ? 'GET' : request.method))
-    if (route === undefined) return (await import('./requests/refusals.ts')).otherMethod(request.method, match, progress.requestId)
+    if (route === undefined) return (await refusals()).otherMethod(request.method, match, progress.requestId)
     progress.route = route
     const call: Call = { signal: request.signal, deadline: request.deadline }
     if (route.action !== 'public') progress.caller = await services.auth.authenticate(request, call)
@@ -81,7 +82,7 @@ export const createApp = (routes: readonly Route[], services: Services): App => 
       return receipt
     } catch {
       trail.broken = true
-      throw (await import('./requests/refusals.ts')).unaudited(route, event)
+      throw (await refusals()).unaudited(route, event)
     }
   }
 }

@@ -67,7 +67,7 @@ const open = async (settings: AwsKmsSettings, io: ProviderIo): Promise<OpenedPro
   const { aws_kms_key_id: keyId, aws_kms_encryption_context: context = {} } = settings
   const endpoint = { setting: 'aws_kms_endpoint', url: settings.aws_kms_endpoint }
   const identity = await awsIdentity(settings, io)
-  const config = { region: awsRegion(settings), credentials: identity.credentials, ...(await awsClient(settings, endpoint, service, io)) }
+  const config = { region: await awsRegion(settings), credentials: identity.credentials, ...(await awsClient(settings, endpoint, service, io)) }
   const { KMSClient, DecryptCommand } = await import('@aws-sdk/client-kms')
   const client = new KMSClient(config)
   await withoutQuotaRetries(client, ({ name, message }) => name === 'LimitExceededException' && !isRate(message))

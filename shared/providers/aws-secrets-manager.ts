@@ -13,13 +13,15 @@ import type { SecretName, SecretRecord } from '../core/secret.ts'
 
 const raise = (error: unknown): never => { throw error }
 
-/** One method of what is loaded by the first who calls one. */
-const later = <Loaded, Method extends keyof Loaded>(load: () => Promise<Loaded>, method: Method & (Loaded[Method] extends (...given: never[]) => Promise<unknown> ? Method : never)): Loaded[Method] =>
-  (async (...given: unknown[]) => (await load() as Readonly<Record<Method, (...given: unknown[]) => unknown>>)[method](...given)) as Loaded[Method]
+type Calls<Loaded> = { readonly [Method in keyof Loaded as Loaded[Method] extends (...given: never[]) => Promise<unknown> ? Method : never]: Loaded[Method] }
+
+/** Methods of what is loaded by the first who calls one. */
+const later = <Loaded, Method extends keyof Calls<Loaded> & string>(load: () => Promise<Loaded>, ...methods: readonly Method[]): Pick<Calls<Loaded>, Method> =>
+  Object.fromEntries(methods.map((method) => [method, async (...given: unknown[]) => (await load() as unknown as Readonly<Record<string, (...given: unknown[]) => unknown>>)[method]?.(...given)])) as unknown as Pick<Calls<Loaded>, Method>
 
 const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const identity = await awsIdentity(settings, io)
-  const region = awsRegion(settings)
+  const region = await awsRegion(settings)
   const url = settings.aws_secretsmanager_endpoint
   if (url !== undefined) refuseOpenHttp('aws_secretsmanager_endpoint', url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
   const endpoint = secretsEndpoint(settings, region)
@@ -27,7 +29,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   let opened: Promise<StoreCalls> | undefined
   const calls = (): Promise<StoreCalls> => (opened ??= import('../credentials/aws-secrets/store-calls.ts').then(({ storeCalls }) => storeCalls({ settings, io, identity, region, ask, read, readLabel, ...(signed !== undefined && { signed }), ...((endpoint ?? url) !== undefined && { url: endpoint ?? url }) })))
   const rotation = async (): Promise<StoreCalls['stepRotation']> => (await calls()).stepRotation
-  const reads: SecretReads = signed ?? { getSecretValue: later(calls, 'getSecretValue'), batchGetSecretValue: later(calls, 'batchGetSecretValue') }
+  const reads: SecretReads = signed ?? later(calls, 'getSecretValue', 'batchGetSecretValue')
 
   const ask: Ask = (action, name, call, send) => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 
@@ -47,18 +49,8 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   return {
     notices: identity.notices,
     read,
-    readMany: later(calls, 'readMany'),
-    list: later(calls, 'list'),
-    describe: later(calls, 'describe'),
-    write: later(calls, 'write'),
-    promote: later(calls, 'promote'),
-    annotate: later(calls, 'annotate'),
-    discard: later(calls, 'discard'),
-    remove: later(calls, 'remove'),
-    recover: later(calls, 'recover'),
-    locate: later(calls, 'locate'),
-    stepRotation: { describe: later(rotation, 'describe'), read: later(rotation, 'read'), write: later(rotation, 'write'), finish: later(rotation, 'finish') },
-    check: later(calls, 'check'),
+    ...later(calls, 'readMany', 'list', 'describe', 'write', 'promote', 'annotate', 'discard', 'remove', 'recover', 'locate', 'check'),
+    stepRotation: later(rotation, 'describe', 'read', 'write', 'finish'),
     close: async () => {
       await signed?.close()
       await (await opened)?.close()

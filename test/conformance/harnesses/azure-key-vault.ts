@@ -1,6 +1,7 @@
 // Azure Key Vault under examination: the provider over Microsoft's own client and sign-in, against the fakes that speak the wire protocols of both.
 // Time moves only while nothing is on the wire: waiting for a deletion to be through, or for the vault's second to pass, costs nobody a second, and no limit comes early.
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
 import { nodeHttp } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
