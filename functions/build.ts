@@ -20,6 +20,7 @@ import { budgets, complaints, kilobyte, partsOf } from './build/parts.ts'
 import { runBeside } from './build/platform-files.ts'
 import { providerFiles } from './build/provider-files.ts'
 import { sbom } from './build/sbom.ts'
+import { withSettled } from './build/settled-stores.ts'
 import { keySections } from './key-sections.ts'
 import { loadConfigFile } from './local/config-file.ts'
 
@@ -45,7 +46,8 @@ export const compileConfigFile = async (path: string): Promise<string> => {
   const { configuration } = parseConfiguration(input, { ...options, ...keySections })
   aliasPolicy({ settings: configuration.litellmSettings, env: processEnv })
   readRotation(configuration.rotation)
-  return JSON.stringify(compile(input, options) ?? input)
+  const compiled = compile(input, options)
+  return JSON.stringify(compiled === undefined ? input : await withSettled(compiled))
 }
 
 /** What one row of the size table says. */

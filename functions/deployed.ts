@@ -6,6 +6,7 @@ import type { Trust } from '../shared/core/configuration/identities.ts'
 import { asLatchkeyError } from '../shared/core/errors.ts'
 import type { Runtime } from '../shared/core/runtime.ts'
 import type { Route } from '../shared/http/api.ts'
+import { readAtStart } from '../shared/telemetry/node-runtime.ts'
 import { openLatchkey, type Latchkey, type OpenOptions } from '../shared/latchkey.ts'
 import { functionConfiguration } from './function-configuration.ts'
 import { hostRuntime } from './host-runtime.ts'
@@ -20,8 +21,8 @@ export interface Deployed extends Pick<Latchkey, 'app' | 'stores'> {
   readonly requestMs: number
 }
 
-const written = async ({ env, files }: Runtime, folder: string): Promise<unknown> => {
-  const text = env.get('LATCHKEY_CONFIG') ?? (await files.read(join(folder, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
+const written = async ({ env }: Runtime, folder: string): Promise<unknown> => {
+  const text = env.get('LATCHKEY_CONFIG') ?? (await readAtStart(join(folder, 'latchkey.json')).then((bytes) => (bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8'))))
   try {
     return JSON.parse(text ?? '')
   } catch {

@@ -1,6 +1,6 @@
 // The time of one request, on every host alike: an absolute deadline for those who plan, and a signal that ends what still waits when it has come.
 import { LatchkeyError } from '../shared/core/errors.ts'
-import type { Call, Clock, Env } from '../shared/core/runtime.ts'
+import { answered, type Call, type Clock, type Env } from '../shared/core/runtime.ts'
 
 /** The longest any request may take, in milliseconds. */
 export const longestRequestMs = 25_000
@@ -35,7 +35,7 @@ export const timeBudget = (clock: Clock, ms: number = longestRequestMs): TimeBud
     signal: request.signal,
     deadline: clock.now() + budget,
     end: (reason) => {
-      timer.abort(new Error('answered'))
+      timer.abort(answered)
       if (reason !== undefined) request.abort(reason)
     },
   }

@@ -96,9 +96,9 @@ export class SecretCache {
     const usable = entry.record instanceof LatchkeyError ? entry.freshUntil : entry.confirmedAt + (key.ttlMs ?? this.#limits.ttlMs) + this.#limits.maxStaleMs
     if (now < entry.freshUntil) {
       if (now >= entry.softAt && now >= entry.retryAt) void this.#fly(key, id, load, false).catch(() => undefined)
-      return Promise.resolve().then(() => this.#hit(entry, 'HIT'))
+      return this.#kept(entry, 'HIT')
     }
-    if (now < entry.retryAt && now < usable) return Promise.resolve(this.#hit(entry, 'STALE'))
+    if (now < entry.retryAt && now < usable) return this.#kept(entry, 'STALE')
     return waitFor(this.#fly(key, id, load, false), call, this.#clock).catch((error: unknown) => {
       const after = this.#clock.now()
       if (!isCode(error, 'provider_unavailable', 'provider_throttled', 'deadline_exceeded') || this.#entries.get(id) !== entry || after >= usable) throw error
@@ -124,6 +124,11 @@ export class SecretCache {
     this.#entries.touch(entry)
     if (entry.record instanceof LatchkeyError) throw entry.record
     return { record: entry.record, state, confirmedAt: entry.confirmedAt }
+  }
+
+  /** A promise even of a remembered absence, which {@link #hit} throws. */
+  async #kept(entry: Entry, state: 'HIT' | 'STALE'): Promise<CacheAnswer> {
+    return this.#hit(entry, state)
   }
 
   #fly(key: CacheKey, id: string, load: (call: Call) => Promise<SecretRecord>, forced: boolean): Promise<CacheAnswer> {

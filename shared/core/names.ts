@@ -5,26 +5,23 @@ import type { SecretName } from './secret.ts'
 
 /** The segment below the prefix that holds Latchkey's own records. No caller can name it: segments that begin with `__` are reserved. */
 export const internalSegment = '__latchkey'
-/** The longest name that Latchkey creates, in bytes. */
-export const maxNameBytes = 200
-/** The longest segment of such a name, in bytes. */
+/** The longest segment of a name that Latchkey creates, in bytes. */
 export const maxSegmentBytes = 64
-/** How many segments such a name may have. */
-export const maxSegments = 8
 const maxHostedBytes = 512
-
-/** What such a segment is made of. */
-export const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
 
 /** The failure for a name that does not fit. */
 export const refuseName = (path: string, message: string): LatchkeyError => new LatchkeyError('invalid_request', `${path}: ${message}`, { issues: [{ path, message }], param: path })
+
+// What is no control character, by its numbers: asking for \p{Cc} has a cold start load Unicode's tables.
+const noControl = /^[ -~\xa0-\uffff]+$/
+const noControlNorLineEnd = /^[ -~\xa0-\u2027\u202a-\uffff]+$/
 
 /** What is wrong with a name that an operator already has, or nothing: any text without control characters and dot segments. */
 const hostedNameIssue = (text: string): string | undefined => {
   if (text === '') return 'must not be empty'
   if (!text.isWellFormed()) return 'is not well-formed Unicode'
   if (Buffer.byteLength(text) > maxHostedBytes) return `is ${Buffer.byteLength(text)} bytes long; the limit is ${maxHostedBytes}`
-  if (/[\p{Cc}\u2028\u2029]/u.test(text)) return 'holds a control character'
+  if (!noControlNorLineEnd.test(text)) return 'holds a control character'
   if (text.split(/[/\\]/).some((segment) => segment === '' || segment === '.' || segment === '..')) return 'has an empty segment or a dot segment'
   if (text.includes('%')) return 'holds a percent sign; names are written decoded'
   return undefined
@@ -92,7 +89,7 @@ export interface NameCodec {
 }
 
 /** Names as they are. `legal` is the service's own grammar; what does not fit is refused before any call. */
-export const verbatimCodec = (legal: RegExp = /^[^\p{Cc}]+$/u, maxBytes = maxHostedBytes, says = 'characters that this service allows'): NameCodec => ({
+export const verbatimCodec = (legal: RegExp = noControl, maxBytes = maxHostedBytes, says = 'characters that this service allows'): NameCodec => ({
   kind: 'verbatim',
   encode: (name) => {
     if (name.place === 'native') return name.text
@@ -102,9 +99,3 @@ export const verbatimCodec = (legal: RegExp = /^[^\p{Cc}]+$/u, maxBytes = maxHos
   },
   decode: (native) => native,
 })
-
-/** Whether a secret has several spellings: a service with `slug_hash` names knows neither case nor `_` beside `-` in those that somebody else gave. */
-export const isSpeltFreely = ({ kind }: NameCodec, { place }: SecretName): boolean => kind === 'slug_hash' && place !== 'created'
-
-/** One text for every spelling of a secret. */
-export const foldedName = (codec: NameCodec, name: SecretName): string => (isSpeltFreely(codec, name) ? codec.encode(name).toLowerCase() : name.text)

@@ -135,9 +135,6 @@ export interface SecretProvider {
 /** The name of an optional method. What only events need is none: whoever lacks it is told of rotations by name. */
 export type Capability = Exclude<keyof SecretProvider, 'traits' | 'notices' | 'read' | 'check' | 'locate' | 'stepRotation'>
 
-/** Every optional method, in the order in which tables show them. */
-export const capabilities = ['describe', 'readMany', 'list', 'write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover', 'close'] as const satisfies readonly Capability[]
-
 /** Facts about an opened provider that are not methods; the store refuses early by them, and the exam adapts to them. */
 export interface ProviderTraits {
   readonly names: NameCodec
@@ -163,13 +160,16 @@ export interface Origin {
   readonly kind: 'operator'
 }
 
-/** What a provider file exports: a name, a settings table, and how to open it. */
-export interface ProviderDefinition<S = Record<string, unknown>> {
+/** Loads a settings table that is kept apart from its provider. */
+export type TableLoader<S> = () => Promise<SettingsTable<S>>
+
+/** What a provider file exports: a name, a settings table (or what loads it: a function whose build has read the settings does not need it), and how to open it. */
+export interface ProviderDefinition<S = Record<string, unknown>, Table extends SettingsTable<S> | TableLoader<S> = SettingsTable<S>> {
   /** LiteLLM's `key_management_system`. */
   readonly name: string
   /** The service's own name, for people. */
   readonly title: string
-  readonly settings: SettingsTable<S>
+  readonly settings: Table
   /** Makes no network call. @throws misconfigured naming the setting */
   open(settings: S, io: ProviderIo, origin: Origin): Promise<SecretProvider>
 }
@@ -185,7 +185,7 @@ const defaultTraits: ProviderTraits = {
 }
 
 /** Makes a provider of what a file gives, so that one of your own takes twenty lines. Without `traits.write` it counts as read only, whatever methods it has. */
-export const defineProvider = <S>(file: Omit<ProviderDefinition<S>, 'open'> & { open(settings: S, io: ProviderIo, origin: Origin): Promise<OpenedProvider> | OpenedProvider }): ProviderDefinition<S> => ({
+export const defineProvider = <S, Table extends SettingsTable<S> | TableLoader<S> = SettingsTable<S>>(file: Omit<ProviderDefinition<S, Table>, 'open'> & { open(settings: S, io: ProviderIo, origin: Origin): Promise<OpenedProvider> | OpenedProvider }): ProviderDefinition<S, Table> => ({
   ...file,
   open: async (settings, io, origin) => {
     const opened = await file.open(settings, io, origin)

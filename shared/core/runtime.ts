@@ -99,6 +99,9 @@ export interface Call {
 
 const over = (): LatchkeyError => new LatchkeyError('deadline_exceeded', 'The time of this request ran out before the secret manager was asked.', { applied: 'no' })
 
+/** Why a timer is given up. Made once: an abort without a reason makes an error of its own. */
+export const answered = new Error('answered')
+
 /** To be called directly before each send: once the caller left or the deadline passed, nothing more is sent. @throws the signal's reason, deadline_exceeded */
 export const checkCall = (call: Call, clock: Pick<Clock, 'now'>): void => {
   call.signal.throwIfAborted()

@@ -1,10 +1,10 @@
-// Settings are plain data tables; this is the one validator that reads them. It needs no library, and a function whose settings need no word of it (settings/plain.ts) does not load it.
+// Settings are plain data tables; this is the one validator that reads them. It needs no library, and a function whose settings need no word of it (settings/settled.ts) does not load it.
 import { LatchkeyError, type Issue } from './errors.ts'
 import { didYouMean } from './errors/nearest.ts'
 import type { Env } from './runtime.ts'
 import { SecretValue } from './secret.ts'
 import { isMapping } from './settings/mapping.ts'
-import { isHttpUrl } from './settings/plain.ts'
+import { isHttpUrl } from './settings/settled.ts'
 
 type SettingType = 'string' | 'boolean' | 'integer' | 'url' | 'string_list' | 'string_map'
 

@@ -88,7 +88,8 @@ export class SecretStore {
   /** One secret, from memory or from the service. @throws forbidden, invalid_request, not_found (which of secret, version, property), version_disabled, provider_… */
   async read(ref: SecretRef, call: Call, how: { readonly refresh?: boolean } = {}): Promise<StoreRead> {
     const lookup = this.#lookups.known(ref) ?? (await this.#lookups.of(ref))
-    return this.#withParts(ref, lookup, await this.#cache.read(lookup.key, (own) => this.#load(lookup, own), call, how.refresh))
+    const answer = await this.#cache.read(lookup.key, (own) => this.#load(lookup, own), call, how.refresh)
+    return isPart(ref, lookup) ? this.#withParts(ref, lookup, answer) : this.#whole(ref, answer)
   }
 
   /** Many secrets in the order asked, each with its value or its own failure; what memory lacks is fetched in the provider's batches. */

@@ -1,8 +1,7 @@
 // How Latchkey calls any AWS service, through the SDK or by a request of its own: the client's settings, the patience of one call, and what becomes of a
 // failure. What the SDK throws ends here, because its errors carry the vendor's text and the whole exchange.
 import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
-import type { Call, ProviderIo } from '../core/runtime.ts'
-import type { SettingsTable } from '../core/settings.ts'
+import { answered, type Call, type ProviderIo } from '../core/runtime.ts'
 import type { AwsIdentity } from './aws.ts'
 
 /** Settings that every client of an AWS service has. */
@@ -11,14 +10,6 @@ export interface AwsClientSettings {
   readonly aws_use_dualstack_endpoint: boolean
   readonly aws_allow_plain_http: boolean
   readonly aws_max_attempts: number
-}
-
-/** The client rows of every AWS provider's settings table. */
-export const awsClientSettings: SettingsTable<AwsClientSettings> = {
-  aws_use_fips_endpoint: { type: 'boolean', default: false, env: ['AWS_USE_FIPS_ENDPOINT'], text: "Uses the region's FIPS endpoint." },
-  aws_use_dualstack_endpoint: { type: 'boolean', default: false, env: ['AWS_USE_DUALSTACK_ENDPOINT'], text: "Uses the region's endpoint for IPv4 and IPv6." },
-  aws_allow_plain_http: { type: 'boolean', default: false, text: 'Allows an endpoint that begins with `http://` on another machine. Secrets then travel unencrypted.' },
-  aws_max_attempts: { type: 'integer', default: 3, min: 1, max: 10, env: ['AWS_MAX_ATTEMPTS'], text: 'How often one request is sent at most, when AWS throttles or fails.' },
 }
 
 /** What differs between AWS services when a call fails. */
@@ -92,6 +83,6 @@ const sendOnce = async <Answer>(service: AwsService, io: ProviderIo, action: str
     if (own.signal.aborted) throw own.signal.reason as Error
     throw await (await import('./aws/failures.ts')).awsFailure(service, error, action, subject)
   } finally {
-    done.abort()
+    done.abort(answered)
   }
 }

@@ -1,11 +1,9 @@
 // Who Latchkey is on AWS: the settings that say so, and the one place that turns them into credentials, for every provider that stands on AWS.
 // Keys of one source are used together or not at all: a file's access key never meets the environment's session token. Keys that are simply there
 // (Lambda's own among them) cost nothing; everything that needs a login is in aws/, which loads only then.
-import { LatchkeyError } from '../core/errors.ts'
 import type { Finding } from '../core/provider.ts'
 import type { Call, Env, ProviderIo } from '../core/runtime.ts'
 import type { SecretValue } from '../core/secret.ts'
-import type { SettingsTable } from '../core/settings.ts'
 import type { AwsClientSettings } from './aws-calls.ts'
 
 /** LiteLLM's names for region and identity, and what it has no word for. */
@@ -44,32 +42,12 @@ export interface AwsIdentity {
   check(call: Call): Promise<readonly Finding[]>
 }
 
-/** The identity rows of every AWS provider's settings table. */
-export const awsIdentitySettings: SettingsTable<AwsIdentitySettings> = {
-  aws_region_name: { type: 'string', env: ['AWS_REGION_NAME', 'AWS_REGION', 'AWS_DEFAULT_REGION'], text: 'Region of the secrets, such as `us-east-1`. There is no default.' },
-  aws_access_key_id: { type: 'string', secret: true, text: 'Static access key; with it, the key set stands here alone. Else `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` of the environment, else the default chain of the AWS SDK.' },
-  aws_secret_access_key: { type: 'string', secret: true, text: 'The secret key that belongs to `aws_access_key_id`.' },
-  aws_session_token: { type: 'string', secret: true, text: 'The session token, where the two keys above are temporary.' },
-  aws_role_name: { type: 'string', env: ['AWS_ROLE_NAME'], text: 'ARN of a role to assume, in this or another account. Not assumed again where Latchkey already is that role.' },
-  aws_session_name: { type: 'string', env: ['AWS_SESSION_NAME'], text: 'Session name in `aws_role_name`, as CloudTrail shows it. Default: a generated one that begins with `latchkey-`.' },
-  aws_external_id: { type: 'string', env: ['AWS_EXTERNAL_ID'], text: "External id that the role's trust policy asks for. It cannot be sent where a web identity token goes straight into the role." },
-  aws_profile_name: { type: 'string', env: ['AWS_PROFILE_NAME'], text: 'Profile in the shared AWS files (`~/.aws`, or `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE`), which must be there at the start.' },
-  aws_web_identity_token: { type: 'string', secret: true, env: ['AWS_WEB_IDENTITY_TOKEN'], text: 'OIDC token; or the path of a file with one, read again at every login; or `oidc/<provider>/<audience>`. It goes into `AWS_ROLE_ARN` first, where that is set and is another role than `aws_role_name`, else straight into `aws_role_name`.' },
-  aws_sts_endpoint: { type: 'url', env: ['AWS_STS_ENDPOINT', 'AWS_ENDPOINT_URL_STS', 'AWS_ENDPOINT_URL'], text: "Endpoint of STS, for example of a VPC endpoint. Default: the region's own." },
-  aws_source_identity: { type: 'string', text: "Source identity of the role's session, kept through further roles; the trust policy must allow `sts:SetSourceIdentity`." },
-  aws_session_tags: { type: 'string_map', text: "Tags of the role's session, for policies that look at `aws:PrincipalTag`; the trust policy must allow `sts:TagSession`." },
-  aws_session_duration_seconds: { type: 'integer', min: 900, max: 43_200, text: "How long a session of the role lasts, in seconds; at most the role's own limit, and 3600 where the role is assumed from another role. Default: AWS's, 3600." },
-}
-
-const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
 const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
 
 /** The region. @throws misconfigured when there is none, or when it is not the name of one */
-export const awsRegion = (settings: AwsIdentitySettings): string => {
-  const region = settings.aws_region_name
-  if (region === undefined) throw misconfigured('aws_region_name is missing; set it beside key_management_system, or AWS_REGION_NAME (or AWS_REGION, AWS_DEFAULT_REGION) in the environment.')
-  if (!/^[a-z0-9-]{1,63}$/.test(region)) throw misconfigured('aws_region_name must be made of a-z, 0-9 and "-", such as us-east-1; AWS_REGION_NAME, AWS_REGION and AWS_DEFAULT_REGION likewise.')
-  return region
+export const awsRegion = async ({ aws_region_name: region }: AwsIdentitySettings): Promise<string> => {
+  if (region !== undefined && /^[a-z0-9-]{1,63}$/.test(region)) return region
+  throw (await import('./aws/plan.ts')).noRegion(region)
 }
 
 /** The keys of the environment; none where it names a profile, which outranks them: the SDK's own rule. */
@@ -87,7 +65,7 @@ const needsLogin = ['aws_role_name', 'aws_session_name', 'aws_external_id', 'aws
  * Makes no call. @throws misconfigured when the settings do not fit together
  */
 export const awsIdentity = async (settings: AwsIdentitySettings & AwsClientSettings, io: ProviderIo): Promise<AwsIdentity> => {
-  awsRegion(settings)
+  await awsRegion(settings)
   const isGiven = settings.aws_access_key_id !== undefined || settings.aws_secret_access_key !== undefined || settings.aws_session_token !== undefined
   const keys = isGiven ? (await import('./aws/plan.ts')).staticKeys(settings) : environmentKeys(io.env)
   if (keys === undefined || needsLogin.some((setting) => settings[setting] !== undefined)) return (await import('./aws/chain.ts')).chainedIdentity(settings, io)

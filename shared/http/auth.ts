@@ -1,6 +1,6 @@
 // Who calls, and what the grants allow. Tokens are compared by their SHA-256, all of them every time; the master key is asked for only when no token
 // matched, because it may live in a secret manager that is slow or down. An identity that the platform proved counts only where an entry names it.
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { AccessEntry, Grant } from '../core/configuration.ts'
 import { LatchkeyError } from '../core/errors.ts'
 import { namePattern } from '../core/names.ts'
@@ -39,7 +39,7 @@ export const createAuthenticator = (options: AuthenticatorOptions): Authenticato
   const byToken = entries.filter(({ identity }) => identity === undefined)
   let isMaster: Promise<MasterKeyCheck> | undefined
   const holderOf = async (token: string, call: Call): Promise<Caller> => {
-    const digest = createHash('sha256').update(token, 'utf8').digest()
+    const digest = hash('sha256', token, 'buffer')
     let found: Caller | undefined
     for (const entry of byToken) if (timingSafeEqual(entry.digest, digest)) found = entry.caller
     if (found !== undefined) return found

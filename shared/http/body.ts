@@ -7,9 +7,6 @@ export const bodyLimits = { bytes: 65_536, secretWriteBytes: 524_288, depth: 16,
 /** How many bytes a host reads of a body before it may stop: one more is answered 413. */
 export const maxBodyBytes = (method: string, path: string): number => (method === 'PUT' && path.startsWith('/secrets/') ? bodyLimits.secretWriteBytes : bodyLimits.bytes)
 
-/** A key as it may be shown: what does not look like a field's name, but might be a token put in the wrong place, is not repeated. */
-export const shownKey = (key: string): string => (/^[A-Za-z_][A-Za-z_.-]{0,27}\d{0,3}$/.test(key) ? key : '(a key that is no field name)')
-
 /** The failure for one field, with what is wrong and what to do. */
 export const badField = (path: string, message: string, hint?: string): LatchkeyError =>
   new LatchkeyError('invalid_request', `${path}: ${message}`, { param: path, issues: [{ path, message }], ...(hint === undefined ? {} : { hint }) })

@@ -2,7 +2,10 @@
 // come too late, and the read function loads none.
 import type { LatchkeyError } from '../core/errors.ts'
 import type { Json, JsonObject } from './api.ts'
-import { badField, bodyLimits, shownKey } from './body.ts'
+import { badField, bodyLimits } from './body.ts'
+
+/** A key as it may be shown: what does not look like a field's name, but might be a token put in the wrong place, is not repeated. */
+export const shownKey = (key: string): string => (/^[A-Za-z_][A-Za-z_.-]{0,27}\d{0,3}$/.test(key) ? key : '(a key that is no field name)')
 
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
 const freeOfStringLimit = new Set(['value', 'metadata'])

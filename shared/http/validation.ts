@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import { LatchkeyError, type Issue } from '../core/errors.ts'
 import { nearest } from '../core/errors/nearest.ts'
 import type { JsonObject } from './api.ts'
-import { shownKey } from './body.ts'
+import { shownKey } from './json-reader.ts'
 
 const kinds: Readonly<Record<string, string>> = { string: 'text', int: 'a whole number', number: 'a number', boolean: 'true or false', array: 'a list', record: 'an object', object: 'an object' }
 const measures: Readonly<Record<string, string>> = { string: ' characters', array: ' items', record: ' members' }

@@ -1,8 +1,9 @@
 // AWS KMS: an environment variable holds base64 ciphertext, and reading it is one Decrypt. Read only. The text that KMS answers is trimmed, as LiteLLM does;
 // whatever does not decrypt is a failure of its own, and the ciphertext is never the answer: LiteLLM hands it out, and it then authenticates people.
 import type { DecryptCommandOutput } from '@aws-sdk/client-kms'
-import { awsIdentity, awsIdentitySettings, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
-import { awsCall, awsClientSettings, nonsense, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
+import { awsIdentity, awsRegion, type AwsIdentitySettings } from '../credentials/aws.ts'
+import { awsCall, nonsense, type AwsClientSettings, type AwsService } from '../credentials/aws-calls.ts'
+import { awsClientSettings, awsIdentitySettings } from '../credentials/aws-settings.ts'
 import { awsClient, withoutQuotaRetries } from '../credentials/aws/sdk-client.ts'
 import { canonicalBase64, ciphertextVariables, noCiphertext, readableSettings, textFor, type ReadableSettings } from '../credentials/kms/ciphertext-variables.ts'
 import { asLatchkeyError, LatchkeyError, type ErrorCode } from '../core/errors.ts'
@@ -66,7 +67,7 @@ const open = async (settings: AwsKmsSettings, io: ProviderIo): Promise<OpenedPro
   const { aws_kms_key_id: keyId, aws_kms_encryption_context: context = {} } = settings
   const endpoint = { setting: 'aws_kms_endpoint', url: settings.aws_kms_endpoint }
   const identity = await awsIdentity(settings, io)
-  const config = { region: awsRegion(settings), credentials: identity.credentials, ...(await awsClient(settings, endpoint, service, io)) }
+  const config = { region: await awsRegion(settings), credentials: identity.credentials, ...(await awsClient(settings, endpoint, service, io)) }
   const { KMSClient, DecryptCommand } = await import('@aws-sdk/client-kms')
   const client = new KMSClient(config)
   await withoutQuotaRetries(client, ({ name, message }) => name === 'LimitExceededException' && !isRate(message))

@@ -1,25 +1,27 @@
 // AWS Secrets Manager. Reads are requests that Latchkey signs itself, over its one client; everything else goes through AWS's own SDK, which is loaded by whoever asks for it
 // first: a function that only reads never does, where its host gives it keys.
-import { awsIdentity, awsIdentitySettings, awsRegion } from '../credentials/aws.ts'
-import { awsCall, awsClientSettings } from '../credentials/aws-calls.ts'
+import { awsIdentity, awsRegion } from '../credentials/aws.ts'
+import { awsCall } from '../credentials/aws-calls.ts'
 import type { StoreCalls } from '../credentials/aws-secrets/store-calls.ts'
 import { absent, codec, recordOf, service, tagLimits, valueBytes, type Ask, type AwsSecretsManagerSettings, type SecretReads } from '../credentials/aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../credentials/aws/signed-reads.ts'
 import { refuseOpenHttp } from '../credentials/plain-http.ts'
 import { isCode } from '../core/errors.ts'
-import { defineProvider, type OpenedProvider, type SecretProvider } from '../core/provider.ts'
+import { defineProvider, type OpenedProvider, type SecretProvider, type TableLoader } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretName, SecretRecord } from '../core/secret.ts'
 
 const raise = (error: unknown): never => { throw error }
 
-/** One method of what is loaded by the first who calls one. */
-const later = <Loaded, Method extends keyof Loaded>(load: () => Promise<Loaded>, method: Method & (Loaded[Method] extends (...given: never[]) => Promise<unknown> ? Method : never)): Loaded[Method] =>
-  (async (...given: unknown[]) => (await load() as Readonly<Record<Method, (...given: unknown[]) => unknown>>)[method](...given)) as Loaded[Method]
+type Calls<Loaded> = { readonly [Method in keyof Loaded as Loaded[Method] extends (...given: never[]) => Promise<unknown> ? Method : never]: Loaded[Method] }
+
+/** Methods of what is loaded by the first who calls one. */
+const later = <Loaded, Method extends keyof Calls<Loaded> & string>(load: () => Promise<Loaded>, ...methods: readonly Method[]): Pick<Calls<Loaded>, Method> =>
+  Object.fromEntries(methods.map((method) => [method, async (...given: unknown[]) => (await load() as unknown as Readonly<Record<string, (...given: unknown[]) => unknown>>)[method]?.(...given)])) as unknown as Pick<Calls<Loaded>, Method>
 
 const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Promise<OpenedProvider> => {
   const identity = await awsIdentity(settings, io)
-  const region = awsRegion(settings)
+  const region = await awsRegion(settings)
   const url = settings.aws_secretsmanager_endpoint
   if (url !== undefined) refuseOpenHttp('aws_secretsmanager_endpoint', url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
   const endpoint = secretsEndpoint(settings, region)
@@ -27,7 +29,7 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   let opened: Promise<StoreCalls> | undefined
   const calls = (): Promise<StoreCalls> => (opened ??= import('../credentials/aws-secrets/store-calls.ts').then(({ storeCalls }) => storeCalls({ settings, io, identity, region, ask, read, readLabel, ...(signed !== undefined && { signed }), ...((endpoint ?? url) !== undefined && { url: endpoint ?? url }) })))
   const rotation = async (): Promise<StoreCalls['stepRotation']> => (await calls()).stepRotation
-  const reads: SecretReads = signed ?? { getSecretValue: later(calls, 'getSecretValue'), batchGetSecretValue: later(calls, 'batchGetSecretValue') }
+  const reads: SecretReads = signed ?? later(calls, 'getSecretValue', 'batchGetSecretValue')
 
   const ask: Ask = (action, name, call, send) => awsCall(service, io, action, name && { text: name.text, native: codec.encode(name) }, call, send, identity)
 
@@ -47,18 +49,8 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
   return {
     notices: identity.notices,
     read,
-    readMany: later(calls, 'readMany'),
-    list: later(calls, 'list'),
-    describe: later(calls, 'describe'),
-    write: later(calls, 'write'),
-    promote: later(calls, 'promote'),
-    annotate: later(calls, 'annotate'),
-    discard: later(calls, 'discard'),
-    remove: later(calls, 'remove'),
-    recover: later(calls, 'recover'),
-    locate: later(calls, 'locate'),
-    stepRotation: { describe: later(rotation, 'describe'), read: later(rotation, 'read'), write: later(rotation, 'write'), finish: later(rotation, 'finish') },
-    check: later(calls, 'check'),
+    ...later(calls, 'readMany', 'list', 'describe', 'write', 'promote', 'annotate', 'discard', 'remove', 'recover', 'locate', 'check'),
+    stepRotation: later(rotation, 'describe', 'read', 'write', 'finish'),
     close: async () => {
       await signed?.close()
       await (await opened)?.close()
@@ -75,17 +67,9 @@ const connect = async (settings: AwsSecretsManagerSettings, io: ProviderIo): Pro
 }
 
 /** AWS Secrets Manager. */
-export const awsSecretsManager = defineProvider<AwsSecretsManagerSettings>({
+export const awsSecretsManager = defineProvider<AwsSecretsManagerSettings, TableLoader<AwsSecretsManagerSettings>>({
   name: 'aws_secret_manager',
   title: 'AWS Secrets Manager',
-  settings: {
-    ...awsIdentitySettings,
-    ...awsClientSettings,
-    aws_secretsmanager_endpoint: { type: 'url', env: ['AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL'], text: "Another endpoint than the region's own, for example of a VPC endpoint or an emulator." },
-    aws_read_with_sdk: { type: 'boolean', default: false, text: 'Reads through the AWS SDK as well, instead of by requests that Latchkey signs itself. A cold read then takes about twice as long.' },
-    kms_key_id: { type: 'string', text: "Customer managed KMS key for secrets that Latchkey creates. Default: the account's `aws/secretsmanager` key." },
-    replica_regions: { type: 'string_list', text: 'Regions that a new secret is replicated to; best effort.' },
-    recovery_window_days: { type: 'integer', default: 7, min: 7, max: 30, text: 'How long a deleted secret can be recovered, in days.' },
-  },
+  settings: () => import('../credentials/aws-secrets/settings.ts').then((file) => file.awsSecretsManagerSettings),
   open: connect,
 })

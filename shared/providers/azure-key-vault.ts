@@ -3,12 +3,12 @@
 import { createHash } from 'node:crypto'
 import { isCode, LatchkeyError, refuse } from '../core/errors.ts'
 import { slugHashCodec } from '../core/names/slug-hash.ts'
-import { defineProvider, type OpenedProvider, type SecretProvider, type WriteOutcome, type WriteRequest } from '../core/provider.ts'
+import { defineProvider, type OpenedProvider, type SecretProvider, type TableLoader, type WriteOutcome, type WriteRequest } from '../core/provider.ts'
 import type { Call, ProviderIo } from '../core/runtime.ts'
 import { SecretValue, type SecretFacts, type SecretName, type SecretRecord, type Version } from '../core/secret.ts'
 import { idOf, isGone, markOf, markText, tagNames } from '../credentials/azure/chain.ts'
 import { checkVault } from '../credentials/azure/check.ts'
-import { azureSettings, type AzureSettings } from '../credentials/azure/identity.ts'
+import type { AzureSettings } from '../credentials/azure/identity.ts'
 import { locateSecret } from '../credentials/azure/locate.ts'
 import { title, type VaultSubject } from '../credentials/azure/refusals.ts'
 import { azureSecrets, checkLabels, checkTags, claimedText, claimsOf, failure, isMeant, labelLimits, labelsOf, settleMs, subjectOf, versionOf, versionsOf } from '../credentials/azure/secrets.ts'
@@ -245,4 +245,4 @@ const connect = async (settings: AzureSettings, io: ProviderIo): Promise<OpenedP
 }
 
 /** Azure Key Vault. */
-export const azureKeyVault = defineProvider<AzureSettings>({ name: 'azure_key_vault', title, settings: azureSettings, open: connect })
+export const azureKeyVault = defineProvider<AzureSettings, TableLoader<AzureSettings>>({ name: 'azure_key_vault', title, settings: () => import('../credentials/azure/settings.ts').then((file) => file.azureSettings), open: connect })

@@ -6,7 +6,7 @@ import { errorCodes } from '../core/errors/codes.ts'
 import { nearest } from '../core/errors/nearest.ts'
 import { serviceFailure } from '../core/failure.ts'
 import { verbatimCodec } from '../core/names.ts'
-import { capabilities, defineProvider, type OpenedProvider, type ProviderTraits, type SecretProvider, type WriteRequest } from '../core/provider.ts'
+import { defineProvider, type Capability, type OpenedProvider, type ProviderTraits, type SecretProvider, type WriteRequest } from '../core/provider.ts'
 import { checkCall, type Call, type Clock, type ProviderIo } from '../core/runtime.ts'
 import { SecretValue, type SecretName, type SecretRecord } from '../core/secret.ts'
 
@@ -25,6 +25,9 @@ type Members = Readonly<Record<string, unknown>>
 
 const title = 'your own provider'
 const setting = 'custom_secret_manager'
+/** Every optional method, in the order in which tables show them. */
+export const capabilities = ['describe', 'readMany', 'list', 'write', 'promote', 'annotate', 'discard', 'setEnabled', 'remove', 'recover', 'close'] as const satisfies readonly Capability[]
+
 const methods = ['read', 'check', ...capabilities] as const
 const members: readonly string[] = [...methods, 'traits']
 const needs: Readonly<Record<string, string>> = { read: 'read(name, at, call)', check: 'check(depth, call)' }

@@ -1,22 +1,26 @@
 // One line a provider: LiteLLM's name of the system, and how its file is loaded. Lazy, so that a function loads its own provider and no other.
 // A bundle may hold some of them only; what it does not hold is refused when it is opened, with what there is.
-import type { EntrySettings } from '../core/configuration/stores.ts'
 import type { StoreConfiguration } from '../core/configuration.ts'
 import type { Origin, SecretProvider } from '../core/provider.ts'
 import type { ProviderIo } from '../core/runtime.ts'
 import type { Setting } from '../core/settings.ts'
-import { plainSettings } from '../core/settings/plain.ts'
+import { settledSettings } from '../core/settings/settled.ts'
+
+type Table = Readonly<Record<string, Setting>>
 
 /** A provider's file as the registry sees it: whatever its settings are, only its own table makes them. */
-export interface AnyProvider {
+interface ProviderFile<Settings = Table | (() => Promise<Table>)> {
   readonly name: string
   readonly title: string
-  readonly settings: Readonly<Record<string, Setting>>
+  readonly settings: Settings
   open(settings: never, io: ProviderIo, origin: Origin): Promise<SecretProvider>
 }
 
+/** A provider with its table. */
+export type AnyProvider = ProviderFile<Table>
+
 /** System → file. Tests and bundles may bring their own. */
-export type Registry = Readonly<Record<string, () => Promise<AnyProvider>>>
+export type Registry = Readonly<Record<string, () => Promise<ProviderFile>>>
 
 /** The providers that are built. */
 export const registry: Registry = {
@@ -34,21 +38,25 @@ export const registry: Registry = {
   custom: () => import('./custom.ts').then((file) => file.custom),
 }
 
-/** Loads one provider's file. @throws misconfigured when there is none for the system */
-export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {
+const loadFile = async (system: string, path: string, from: Registry): Promise<ProviderFile> => {
   const name = system === 'local' ? 'environment' : system
   const load = Object.hasOwn(from, name) ? from[name] : undefined
   if (load !== undefined) return load()
   throw (await import('../core/errors/nearest.ts')).unknownSystem(name, Object.keys(from), path)
 }
 
-/** The settings of a store that no provider's table has, so that a slip in one of them is told by its right name. */
-const storeSettings: Readonly<Record<keyof EntrySettings, true>> = { system: true, access_mode: true, hosted_keys: true, primary_secret_name: true, fallback: true }
+const tableOf = async ({ settings }: ProviderFile): Promise<Table> => (typeof settings === 'function' ? settings() : settings)
 
-/** Loads a store's provider, reads its settings by the provider's own table, and opens it; makes no network call. @throws misconfigured with every issue of the store's settings */
+/** Loads one provider's file, with its table. @throws misconfigured when there is none for the system */
+export const loadProvider = async (system: string, path = 'key_management_system', from: Registry = registry): Promise<AnyProvider> => {
+  const file = await loadFile(system, path, from)
+  return { ...file, settings: await tableOf(file) }
+}
+
+/** Loads a store's provider, takes its settings as the build settled them, else by the provider's own table, and opens it; makes no network call. @throws misconfigured with every issue of the store's settings */
 export const openProvider = async (store: StoreConfiguration, io: ProviderIo, from: Registry = registry): Promise<SecretProvider> => {
-  const provider = await loadProvider(store.system, store.path, from)
-  const foreign = Object.keys(storeSettings).filter((name) => !Object.hasOwn(store.settings, name))
-  const settings = plainSettings(provider.settings, store.settings, { env: io.env, foreign }) ?? (await import('../core/settings.ts')).requireSettings(provider.settings, store.settings, { path: store.path, env: io.env, foreign })
-  return provider.open(settings as never, io, { kind: 'operator' })
+  const file = await loadFile(store.system, store.path, from)
+  const settled = store.settled && settledSettings(store.settled, store.settings, io.env)
+  const settings = settled ?? (await import('../core/settings/store-settings.ts')).storeSettings(await tableOf(file), store, io.env)
+  return file.open(settings as never, io, { kind: 'operator' })
 }

@@ -1,6 +1,6 @@
 // The audit trail: one line a decision, numbered and chained by HMAC to the line before, appended before anything is answered. A chain of one
 // process shows changed, missing and reordered lines between the first and the last; it cannot show that the end was cut off, and says so.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 import { LatchkeyError } from '../core/errors.ts'
 import type { AuditEvent, AuditPort, AuditReceipt, Clock, Random } from '../core/runtime.ts'
 
@@ -16,7 +16,7 @@ export interface AuditOptions {
 
 const start = '0'.repeat(64)
 const macOf = (key: Uint8Array, before: string, body: string): string => createHmac('sha256', key).update(before).update('\n').update(body).digest('hex')
-const nameOf = (key: Uint8Array): string => createHash('sha256').update('latchkey-audit-key').update(key).digest('hex').slice(0, 16)
+const nameOf = (key: Uint8Array): string => hash('sha256', Buffer.concat([Buffer.from('latchkey-audit-key'), key])).slice(0, 16)
 
 /**
  * Makes the audit port of one process. The first line announces the chain: the process, the key's fingerprint, and, where no key is configured, the key

@@ -1,7 +1,7 @@
-// Files of this machine beyond reading one: loaded by who makes a file, or meets one that cannot be read. A private file appears under its name only once it is whole, so that
+// Files of this machine, loaded by who needs one beside the configuration. A private file appears under its name only once it is whole, so that
 // of two processes that make it at once both read the same one.
 import { randomBytes } from 'node:crypto'
-import { link, lstat, mkdir, open, realpath, unlink } from 'node:fs/promises'
+import { link, lstat, mkdir, open, readFile, realpath, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { LatchkeyError } from '../core/errors.ts'
 import type { Files } from '../core/runtime.ts'
@@ -81,8 +81,16 @@ export const unread = (path: string, error: unknown): undefined => {
   throw refused('read', path, error)
 }
 
-/** Making files, and following links. */
-export const moreFiles: Omit<Files, 'read'> = {
+/** Reading and making files, and following links. */
+export const moreFiles: Files = {
+  read: async (path) => {
+    try {
+      return await readFile(path)
+    } catch (error) {
+      return unread(path, error)
+    }
+  },
+
   realPath: async (path) => {
     try {
       return await realpath(path)

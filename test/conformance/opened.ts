@@ -1,8 +1,8 @@
 // What the harnesses share: a provider opened as a configuration would open it, and what the exam has of one on a fake, or on a server that somebody else runs.
 // Each harness spreads one of these and adds what only its service knows: how a secret gets there, and how credentials end.
-import type { ProviderDefinition, SecretProvider } from '../../shared/core/provider.ts'
+import type { ProviderDefinition, SecretProvider, TableLoader } from '../../shared/core/provider.ts'
 import type { ProviderIo } from '../../shared/core/runtime.ts'
-import { readSettings } from '../../shared/core/settings.ts'
+import { readSettings, type SettingsTable } from '../../shared/core/settings.ts'
 import type { TestRuntime } from '../support/runtime.ts'
 import { passOn, passOnTarget, type ExamProvider, type Fault, type Harness, type Target } from './harness.ts'
 
@@ -10,8 +10,8 @@ import { passOn, passOnTarget, type ExamProvider, type Fault, type Harness, type
 export type Given = Readonly<Record<string, unknown>>
 
 /** Opens a provider by its own table of settings. @throws misconfigured; an Error for settings that the table refuses */
-export const openConfigured = async <S>(definition: ProviderDefinition<S>, io: ProviderIo, given: Given): Promise<SecretProvider> => {
-  const { settings, issues } = readSettings(definition.settings, given, { path: definition.name, env: io.env })
+export const openConfigured = async <S>(definition: ProviderDefinition<S, SettingsTable<S> | TableLoader<S>>, io: ProviderIo, given: Given): Promise<SecretProvider> => {
+  const { settings, issues } = readSettings(typeof definition.settings === 'function' ? await definition.settings() : definition.settings, given, { path: definition.name, env: io.env })
   if (issues.length > 0) throw new Error(issues.map(({ path, message }) => `${path} ${message}`).join('\n'))
   return definition.open(settings, io, { kind: 'operator' })
 }

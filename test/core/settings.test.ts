@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { LatchkeyError, type Issue } from '../../shared/core/errors.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { readSettings, refuseIssues, unknownKey, type Setting } from '../../shared/core/settings.ts'
-import { plainSettings } from '../../shared/core/settings/plain.ts'
+import { settle } from '../../shared/core/settings/settle.ts'
+import { settledSettings } from '../../shared/core/settings/settled.ts'
 import { envOf } from '../support/runtime.ts'
 
 interface One {
@@ -143,7 +144,7 @@ describe('an object of settings', () => {
   })
 })
 
-describe('settings of which there is nothing to say', () => {
+describe('settings that the build settled', () => {
   const anyTable = fc.record({
     type: fc.constantFrom<Setting['type'][]>('string', 'boolean', 'integer', 'url', 'string_list', 'string_map'),
     secret: fc.boolean(),
@@ -163,7 +164,8 @@ describe('settings of which there is nothing to say', () => {
         const input = { ...(given !== undefined && { one: given }), ...(stranger && { two: 'x' }) }
         const env = envOf(variable === undefined ? {} : { A: variable })
 
-        const plain = plainSettings<One>(rows, input, { env })
+        const settled = settle<One>(rows, input)
+        const plain = settled && (settledSettings(JSON.parse(JSON.stringify(settled)) as typeof settled, input, env) as One | undefined)
 
         const { settings, issues } = readSettings<One>(rows, input, { path: 'here', env })
         const shown = (each: One | undefined): unknown => (each?.one instanceof SecretValue ? `secret ${each.one.reveal()}` : each?.one)
@@ -173,12 +175,41 @@ describe('settings of which there is nothing to say', () => {
     )
   })
 
-  it.each<[Partial<Setting>, unknown]>([
-    [{ type: 'string' }, 'text'],
-    [{ type: 'url' }, 'https://a.example'],
-    [{ type: 'boolean' }, false],
-    [{ type: 'integer', default: 7 }, undefined],
-  ])('are read without it: %j from %j', (row, given) => {
-    expect(plainSettings<One>(table(row), given === undefined ? {} : { one: given }, {})).toBeDefined()
+  it.each<[Partial<Setting>, unknown, string | undefined, unknown]>([
+    [{ type: 'string' }, 'text', undefined, 'text'],
+    [{ type: 'string' }, undefined, 'of the environment', 'of the environment'],
+    [{ type: 'string', default: 'usual' }, undefined, '', 'usual'],
+    [{ type: 'string', values: ['a', 'b'] }, 'b', undefined, 'b'],
+    [{ type: 'url' }, 'https://a.example', undefined, 'https://a.example'],
+    [{ type: 'url', required: true }, undefined, 'https://a.example', 'https://a.example'],
+    [{ type: 'boolean', default: true }, false, undefined, false],
+    [{ type: 'integer', default: 7 }, undefined, undefined, 7],
+    [{ type: 'integer', max: 9 }, 8, '9', 8],
+    [{ type: 'string_list' }, ['a'], undefined, ['a']],
+  ])('are read without their table: %j from %j and the variable %j', (row, given, variable, expected) => {
+    const written = given === undefined ? {} : { one: given }
+    const settled = settle<One>(table({ ...row, env: ['A'] }), written)
+
+    const settings = settled && settledSettings(settled, written, envOf(variable === undefined ? {} : { A: variable }))
+
+    expect(settings).toEqual({ one: expected })
+  })
+
+  it.each<[Partial<Setting>, unknown, string | undefined]>([
+    [{ type: 'string' }, 'os.environ/B', undefined],
+    [{ type: 'string', required: true }, undefined, undefined],
+    [{ type: 'url' }, undefined, 'ftp://a.example'],
+    [{ type: 'string', values: ['a', 'b'] }, undefined, 'b'],
+    [{ type: 'boolean', default: true }, undefined, 'false'],
+    [{ type: 'integer', default: 7 }, undefined, '8'],
+    [{ type: 'integer', max: 9 }, 10, undefined],
+    [{ type: 'integer' }, '8', undefined],
+  ])('are left to their table: %j from %j and the variable %j', (row, given, variable) => {
+    const written = given === undefined ? {} : { one: given }
+    const settled = settle<One>(table({ ...row, env: ['A'] }), written)
+
+    const settings = settled && settledSettings(settled, written, envOf(variable === undefined ? {} : { A: variable }))
+
+    expect(settings).toBeUndefined()
   })
 })

@@ -6,6 +6,7 @@ import { hostedName } from '../../shared/core/names.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import { readSettings } from '../../shared/core/settings.ts'
 import { awsSecretsManager } from '../../shared/providers/aws-secrets-manager.ts'
+import { awsSecretsManagerSettings } from '../../shared/credentials/aws-secrets/settings.ts'
 import { startSecretsManagerFake, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { callOf } from '../support/runtime.ts'
 import { execution, externalId, failureOf, functionEnv, loginWorld, pod, target, userKeys, type LoginWorld } from './aws-login.ts'
@@ -29,7 +30,7 @@ afterEach(async () => {
 })
 
 const opening = async (given: Record<string, unknown>, env: Record<string, string> = {}): Promise<SecretProvider> => {
-  const { settings, issues } = readSettings(awsSecretsManager.settings, { aws_region_name: 'us-east-1', aws_sts_endpoint: world.sts.url, aws_secretsmanager_endpoint: manager.url, aws_max_attempts: 1, ...given }, { path: 'settings', env: world.io(env).env })
+  const { settings, issues } = readSettings(awsSecretsManagerSettings, { aws_region_name: 'us-east-1', aws_sts_endpoint: world.sts.url, aws_secretsmanager_endpoint: manager.url, aws_max_attempts: 1, ...given }, { path: 'settings', env: world.io(env).env })
   expect(issues).toEqual([])
   const provider = await awsSecretsManager.open(settings, world.io(env), { kind: 'operator' })
   opened.push(provider)
@@ -143,8 +144,8 @@ console.log(JSON.stringify(seen.map((url) => url.split('/shared/').at(-1))))`
     return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', cwd: new URL('../..', import.meta.url) })) as string[]
   }
 
-  it('loads nothing but the settings for keys of the environment, and no SDK for anything at open', () => {
-    expect(loaded({}, functionEnv)).toEqual(['credentials/aws.ts', 'core/errors.ts'])
+  it('loads nothing else for keys of the environment, and no SDK for anything at open', () => {
+    expect(loaded({}, functionEnv)).toEqual(['credentials/aws.ts'])
     expect(loaded({ aws_role_name: target }, functionEnv).filter((url) => url.includes('node_modules'))).toEqual([])
   })
 })

@@ -81,7 +81,7 @@ describe('an archive', () => {
     const entry = artifact.split('-')[1] ?? ''
 
     expect(Object.keys(files)).toEqual(expect.arrayContaining([`${entry}.mjs`, 'latchkey.json']))
-    expect(JSON.parse(textOf(files['latchkey.json']))).toMatchObject({ compiled: 'latchkey/1', file: config })
+    expect(JSON.parse(textOf(files['latchkey.json']))).toMatchObject({ compiled: 'latchkey/2', file: config })
   })
 
   it.each(artifacts)('of %s holds no route of the other function, and no other host', (artifact) => {

@@ -40,10 +40,11 @@ guardLoopback((target) => {
   process.exit(0)
 })
 const { awsSecretsManager } = await import('./shared/providers/aws-secrets-manager.ts')
+const { awsSecretsManagerSettings } = await import('./shared/credentials/aws-secrets/settings.ts')
 const { readSettings } = await import('./shared/core/settings.ts')
 const { callOf, testRuntime } = await import('./test/support/runtime.ts')
 const runtime = testRuntime({ env: { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'fake' } })
-const { settings } = readSettings(awsSecretsManager.settings, { aws_region_name: ${JSON.stringify(region)}, aws_max_attempts: 1 }, { path: 'settings', env: runtime.env })
+const { settings } = readSettings(awsSecretsManagerSettings, { aws_region_name: ${JSON.stringify(region)}, aws_max_attempts: 1 }, { path: 'settings', env: runtime.env })
 const provider = await awsSecretsManager.open(settings, runtime, { kind: 'operator' })
 await provider.read({ text: 'K', place: 'hosted' }, {}, callOf(runtime.clock))`
 

@@ -9,6 +9,7 @@ import type { SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { readSettings } from '../../shared/core/settings.ts'
 import { awsSecretsManager } from '../../shared/providers/aws-secrets-manager.ts'
+import { awsSecretsManagerSettings } from '../../shared/credentials/aws-secrets/settings.ts'
 import { callOf, testRuntime, type TestRuntime } from '../support/runtime.ts'
 import { clientEnv, run } from './python-peers.ts'
 
@@ -25,7 +26,7 @@ const token = `${part({ alg: 'RS256', kid: 'one' })}.${part({ iss: 'https://issu
 
 const worldOf = (env: Record<string, string> = {}): TestRuntime => testRuntime({ now: Date.now(), env, files: { '/var/token': token }, seed: randomBytes(8).toString('hex') })
 const settingsOf = (url: string, given: Record<string, unknown>) => {
-  const { settings, issues } = readSettings(awsSecretsManager.settings, { aws_region_name: 'us-east-1', aws_secretsmanager_endpoint: url, aws_sts_endpoint: url, ...given }, { path: 'aws' })
+  const { settings, issues } = readSettings(awsSecretsManagerSettings, { aws_region_name: 'us-east-1', aws_secretsmanager_endpoint: url, aws_sts_endpoint: url, ...given }, { path: 'aws' })
   expect(issues).toEqual([])
   return settings
 }

@@ -8,6 +8,7 @@ import type { SecretProvider } from '../../shared/core/provider.ts'
 import { SecretValue } from '../../shared/core/secret.ts'
 import { readSettings } from '../../shared/core/settings.ts'
 import { awsSecretsManager } from '../../shared/providers/aws-secrets-manager.ts'
+import { awsSecretsManagerSettings } from '../../shared/credentials/aws-secrets/settings.ts'
 import { fakeKeys, startSecretsManagerFake, type FakeFaultKind, type SecretsManagerFake } from '../fakes/aws-secrets-manager.ts'
 import { canary } from '../support/canary.ts'
 import { callOf, testRuntime, type TestRuntime } from '../support/runtime.ts'
@@ -32,7 +33,7 @@ afterEach(async () => {
 
 const open = async (given: Record<string, unknown> = {}, env: Record<string, string> = {}): Promise<SecretProvider> => {
   const local = { ...runtime, env: testRuntime({ env }).env }
-  const { settings, issues } = readSettings(awsSecretsManager.settings, given, { path: 'settings', env: local.env })
+  const { settings, issues } = readSettings(awsSecretsManagerSettings, given, { path: 'settings', env: local.env })
   expect(issues).toEqual([])
   const provider = await awsSecretsManager.open(settings, local, { kind: 'operator' })
   opened.push(provider)
@@ -203,7 +204,7 @@ describe('the repetitions of a call', () => {
   it('do not begin after the deadline, although no timer said so: a function may have been frozen', async () => {
     const clock = { now: () => runtime.clock.now() + (fake.requests.length > 0 ? 30_000 : 0), sleep: () => new Promise<void>(() => undefined), until: () => new Promise<void>(() => undefined) }
     const frozen = { ...runtime, clock, http: nodeHttp(clock, runtime.random) }
-    const { settings } = readSettings(awsSecretsManager.settings, { ...keyed, aws_secretsmanager_endpoint: fake.url }, { path: 'settings' })
+    const { settings } = readSettings(awsSecretsManagerSettings, { ...keyed, aws_secretsmanager_endpoint: fake.url }, { path: 'settings' })
     const provider = await awsSecretsManager.open(settings, frozen, { kind: 'operator' })
     opened.push(provider)
     fake.fault({ kind: 'unavailable_before' })

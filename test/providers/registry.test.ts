@@ -7,6 +7,8 @@ import { appliesTo } from '../../shared/core/configuration/litellm-settings.ts'
 import { systems } from '../../shared/core/configuration/systems.ts'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { defineProvider } from '../../shared/core/provider.ts'
+import type { SettingsTable } from '../../shared/core/settings.ts'
+import { settle } from '../../shared/core/settings/settle.ts'
 import { loadProvider, openProvider, registry, type Registry } from '../../shared/providers/registry.ts'
 import { envOf, testRuntime } from '../support/runtime.ts'
 
@@ -105,6 +107,35 @@ describe('opening a store', () => {
 
     expect(opened).toMatchObject([{ settings: { url: 'https://env.example' } }])
     expect((await failureOf(openProvider(storeOf('recorder'), testRuntime({ env: { RECORDER_URL: '' } }), from))).message).toContain('RECORDER_URL')
+  })
+
+  it('takes what the build settled, and loads the table only where the environment says what the build could not know', async () => {
+    const table: SettingsTable<{ url: string; size: number }> = {
+      url: { type: 'url', required: true, env: ['APART_URL'], text: 'Where it is.' },
+      size: { type: 'integer', default: 7, env: ['APART_SIZE'], text: 'How large it is.' },
+    }
+    const told: unknown[] = []
+    const loader = (): Promise<typeof table> => {
+      told.push('table')
+      return Promise.resolve(table)
+    }
+    const apart = defineProvider<{ url: string; size: number }, typeof loader>({
+      name: 'apart', title: 'a provider with its table apart', settings: loader,
+      open: (settings) => {
+        told.push(settings)
+        return { read: async () => { throw new LatchkeyError('not_found', 'nothing is here') }, check: async () => [] }
+      },
+    })
+    const from = { apart: () => Promise.resolve(apart) }
+    const settled = settle(table, {})
+    const store = { ...storeOf('apart'), ...(settled !== undefined && { settled }) }
+
+    await openProvider(store, testRuntime({ env: { APART_URL: 'https://env.example' } }), from)
+    await openProvider(store, testRuntime({ env: { APART_URL: 'https://env.example', APART_SIZE: '9' } }), from)
+
+    expect(told).toEqual([{ url: 'https://env.example', size: 7 }, 'table', { url: 'https://env.example', size: 9 }])
+    expect((await failureOf(openProvider(store, testRuntime(), from))).message).toContain('APART_URL')
+    expect((await loadProvider('apart', 'here', from)).settings).toBe(table)
   })
 
   const samples = new URL('../fixtures/litellm/', import.meta.url)

@@ -6,7 +6,7 @@ import { SecretValue } from '../secret.ts'
 import { unprintable } from '../settings/unprintable.ts'
 
 /** Changes whenever the shape of {@link Configuration} does: what another build has compiled is read anew. */
-export const compiledFormat = 'latchkey/1'
+export const compiledFormat = 'latchkey/2'
 
 /** A {@link Configuration} as JSON has it. The text of a master key stands in the file beside it, and nowhere else. */
 export type PlainConfiguration = Omit<Configuration, 'stores' | 'gateway'> & { readonly stores: readonly StoreConfiguration[] }

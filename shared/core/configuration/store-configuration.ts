@@ -6,6 +6,7 @@ import { parsePrefix } from '../names/created.ts'
 import { slugHashCodec } from '../names/slug-hash.ts'
 import { defaultsOf } from '../settings.ts'
 import { isMapping } from '../settings/mapping.ts'
+import type { SettledSettings } from '../settings/settled.ts'
 import { unprintable } from '../settings/unprintable.ts'
 import { policySettings, type AccessMode, type PolicySettings } from './litellm-settings.ts'
 import { ciphertextSystems } from '../stores/ciphertext-systems.ts'
@@ -23,6 +24,8 @@ export interface StoreConfiguration {
   readonly path: string
   /** As written, for the provider's own table: references and environment variables are still unresolved. */
   readonly settings: Readonly<Record<string, unknown>>
+  /** Of a deployed function: what the build made of the table for these settings. */
+  readonly settled?: SettledSettings
   readonly accessMode: AccessMode
   /** Absent: every name. Empty: no name. */
   readonly hostedKeys?: readonly string[]

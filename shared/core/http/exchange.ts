@@ -2,7 +2,7 @@
 // The pool of sockets belongs to one peer, so that no connection is ever shared between two services, identities or trust settings.
 import { LatchkeyError } from '../errors.ts'
 import type { HttpPeer, HttpRequest, HttpResponse, HttpText } from '../http-client.ts'
-import type { Call, Clock } from '../runtime.ts'
+import { answered, type Call, type Clock } from '../runtime.ts'
 import { SecretValue } from '../secret.ts'
 import type { Lookup, Resolve } from './addresses.ts'
 
@@ -57,6 +57,7 @@ export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | 
   const host = base.hostname.replace(/^\[|\]$/g, '')
   const { request: start, Agent } = secure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http')
   const [connectMs, firstByteMs, totalMs] = [peer.limits?.connect ?? 2_000, peer.limits?.firstByte ?? 3_000, peer.limits?.total ?? 5_000]
+  const shortestMs = Math.min(connectMs, firstByteMs, totalMs)
   const maxBytes = peer.maxAnswerBytes ?? mebibyte
   let lookup: Lookup | undefined
   const allowed = peer.addresses === undefined || peer.addresses === 'operator' ? undefined : peer.addresses.allowed
@@ -108,13 +109,14 @@ export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | 
       const outcome = await new Promise<HttpResponse | Setback>((settle) => {
         let sent = false
         let over = false
-        let timer = new AbortController()
+        const ended = new AbortController()
+        let part = { until: endBy, why: 'waiting' as Setback['why'] }
         const outgoing = start({ protocol: base.protocol, host, port: base.port === '' ? (secure ? 443 : 80) : Number(base.port), method: request.method, path, headers, agent, setDefaultHeaders: true })
         const finish = (outcome: HttpResponse | Setback): void => {
           if (over) return
           over = true
           if (outgoing.socket !== null) usedAt.set(outgoing.socket, clock.now())
-          timer.abort()
+          ended.abort(answered)
           call.signal.removeEventListener('abort', leave)
           if ('why' in outcome) outgoing.destroy()
           settle(outcome)
@@ -123,13 +125,15 @@ export const openWire = async (peer: HttpPeer, clock: Clock, resolve: Resolve | 
         const leave = (): void => fail('left', { error: call.signal.reason })
         /** The next part of the exchange may take until then. */
         const limit = (within: number, why: Setback['why']): void => {
-          timer.abort()
-          timer = new AbortController()
-          const at = Math.min(clock.now() + within, endBy)
-          clock.until(at, timer.signal).then(() => fail(why, { outOfTime: at >= call.deadline }), () => undefined)
+          part = { until: Math.min(clock.now() + within, endBy), why }
+        }
+        /** Looks often enough for the shortest part: the usual exchange is over before the first look, and has needed one timer. */
+        const watch = async (): Promise<void> => {
+          while (clock.now() < part.until) await clock.until(Math.min(part.until, clock.now() + shortestMs), ended.signal)
+          fail(part.why, { outOfTime: part.until >= call.deadline })
         }
         call.signal.addEventListener('abort', leave, { once: true })
-        limit(totalMs, 'waiting')
+        watch().catch(() => undefined)
         outgoing.once('socket', (socket) => {
           const connected = (): void => {
             sent = true

@@ -1,6 +1,14 @@
 // Names that Latchkey creates, and the prefix below which they stand. Loaded by the first who has one of them; the names that an operator already has need none of it.
-import { hostedName, isOperators, maxNameBytes, maxSegmentBytes, maxSegments, refuseName, segmentPattern } from '../names.ts'
+import { hostedName, isOperators, maxSegmentBytes, refuseName } from '../names.ts'
 import type { SecretName } from '../secret.ts'
+
+/** The longest name that Latchkey creates, in bytes. */
+export const maxNameBytes = 200
+/** How many segments such a name may have. */
+export const maxSegments = 8
+
+/** What such a segment is made of. */
+const segmentPattern = /^[A-Za-z0-9_.@=-]{1,64}$/
 
 /** What is wrong with a name that Latchkey would create, or nothing. */
 const createdNameIssue = (text: string): string | undefined => {

@@ -1,7 +1,8 @@
 // `latchkey.rotation`: which ordinary secrets events may rotate, and who makes their new values. Virtual keys need nothing here. Read by whoever changes keys, when
 // it starts; the function that only reads never loads it.
 import { LatchkeyError, type Issue } from '../errors.ts'
-import { foldedName, isSpeltFreely, namePattern, type NameCodec } from '../names.ts'
+import { namePattern, type NameCodec } from '../names.ts'
+import { foldedName, isSpeltFreely } from '../names/folded.ts'
 import type { SecretName } from '../secret.ts'
 import { readSettings, refuseIssues, unknownKey, type SettingsTable } from '../settings.ts'
 import { isMapping } from '../settings/mapping.ts'

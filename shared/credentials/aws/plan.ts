@@ -42,6 +42,14 @@ export interface Plan {
 const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
 const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
 
+/** What is wrong where this is no region's name. */
+export const noRegion = (region: string | undefined): LatchkeyError =>
+  misconfigured(
+    region === undefined
+      ? 'aws_region_name is missing; set it beside key_management_system, or AWS_REGION_NAME (or AWS_REGION, AWS_DEFAULT_REGION) in the environment.'
+      : 'aws_region_name must be made of a-z, 0-9 and "-", such as us-east-1; AWS_REGION_NAME, AWS_REGION and AWS_DEFAULT_REGION likewise.',
+  )
+
 /** The keys of the settings. @throws misconfigured when they are no whole set */
 export const staticKeys = ({ aws_access_key_id: id, aws_secret_access_key: secret, aws_session_token: token }: AwsIdentitySettings): AwsKeys | undefined => {
   if ((id === undefined) !== (secret === undefined)) throw misconfigured(`${id === undefined ? 'aws_secret_access_key stands without aws_access_key_id' : 'aws_access_key_id stands without aws_secret_access_key'}; set both or neither.`)
@@ -107,8 +115,8 @@ const profileOf = async (profile: string, io: ProviderIo): Promise<Start> => {
   return { kind: 'profile', profile, filepath, configFilepath, setting }
 }
 
-const stsOf = (settings: AwsLoginSettings): Plan['sts'] => {
-  const region = awsRegion(settings)
+const stsOf = async (settings: AwsLoginSettings): Promise<Plan['sts']> => {
+  const region = await awsRegion(settings)
   const url = settings.aws_sts_endpoint
   if (url === undefined) return { region }
   refuseOpenHttp('aws_sts_endpoint', url, { setting: 'aws_allow_plain_http', value: settings.aws_allow_plain_http })
@@ -139,9 +147,9 @@ const startOf = async (settings: AwsLoginSettings, io: ProviderIo): Promise<Star
 /** The way that these settings mean. Makes no call. @throws misconfigured */
 export const planOf = async (settings: AwsLoginSettings, io: ProviderIo): Promise<Plan> => {
   checkSession(settings)
-  const sts = stsOf(settings)
+  const sts = await stsOf(settings)
   const start = await startOf(settings, io)
-  const region = awsRegion(settings)
+  const region = await awsRegion(settings)
   const { aws_role_name: role, aws_session_duration_seconds: seconds } = settings
   const pod = start.kind === 'token' ? given(io.env, 'AWS_ROLE_ARN') : undefined
   if (start.kind === 'token' && role === undefined && pod === undefined) throw wrong('aws_web_identity_token', 'stands without a role to go into: set aws_role_name.')

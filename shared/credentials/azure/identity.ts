@@ -4,7 +4,6 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { wrongSetting as wrong } from '../../core/errors.ts'
 import type { ProviderIo } from '../../core/runtime.ts'
 import type { SecretValue } from '../../core/secret.ts'
-import type { SettingsTable } from '../../core/settings.ts'
 import { isLoopbackHost } from '../../core/settings/loopback.ts'
 
 /** Settings of the vault's address and of the identity. LiteLLM's four come first. */
@@ -24,26 +23,10 @@ export interface AzureSettings {
   readonly azure_key_vault_suffix?: string
 }
 
-const kinds = ['client_secret', 'client_certificate', 'workload_identity', 'client_assertion', 'managed_identity'] as const
+/** Every way to sign in. */
+export const azureKinds = ['client_secret', 'client_certificate', 'workload_identity', 'client_assertion', 'managed_identity'] as const
 /** How Latchkey signs in. */
-export type AzureKind = (typeof kinds)[number]
-
-/** The rows of the settings table. */
-export const azureSettings: SettingsTable<AzureSettings> = {
-  azure_key_vault_uri: { type: 'url', required: true, env: ['AZURE_KEY_VAULT_URI'], text: 'Address of the vault, such as `https://my-vault.vault.azure.net`.' },
-  azure_tenant_id: { type: 'string', env: ['AZURE_TENANT_ID'], text: 'Directory (tenant) id of the application.' },
-  azure_client_id: { type: 'string', env: ['AZURE_CLIENT_ID'], text: 'Application (client) id; with a managed identity, which user-assigned one.' },
-  azure_client_secret: { type: 'string', secret: true, env: ['AZURE_CLIENT_SECRET'], text: "The application's client secret." },
-  azure_credential: { type: 'string', values: kinds, text: 'How Latchkey signs in. Default: what is set decides; where nothing is, the managed identity of the host.' },
-  azure_client_certificate_path: { type: 'string', secret: true, env: ['AZURE_CLIENT_CERTIFICATE_PATH'], text: "The application's certificate with its key: path of a PEM file, or the PEM text." },
-  azure_client_certificate_password: { type: 'string', secret: true, env: ['AZURE_CLIENT_CERTIFICATE_PASSWORD'], text: 'Password of that key.' },
-  azure_client_send_certificate_chain: { type: 'boolean', default: false, env: ['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'], text: 'Sends the whole chain, for applications that trust a subject name and issuer.' },
-  azure_federated_token_file: { type: 'string', env: ['AZURE_FEDERATED_TOKEN_FILE'], text: 'Workload identity federation: file with the token of the platform, read at every login.' },
-  azure_client_assertion: { type: 'string', text: 'Federation from another cloud: where the identity token comes from, as `oidc/google/api://AzureADTokenExchange`.' },
-  azure_managed_identity_resource_id: { type: 'string', text: 'Which user-assigned managed identity, by its resource id.' },
-  azure_authority_host: { type: 'url', env: ['AZURE_AUTHORITY_HOST'], text: "Where to sign in. Default: the authority of the vault's cloud." },
-  azure_key_vault_suffix: { type: 'string', text: 'DNS suffix of the vaults of a private cloud, such as `vault.cloud.example`. Needs `azure_authority_host`.' },
-}
+export type AzureKind = (typeof azureKinds)[number]
 
 /** What one credential is made of. Certificates and tokens stay where they are until a login asks for them. */
 export interface AzureCredential {
@@ -116,7 +99,7 @@ const settingOf: Readonly<Record<AzureKind, keyof AzureSettings>> = {
 
 const credentialOf = (settings: AzureSettings): AzureCredential => {
   const { azure_credential: named, azure_tenant_id: tenantId = '', azure_client_id: clientId = '' } = settings
-  const set = kinds.filter((kind) => settings[settingOf[kind]] !== undefined)
+  const set = azureKinds.filter((kind) => settings[settingOf[kind]] !== undefined)
   if (named === undefined && set.length > 1) throw wrong(set.map((kind) => settingOf[kind]).join(' and '), `are both set, and only one may sign in; leave one out, or say which in azure_credential (${set.join(', ')}).`)
   const kind = named ?? set[0] ?? 'managed_identity'
   const setting = settingOf[kind]

@@ -2,7 +2,8 @@
 // Everything that may be waited for is waited for here, on the clock's own pauses and inside the time of the call.
 import { isCode, LatchkeyError, refuse, type ErrorCode } from '../../core/errors.ts'
 import { serviceFailure } from '../../core/failure.ts'
-import { foldedName, internalSegment } from '../../core/names.ts'
+import { internalSegment } from '../../core/names.ts'
+import { foldedName } from '../../core/names/folded.ts'
 import { slugHashCodec } from '../../core/names/slug-hash.ts'
 import type { WriteOutcome } from '../../core/provider.ts'
 import type { Call, Clock } from '../../core/runtime.ts'

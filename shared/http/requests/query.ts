@@ -2,7 +2,8 @@
 import { LatchkeyError } from '../../core/errors.ts'
 import { didYouMean } from '../../core/errors/nearest.ts'
 import type { Route } from '../api.ts'
-import { badField, shownKey } from '../body.ts'
+import { badField } from '../body.ts'
+import { shownKey } from '../json-reader.ts'
 import { decodeOnce } from '../routing.ts'
 
 const unsupported = (name: string): LatchkeyError =>

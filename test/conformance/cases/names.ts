@@ -1,6 +1,7 @@
 // Names: whatever the grammar allows comes back as itself, and no two names ever share a secret.
 import assert from 'node:assert/strict'
-import { maxNameBytes, maxSegmentBytes, maxSegments } from '../../../shared/core/names.ts'
+import { maxSegmentBytes } from '../../../shared/core/names.ts'
+import { maxNameBytes, maxSegments } from '../../../shared/core/names/created.ts'
 import { createdName } from '../../../shared/core/names/created.ts'
 import { assertFailure, examCase, when, type Exam, type ExamCase } from '../exam.ts'
 

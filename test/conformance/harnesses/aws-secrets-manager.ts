@@ -1,7 +1,8 @@
 // AWS Secrets Manager under examination: the provider over its real SDK, against the fake that speaks the wire protocol. Two attempts instead of three,
 // so that a fault is met by the SDK's repetition as well, and a throttled case does not wait a second longer. It works under an assumed role, whose session can end.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import { awsSecretsManager } from '../../../shared/providers/aws-secrets-manager.ts'
 import { fakeKeys, startSecretsManagerFake } from '../../fakes/aws-secrets-manager.ts'
 import { startStsFake } from '../../fakes/sts.ts'

@@ -1,12 +1,14 @@
 // Azure Key Vault under examination: the provider over Microsoft's own client and sign-in, against the fakes that speak the wire protocols of both.
 // Time moves only while nothing is on the wire: waiting for a deletion to be through, or for the vault's second to pass, costs nobody a second, and no limit comes early.
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import { slugHashCodec } from '../../../shared/core/names/slug-hash.ts'
 import { nodeHttp } from '../../../shared/core/http-client.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import type { ProviderIo, Runtime } from '../../../shared/core/runtime.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { openVault } from '../../../shared/credentials/azure/vault.ts'
+import { azureSettings } from '../../../shared/credentials/azure/settings.ts'
 import { azureKeyVault } from '../../../shared/providers/azure-key-vault.ts'
 import { KeyVault, type VaultOptions } from '../../fakes/azure/key-vault.ts'
 import { startFake, wireless, type RunningFake, type WireService } from '../../fakes/wire.ts'
@@ -148,7 +150,7 @@ export const azureTargetHarness = ({ url, settings }: Target, deviations: readon
     const runtime = testRuntime()
     const io = { ...runtime, clock: real, http: nodeHttp(real, runtime.random) }
     const opened = await openedBy(() => openAzure(io, { azure_key_vault_uri: url, ...settings }))
-    const operator = await openVault(readSettings(azureKeyVault.settings, { azure_key_vault_uri: url, ...settings }, { path: 'azure' }).settings, io)
+    const operator = await openVault(readSettings(azureSettings, { azure_key_vault_uri: url, ...settings }, { path: 'azure' }).settings, io)
     return {
       ...opened,
       clock: real,

@@ -1,7 +1,7 @@
 // A user's own module under examination: the reference behind `custom`, loaded by its path as a configuration would name it.
 import { join } from 'node:path'
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
-import { custom } from '../../../shared/providers/custom.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities, custom } from '../../../shared/providers/custom.ts'
 import { memory } from '../../../shared/providers/memory.ts'
 import { gates } from '../../fixtures/custom/memory-backed.ts'
 import { testRuntime } from '../../support/runtime.ts'

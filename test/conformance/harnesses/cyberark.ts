@@ -1,5 +1,6 @@
 // Conjur under examination: our fake, as its administrator, with the right to delete and without; and any server that somebody names.
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import type { ProviderIo } from '../../../shared/core/runtime.ts'
 import { cyberark } from '../../../shared/providers/cyberark.ts'
 import { startConjurFake, type ConjurService } from '../../fakes/conjur/server.ts'

@@ -1,6 +1,7 @@
 // Google Secret Manager under examination: the provider over Google's client and our own connection, against the fake that keeps the vendor's rules, or against
 // any server that speaks the protocol over REST.
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import { googleSecretManager } from '../../../shared/providers/google-secret-manager.ts'
 import { foreignAccount, knownAccount } from '../../fakes/google-bearer.ts'
 import { fakeProject, startGoogleFake } from '../../fakes/google/secret-manager.ts'

@@ -1,6 +1,7 @@
 // HashiCorp Vault under examination: the provider over our own client, against the fake under an AppRole whose tokens expire, and against any server of that
 // protocol that somebody names, under a token.
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import type { SecretName } from '../../../shared/core/secret.ts'
 import { hashicorpVault } from '../../../shared/providers/hashicorp-vault.ts'
 import { startVaultFake } from '../../fakes/vault/vault.ts'

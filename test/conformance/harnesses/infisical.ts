@@ -1,5 +1,6 @@
 // Infisical under examination: on our fake, a server of its own each time; and on any server that somebody names, through a second provider as its operator.
-import { capabilities, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import { readSettings } from '../../../shared/core/settings.ts'
 import { infisical } from '../../../shared/providers/infisical.ts'
 import type { Runtime } from '../../../shared/core/runtime.ts'

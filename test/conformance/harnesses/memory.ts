@@ -1,7 +1,8 @@
 // The reference under examination, and the place where the wrong providers are put in. The reference has no wire, so the gate before it stands for one:
 // it strikes calls as a network and a service would, and answers what a provider must make of that.
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { capabilities, type Capability, type SecretProvider } from '../../../shared/core/provider.ts'
+import type { Capability, SecretProvider } from '../../../shared/core/provider.ts'
+import { capabilities } from '../../../shared/providers/custom.ts'
 import type { Call, Clock } from '../../../shared/core/runtime.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { memory } from '../../../shared/providers/memory.ts'

@@ -1,7 +1,8 @@
 // The settings that infra/azure gives each app, read as the app reads them: they name the vault with its own slash at the end, and the one identity that signs in.
 import { describe, expect, it } from 'vitest'
 import { readSettings } from '../../../shared/core/settings.ts'
-import { azureSettings, azureSite } from '../../../shared/credentials/azure/identity.ts'
+import { azureSite } from '../../../shared/credentials/azure/identity.ts'
+import { azureSettings } from '../../../shared/credentials/azure/settings.ts'
 import { deployments, parsed, valueAt } from '../../infra/azure/checks.ts'
 
 const { usual } = deployments(parsed())
