@@ -10,7 +10,6 @@ import { createRouter, decodeName, decodeOnce, type Match } from './routing.ts'
 
 const maxUrlBytes = 2048
 const maxHeaderBytes = 8192
-const refusals = () => import('./requests/refusals.ts')
 
 /** Loaded by the first request that is refused or fails. */
 const refusals = (): Promise<typeof import('./requests/refusals.ts')> => import('./requests/refusals.ts')
