@@ -3,10 +3,10 @@ import { App } from 'aws-cdk-lib'
 import { parse } from 'yaml'
 import { AccessStack } from '../../../infra/access-stack.ts'
 import { readInfraConfig, type EndpointService, type InfraConfig } from '../../../infra/config.ts'
+import { functionStatements } from '../../../infra/deployment/function-statements.ts'
 import { endpointPolicies } from '../../../infra/endpoint-policies.ts'
 import { FederationStack } from '../../../infra/federation-stack.ts'
 import type { FunctionName, Place } from '../../../infra/names.ts'
-import { assumeStatements, keysStatements, kmsStatements, outboundIdentityStatements, readStatements, rotateStatements, variableStatements, type Statement } from '../../../infra/policies.ts'
 import type { PolicyDocument } from './iam.ts'
 import type { Template, World } from './template.ts'
 
@@ -42,7 +42,7 @@ latchkey:
     own: { system: aws_secret_manager, aws_role_name: "arn:aws:iam::${place.account}:role/own-secrets", aws_region_name: eu-central-1 }
   deployment:
     account: "${place.account}"
-    functions: { secret_variables: { LITELLM_MASTER_KEY: master } }
+    functions: { secret_variables: { LITELLM_MASTER_KEY: master, VAULT_TOKEN: vault/token } }
     teams:
       - { team: payments, account: "${teamAccount}", external_id: payments-0123456789, prefix: litellm/payments/, access_mode: read_and_write, store_virtual_keys: true }
     federation:
@@ -63,19 +63,8 @@ export const configOf = (yaml: string, path = 'config.yaml'): Promise<InfraConfi
 /** The sample in one mode. */
 export const sampleConfig = (mode: Mode): Promise<InfraConfig> => configOf(sample(mode))
 
-const statementsOf = { read: readStatements, keys: keysStatements, rotate: rotateStatements } as const
-
 /** All that one function of a configuration may do, as its role has it. */
-export const roleDocument = (config: InfraConfig, name: FunctionName): PolicyDocument => ({
-  Version: '2012-10-17',
-  Statement: [
-    ...(config.secrets === undefined ? [] : statementsOf[name](config.secrets, place)),
-    ...variableStatements(Object.values(config.secretVariables), place),
-    ...kmsStatements(config.keyArns, place, name !== 'read'),
-    ...assumeStatements(config.roles, place),
-    ...outboundIdentityStatements(config.federation.outbound_audiences ?? []),
-  ] satisfies readonly Statement[],
-})
+export const roleDocument = (config: InfraConfig, name: FunctionName): PolicyDocument => ({ Version: '2012-10-17', Statement: functionStatements(config, place)[name] })
 
 /** Everything that is checked. */
 export interface Subject {
