@@ -3,11 +3,11 @@
 import { LatchkeyError } from '../../core/errors.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import type { SecretValue } from '../../core/secret.ts'
-import { isLoopbackHost } from '../../core/settings/loopback.ts'
 import { environmentKeys, type AwsKeys } from '../aws.ts'
 import { awsCall } from '../aws-calls.ts'
 import { legal, recordOf, service, type SecretReads } from '../aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../aws/signed-reads.ts'
+import { isOpenHttp } from '../plain-http.ts'
 
 /** Reads values for variables. */
 export interface VariableReads {
@@ -18,7 +18,6 @@ export interface VariableReads {
 
 const arn = /^arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):\d{12}:secret:[A-Za-z0-9/_+=.@-]+$/
 const attempts = 3
-const isOpen = (url: string): boolean => URL.canParse(url) && new URL(url).protocol === 'http:' && !isLoopbackHost(new URL(url).hostname)
 const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
 
 /** Opens them; makes no call. */
@@ -29,7 +28,7 @@ export const variableReads = (io: ProviderIo): VariableReads => {
   const open = async (region: string, credentials: AwsKeys): Promise<SecretReads & { close(): Promise<void> }> => {
     const setting = given('AWS_ENDPOINT_URL_SECRETS_MANAGER') === undefined ? 'AWS_ENDPOINT_URL' : 'AWS_ENDPOINT_URL_SECRETS_MANAGER'
     const url = given(setting)
-    if (url !== undefined && isOpen(url)) throw misconfigured(`but ${setting} is plain http and leads away from this machine. Secrets travel over https:// only.`)
+    if (url !== undefined && isOpenHttp(url)) throw misconfigured(`but ${setting} is plain http and leads away from this machine. Secrets travel over https:// only.`)
     const wants = (name: string): boolean => url === undefined && given(name) === 'true'
     const rules = { aws_use_fips_endpoint: wants('AWS_USE_FIPS_ENDPOINT'), aws_use_dualstack_endpoint: wants('AWS_USE_DUALSTACK_ENDPOINT'), aws_allow_plain_http: false, aws_max_attempts: attempts, aws_read_with_sdk: false }
     const endpoint = url ?? secretsEndpoint(rules, region)
