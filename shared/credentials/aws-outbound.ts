@@ -3,7 +3,7 @@
 import { LatchkeyError, type ErrorCode } from '../core/errors.ts'
 import { encodePart, type HttpResponse } from '../core/http-client.ts'
 import type { Call, Env, ProviderIo } from '../core/runtime.ts'
-import { environmentKeys } from './aws.ts'
+import { environmentKeys } from './aws-keys.ts'
 import { signer } from './aws/signature.ts'
 import { isOpenHttp } from './plain-http.ts'
 

@@ -3,10 +3,11 @@
 // (Lambda's own among them) cost nothing; everything that needs a login is in aws/, which loads only then.
 import { LatchkeyError } from '../core/errors.ts'
 import type { Finding } from '../core/provider.ts'
-import type { Call, Env, ProviderIo } from '../core/runtime.ts'
+import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretValue } from '../core/secret.ts'
 import type { SettingsTable } from '../core/settings.ts'
 import type { AwsClientSettings } from './aws-calls.ts'
+import { environmentKeys, type AwsKeys } from './aws-keys.ts'
 
 /** LiteLLM's names for region and identity, and what it has no word for. */
 export interface AwsIdentitySettings {
@@ -23,13 +24,6 @@ export interface AwsIdentitySettings {
   readonly aws_source_identity?: string
   readonly aws_session_tags?: Readonly<Record<string, string>>
   readonly aws_session_duration_seconds?: number
-}
-
-/** One set of keys, as the AWS SDK takes it. */
-export interface AwsKeys {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken?: string
 }
 
 /** The identity of one configuration. */
@@ -62,7 +56,6 @@ export const awsIdentitySettings: SettingsTable<AwsIdentitySettings> = {
 }
 
 const misconfigured = (message: string): LatchkeyError => new LatchkeyError('misconfigured', message)
-const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
 
 /** The region. @throws misconfigured when there is none, or when it is not the name of one */
 export const awsRegion = (settings: AwsIdentitySettings): string => {
@@ -70,13 +63,6 @@ export const awsRegion = (settings: AwsIdentitySettings): string => {
   if (region === undefined) throw misconfigured('aws_region_name is missing; set it beside key_management_system, or AWS_REGION_NAME (or AWS_REGION, AWS_DEFAULT_REGION) in the environment.')
   if (!/^[a-z0-9-]{1,63}$/.test(region)) throw misconfigured('aws_region_name must be made of a-z, 0-9 and "-", such as us-east-1; AWS_REGION_NAME, AWS_REGION and AWS_DEFAULT_REGION likewise.')
   return region
-}
-
-/** The keys of the environment; none where it names a profile, which outranks them: the SDK's own rule. */
-export const environmentKeys = (env: Env): AwsKeys | undefined => {
-  const [id, secret, token] = [given(env, 'AWS_ACCESS_KEY_ID'), given(env, 'AWS_SECRET_ACCESS_KEY'), given(env, 'AWS_SESSION_TOKEN')]
-  if (id === undefined || secret === undefined || given(env, 'AWS_PROFILE') !== undefined) return undefined
-  return { accessKeyId: id, secretAccessKey: secret, ...(token !== undefined && { sessionToken: token }) }
 }
 
 /** What makes an identity more than a set of keys. */

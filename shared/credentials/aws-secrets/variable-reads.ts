@@ -3,7 +3,7 @@
 import { LatchkeyError } from '../../core/errors.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
 import type { SecretValue } from '../../core/secret.ts'
-import { environmentKeys, type AwsKeys } from '../aws.ts'
+import { environmentKeys, type AwsKeys } from '../aws-keys.ts'
 import { awsCall } from '../aws-calls.ts'
 import { legal, recordOf, service, type SecretReads } from '../aws/secrets-manager.ts'
 import { secretsEndpoint, signedReads } from '../aws/signed-reads.ts'
