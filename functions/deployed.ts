@@ -9,7 +9,7 @@ import type { Route } from '../shared/http/api.ts'
 import { readAtStart } from '../shared/telemetry/node-runtime.ts'
 import { openLatchkey, type Latchkey, type OpenOptions } from '../shared/latchkey.ts'
 import { functionConfiguration } from './function-configuration.ts'
-import { hostRuntime } from './host-runtime.ts'
+import { audited, hostPorts, type HostPorts } from './host-runtime.ts'
 import type { KeySections } from './key-sections.ts'
 import { requestMs } from './time-budget.ts'
 
@@ -38,23 +38,24 @@ export const readDeployed = async (runtime: Runtime, more: KeySections, folder: 
 }
 
 /** What stops a start is one clear line in the log. @throws the same, for the platform */
-export const starting = async <T>(runtime: Runtime, start: () => Promise<T>): Promise<T> => {
+export const starting = async <T>({ log }: Pick<Runtime, 'log'>, start: () => Promise<T>): Promise<T> => {
   try {
     return await start()
   } catch (error) {
     const known = asLatchkeyError(error)
-    runtime.log.log('error', `Latchkey cannot start: ${known.message}`, { code: known.code })
+    log.log('error', `Latchkey cannot start: ${known.message}`, { code: known.code })
     throw known
   }
 }
 
-/** What a function's entry knows: where it lies, what it reads of the file beside the rest, and whether its platform lets it work between requests. */
-export type FunctionOptions = KeySections & Pick<OpenOptions, 'refreshBeside'> & { readonly folder: string }
+/** What a function's entry knows: where it lies, what it reads of the file beside the rest, whether its platform lets it work between requests, and what becomes of the ports before anything is read. */
+export type FunctionOptions = KeySections & Pick<OpenOptions, 'refreshBeside'> & { readonly folder: string; readonly prepare?: (ports: HostPorts) => Promise<HostPorts> }
 
 /** Opens Latchkey with these routes. `check` may refuse what this platform cannot keep. @throws misconfigured, after saying so in the log */
-export const openDeployed = async (routes: readonly Route[], { folder, refreshBeside = true, ...more }: FunctionOptions, check?: (deployed: Deployed) => void): Promise<Deployed> => {
-  const runtime = hostRuntime()
-  return starting(runtime, async () => {
+export const openDeployed = async (routes: readonly Route[], { folder, refreshBeside = true, prepare, ...more }: FunctionOptions, check?: (deployed: Deployed) => void): Promise<Deployed> => {
+  const ports = hostPorts()
+  return starting(ports, async () => {
+    const runtime = audited((await prepare?.(ports)) ?? ports)
     const configuration = await readDeployed(runtime, more, folder)
     const { app, stores } = await openLatchkey(configuration, runtime, { routes, refreshBeside })
     const deployed: Deployed = { app, stores, runtime, trust: configuration.trust, requestMs: requestMs(runtime.env) }

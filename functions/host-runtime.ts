@@ -23,19 +23,27 @@ const lineWriter = (clock: Clock) => (line: string): void => {
   }
 }
 
-/** The ports of this process. @throws misconfigured when LATCHKEY_AUDIT_KEY is shorter than 32 bytes */
-export const hostRuntime = (): Runtime => {
-  const write = lineWriter(systemClock)
-  const auditKey = processEnv.get('LATCHKEY_AUDIT_KEY')
-  const keyed = auditKey === undefined || auditKey === '' ? {} : { key: Buffer.from(auditKey, 'utf8') }
-  return {
-    clock: systemClock,
-    random: systemRandom,
-    env: processEnv,
-    files: nodeFiles,
-    // Only who speaks plain HTTPS to its service loads the client.
-    http: { connect: async (peer) => (await import('../shared/core/http-client.ts')).nodeHttp(systemClock, systemRandom).connect(peer) },
-    log: createLog({ clock: systemClock, write }),
-    audit: createAudit({ clock: systemClock, random: systemRandom, write, ...keyed }),
-  }
+const write = lineWriter(systemClock)
+
+/** All ports but the audit's, whose key is a variable. */
+export type HostPorts = Omit<Runtime, 'audit'>
+
+/** The ports of this process that hang on no variable. */
+export const hostPorts = (): HostPorts => ({
+  clock: systemClock,
+  random: systemRandom,
+  env: processEnv,
+  files: nodeFiles,
+  // Only who speaks plain HTTPS to its service loads the client.
+  http: { connect: async (peer) => (await import('../shared/core/http-client.ts')).nodeHttp(systemClock, systemRandom).connect(peer) },
+  log: createLog({ clock: systemClock, write }),
+})
+
+/** The audit beside them, with the key that their environment holds. @throws misconfigured when LATCHKEY_AUDIT_KEY is shorter than 32 bytes */
+export const audited = (ports: HostPorts): Runtime => {
+  const key = ports.env.get('LATCHKEY_AUDIT_KEY')
+  return { ...ports, audit: createAudit({ ...ports, write, ...(key && { key: Buffer.from(key, 'utf8') }) }) }
 }
+
+/** The ports of this process. @throws misconfigured as {@link audited} does */
+export const hostRuntime = (): Runtime => audited(hostPorts())

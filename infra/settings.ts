@@ -83,7 +83,7 @@ export const functionSettings: SettingsTable<FunctionSettings> = {
   provisioned_concurrency: { type: 'integer', default: 0, min: 0, max: 1_000, text: 'How many instances of `read` are kept warm. Each costs.' },
   tracing: { type: 'boolean', default: false, text: 'X-Ray traces. The roles then have two actions on all resources.' },
   readable_names: { type: 'string_list', text: 'Secrets that `read` may read beside `hosted_keys` and the references of this file, by name; `*` at the very end stands for anything.' },
-  secret_variables: { type: 'string_map', text: "Environment variable to the name (or ARN) of a secret in the cloud's own manager. The deployment writes a reference, never the value." },
+  secret_variables: { type: 'string_map', text: "Environment variable to the name (or ARN) of a secret in the cloud's own manager. The deployment writes a reference, never the value; it is resolved when a function starts." },
 }
 
 /** Logs, alarms and whom they tell. */

@@ -11,7 +11,8 @@ export const budgets: { readonly readEntry: number; readonly providers: Readonly
   readEntry: 35.5 * kilobyte,
   providers: {
     'aws-secrets-manager': 330 * kilobyte,
-    'azure-key-vault': 480 * kilobyte,
+    // Five of it are the login by AWS's word on a function, which loads only there.
+    'azure-key-vault': 486 * kilobyte,
     'google-secret-manager': 2_400 * kilobyte,
     // Google's client of Cloud KMS describes five services in one file, whichever of them is used.
     'google-kms': 2_600 * kilobyte,

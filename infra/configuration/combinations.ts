@@ -77,7 +77,7 @@ const checkSchedule = ({ schedule }: InfraConfig, report: Report): void => {
 
 const guid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
 
-const checkFederation = ({ federation, secrets, roles }: InfraConfig, report: Report): void => {
+const checkFederation = ({ federation, secrets, roles, configuration }: InfraConfig, report: Report): void => {
   const at = 'latchkey.deployment.federation'
   const together = (keys: Readonly<Record<string, unknown>>): void => {
     const [there] = Object.entries(keys).filter(([, value]) => value !== undefined)
@@ -90,6 +90,12 @@ const checkFederation = ({ federation, secrets, roles }: InfraConfig, report: Re
   if (tenant !== undefined && !guid.test(tenant)) report(`${at}.azure_tenant_id`, 'must be a GUID')
   if (azure_principal_ids?.some((id) => !guid.test(id)) === true) report(`${at}.azure_principal_ids`, 'must be object ids of managed identities, each a GUID')
   if (google_service_account_ids?.some((id) => !/^\d{15,30}$/.test(id)) === true) report(`${at}.google_service_account_ids`, 'must be unique ids of service accounts, digits only; an e-mail address can be given to another account later')
+  for (const { path, settings } of configuration.stores.values()) {
+    for (const [key, value] of Object.entries(settings)) {
+      const audience = typeof value === 'string' ? /^oidc\/aws\/(.+)$/.exec(value)?.[1] : undefined
+      if (audience !== undefined && !outbound.includes(audience)) report(`${at}.outbound_audiences`, `must have ${audience}, for which ${path}.${key} asks AWS for tokens`)
+    }
+  }
   if (outbound.length > 10) report(`${at}.outbound_audiences`, 'must be at most 10')
   if (outbound.some((audience) => !/^[\w.:/-]{1,1000}$/.test(audience))) report(`${at}.outbound_audiences`, 'must be made of A-Z a-z 0-9 _ . : / -, without wildcards')
 }

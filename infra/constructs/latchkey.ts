@@ -7,12 +7,12 @@ import { FunctionUrlAuthType, type Function, type FunctionUrl } from 'aws-cdk-li
 import type { Queue } from 'aws-cdk-lib/aws-sqs'
 import { Topic, type ITopic } from 'aws-cdk-lib/aws-sns'
 import { Construct } from 'constructs'
-import { LatchkeyError } from '../../shared/core/errors.ts'
 import { acknowledge, acknowledgeSecrets, acknowledgeWildcard } from '../deployment/acknowledgements.ts'
 import type { InfraConfig } from '../config.ts'
 import { endpointPolicies } from '../endpoint-policies.ts'
 import { functionStatements } from '../deployment/function-statements.ts'
 import { allLogGroups, logGroups } from '../deployment/log-groups.ts'
+import { referencesOf } from '../deployment/variables.ts'
 import { invokerRoleName, type FunctionName, type Place } from '../names.ts'
 import { assumeStatements, type RoleToAssume } from '../policies.ts'
 import { InvokerRole, invokesApi, invokesUrls } from './invoker-role.ts'
@@ -114,15 +114,13 @@ export class Latchkey extends Construct {
     const statements = functionStatements(this.config, this.place(), ownKeys)
     const { read_concurrency, keys_concurrency, rotate_concurrency, provisioned_concurrency } = this.config.functions
     const concurrency = { read: read_concurrency, keys: keys_concurrency, rotate: rotate_concurrency }
-    const make = (name: FunctionName, provisionedConcurrency = 0): LatchkeyFunction => new LatchkeyFunction(this, name, { ...shared, name, description: descriptions[name], statements: statements[name], timeout: timeouts[name], reservedConcurrency: concurrency[name], provisionedConcurrency })
+    const make = (name: FunctionName, provisionedConcurrency = 0): LatchkeyFunction => new LatchkeyFunction(this, name, { ...shared, environment: { ...shared.environment, ...referencesOf(this.config, name) }, name, description: descriptions[name], statements: statements[name], timeout: timeouts[name], reservedConcurrency: concurrency[name], provisionedConcurrency })
     return { read: make('read', provisioned_concurrency), keys: make('keys'), rotate: make('rotate') }
   }
 
-  /** What the functions are told beside the file that lies in their bundle. @throws misconfigured for variables that would hold a secret's name where its value is meant */
+  /** What every function is told beside the file that lies in its bundle. */
   private environment(): Readonly<Record<string, string>> {
-    const { file, environment, secretVariables, roles, stsEndpoint } = this.config
-    const [variable] = Object.keys(secretVariables)
-    if (variable !== undefined) throw new LatchkeyError('misconfigured', `${file}: latchkey.deployment.functions.secret_variables.${variable} cannot be deployed to Lambda, which has no references to secrets in variables; let general_settings.master_key be looked up in Secrets Manager, and stores sign in with the function's own identity`)
+    const { environment, roles, stsEndpoint } = this.config
     return roles.length > 0 && stsEndpoint === undefined ? { ...environment, AWS_ENDPOINT_URL_STS: `https://sts.${Stack.of(this).region}.${Aws.URL_SUFFIX}` } : environment
   }
 

@@ -2,20 +2,22 @@
 import type { InfraConfig } from '../config.ts'
 import type { FunctionName, Place } from '../names.ts'
 import { assumeStatements, cipherStatements, keysStatements, kmsStatements, outboundIdentityStatements, readStatements, rotateStatements, variableStatements, type Statement } from '../policies.ts'
+import { variablesOf } from './variables.ts'
 
 /** The statements of every function. `ownKeys`: keys of secrets that the deployment makes itself. */
-export const functionStatements = ({ secrets, secretsRegion, secretVariables, keyArns, cipherKeyArns, roles, federation }: InfraConfig, place: Place, ownKeys: readonly string[] = []): Readonly<Record<FunctionName, readonly Statement[]>> => {
+export const functionStatements = (config: InfraConfig, place: Place, ownKeys: readonly string[] = []): Readonly<Record<FunctionName, readonly Statement[]>> => {
+  const { secrets, secretsRegion, keyArns, cipherKeyArns, roles, federation } = config
   const at = { ...place, region: secretsRegion ?? place.region }
-  const around = (writes: boolean): readonly Statement[] => [
-    ...variableStatements(Object.values(secretVariables), place),
-    ...kmsStatements([...keyArns, ...ownKeys], at, writes),
+  const around = (name: FunctionName): readonly Statement[] => [
+    ...variableStatements(Object.values(variablesOf(config, name)), place),
+    ...kmsStatements([...keyArns, ...ownKeys], at, name !== 'read'),
     ...cipherStatements(cipherKeyArns),
     ...assumeStatements(roles, place),
     ...outboundIdentityStatements(federation.outbound_audiences ?? []),
   ]
   return {
-    read: [...(secrets === undefined ? [] : readStatements(secrets, at)), ...around(false)],
-    keys: [...(secrets === undefined ? [] : keysStatements(secrets, at)), ...around(true)],
-    rotate: [...(secrets === undefined ? [] : rotateStatements(secrets, at)), ...around(true)],
+    read: [...(secrets === undefined ? [] : readStatements(secrets, at)), ...around('read')],
+    keys: [...(secrets === undefined ? [] : keysStatements(secrets, at)), ...around('keys')],
+    rotate: [...(secrets === undefined ? [] : rotateStatements(secrets, at)), ...around('rotate')],
   }
 }

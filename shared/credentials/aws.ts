@@ -2,9 +2,10 @@
 // Keys of one source are used together or not at all: a file's access key never meets the environment's session token. Keys that are simply there
 // (Lambda's own among them) cost nothing; everything that needs a login is in aws/, which loads only then.
 import type { Finding } from '../core/provider.ts'
-import type { Call, Env, ProviderIo } from '../core/runtime.ts'
+import type { Call, ProviderIo } from '../core/runtime.ts'
 import type { SecretValue } from '../core/secret.ts'
 import type { AwsClientSettings } from './aws-calls.ts'
+import { environmentKeys, type AwsKeys } from './aws-keys.ts'
 
 /** LiteLLM's names for region and identity, and what it has no word for. */
 export interface AwsIdentitySettings {
@@ -23,13 +24,6 @@ export interface AwsIdentitySettings {
   readonly aws_session_duration_seconds?: number
 }
 
-/** One set of keys, as the AWS SDK takes it. */
-export interface AwsKeys {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken?: string
-}
-
 /** The identity of one configuration. */
 export interface AwsIdentity {
   /** For the configuration of an SDK client. As a function it gives keys that are good now by our own clock, and logs in where there are none; the SDK keeps nothing of it. */
@@ -42,19 +36,10 @@ export interface AwsIdentity {
   check(call: Call): Promise<readonly Finding[]>
 }
 
-const given = (env: Env, name: string): string | undefined => env.get(name) || undefined
-
 /** The region. @throws misconfigured when there is none, or when it is not the name of one */
 export const awsRegion = async ({ aws_region_name: region }: AwsIdentitySettings): Promise<string> => {
   if (region !== undefined && /^[a-z0-9-]{1,63}$/.test(region)) return region
   throw (await import('./aws/plan.ts')).noRegion(region)
-}
-
-/** The keys of the environment; none where it names a profile, which outranks them: the SDK's own rule. */
-export const environmentKeys = (env: Env): AwsKeys | undefined => {
-  const [id, secret, token] = [given(env, 'AWS_ACCESS_KEY_ID'), given(env, 'AWS_SECRET_ACCESS_KEY'), given(env, 'AWS_SESSION_TOKEN')]
-  if (id === undefined || secret === undefined || given(env, 'AWS_PROFILE') !== undefined) return undefined
-  return { accessKeyId: id, secretAccessKey: secret, ...(token !== undefined && { sessionToken: token }) }
 }
 
 /** What makes an identity more than a set of keys. */

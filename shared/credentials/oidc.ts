@@ -18,6 +18,7 @@ export const defaultTokenFolders = '/var/run/secrets,/run/secrets'
 
 const googleSeconds = 3540
 const githubSeconds = 295
+const awsSeconds = 300
 const longestToken = 20_000
 const largestFile = 65_536
 
@@ -131,27 +132,29 @@ const github = (audience: string, env: Env, setting: string): Issuer => {
 const kept = (value: SecretValue, seconds: number, now: number): Token => ({ value, useUntil: Math.min(now + seconds * 1000, (expiryOf(value) ?? Number.POSITIVE_INFINITY) - 60_000) })
 
 /**
- * Tokens by reference: `google`, `github`, `circleci`, `circleci_v2`, `azure`, `file`, `env` and `env_path`, as LiteLLM reads them. Makes no call.
+ * Tokens by reference: `google`, `github`, `circleci`, `circleci_v2`, `azure`, `file`, `env` and `env_path`, as LiteLLM reads them, and `aws`, which LiteLLM does not have. Makes no call.
  * `setting` is where the reference stands, for messages. @throws misconfigured when it is no such reference
  */
 export const oidcTokens = (reference: string, setting: string, io: ProviderIo): IdentityTokens => {
   const { env, clock } = io
   const [, provider = '', audience = ''] = /^oidc\/([^/]*)\/?(.*)$/s.exec(reference) ?? []
-  const cached = (seconds: number, issuer: () => Issuer): IdentityTokens => {
-    const source = tokenSource({ clock, login: async (call) => kept(await ask(issuer(), setting, io, call), seconds, clock.now()) })
+  const cached = (seconds: number, fetched: (call: Call) => Promise<SecretValue>, check: () => unknown = () => undefined): IdentityTokens => {
+    const source = tokenSource({ clock, login: async (call) => kept(await fetched(call), seconds, clock.now()) })
     return {
       get: async (call) => {
         checkCall(call, clock)
-        issuer()
+        check()
         return (await source.get(call)).value
       },
     }
   }
+  const issued = (seconds: number, issuer: () => Issuer): IdentityTokens => cached(seconds, (call) => ask(issuer(), setting, io, call), issuer)
   const plain = (get: () => SecretValue | Promise<SecretValue>): IdentityTokens => ({ get: async () => get() })
   const ofVariable = (name: string) => plain(() => tokenOf(variable(env, name, setting, `${name} not found in environment.`), setting, `the variable ${name}`))
   const makers: Readonly<Record<string, () => IdentityTokens>> = {
-    google: () => cached(googleSeconds, () => google(audience, env)),
-    github: () => cached(githubSeconds, () => github(audience, env, setting)),
+    google: () => issued(googleSeconds, () => google(audience, env)),
+    aws: () => cached(awsSeconds, async (call) => tokenOf(await (await import('./oidc/aws.ts')).outboundToken({ audience, setting }, io, call), setting, 'its answer')),
+    github: () => issued(githubSeconds, () => github(audience, env, setting)),
     circleci: () => ofVariable('CIRCLE_OIDC_TOKEN'),
     circleci_v2: () => ofVariable('CIRCLE_OIDC_TOKEN_V2'),
     azure: () => {

@@ -21,7 +21,7 @@ describe('the AWS read', () => {
     const bytes = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + part.bytes, 0)
     const lines = [...readFileSync(join(import.meta.dirname, '../../shared/providers/registry.ts'), 'utf8').matchAll(/^ {2}\w+: \(\) => import\(/gm)].length - 1
     expect(modules(all)).toEqual(modules(alone))
-    expect(bytes(all) - bytes(alone)).toBeLessThanOrEqual(lines * 110 + 2_560)
+    expect(bytes(all) - bytes(alone)).toBeLessThanOrEqual(lines * 110 + 2_624)
     console.log(`P5 count: the AWS read loads ${bytes(alone)} bytes in ${modules(alone).length} modules; with ${lines} more providers registered ${bytes(all) - bytes(alone)} bytes more`)
   })
 })

@@ -1,6 +1,7 @@
 // An AWS identity as a configuration opens it, against the fake STS: two accounts, a pod's role, a role across accounts, and a user.
 import { awsClientSettings, awsIdentitySettings } from '../../shared/credentials/aws-settings.ts'
-import { awsIdentity, type AwsIdentity, type AwsKeys } from '../../shared/credentials/aws.ts'
+import { awsIdentity, type AwsIdentity } from '../../shared/credentials/aws.ts'
+import type { AwsKeys } from '../../shared/credentials/aws-keys.ts'
 import type { AwsLoginSettings } from '../../shared/credentials/aws/plan.ts'
 import type { LatchkeyError } from '../../shared/core/errors.ts'
 import { readSettings, type SettingsTable } from '../../shared/core/settings.ts'

@@ -145,7 +145,7 @@ console.log(JSON.stringify(seen.map((url) => url.split('/shared/').at(-1))))`
   }
 
   it('loads nothing else for keys of the environment, and no SDK for anything at open', () => {
-    expect(loaded({}, functionEnv)).toEqual(['credentials/aws.ts'])
+    expect(loaded({}, functionEnv)).toEqual(['credentials/aws.ts', 'credentials/aws-keys.ts'])
     expect(loaded({ aws_role_name: target }, functionEnv).filter((url) => url.includes('node_modules'))).toEqual([])
   })
 })

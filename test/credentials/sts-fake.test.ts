@@ -1,5 +1,5 @@
 // The fake STS under AWS's own client: what it gives, and every refusal that the identity tests rely on.
-import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand, STSClient, type AssumeRoleCommandInput } from '@aws-sdk/client-sts'
+import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand, GetWebIdentityTokenCommand, STSClient, type AssumeRoleCommandInput, type GetWebIdentityTokenCommandInput } from '@aws-sdk/client-sts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fakeKeys } from '../fakes/aws-signature.ts'
 import { fakeIssuer, startStsFake, type StsFake } from '../fakes/sts.ts'
@@ -94,5 +94,31 @@ describe('the fake STS', () => {
 
     expect([await nameOf(assume({ DurationSeconds: 3601 }, session)), await nameOf(assume({ DurationSeconds: 3600 }, session)), await nameOf(assume({ DurationSeconds: 3601 }))]).toEqual(['ValidationError', 'ok', 'ok'])
     session.destroy()
+  })
+})
+
+describe('the fake STS, asked for a token for another cloud', () => {
+  const outbound = (more: Partial<GetWebIdentityTokenCommandInput> = {}) => client.send(new GetWebIdentityTokenCommand({ Audience: ['api://a'], SigningAlgorithm: 'RS256', ...more }))
+
+  it('gives one to whoever signed, for these audiences and five minutes', async () => {
+    fake.outbound.on = true
+
+    const { WebIdentityToken: token = '', Expiration: end } = await outbound({ Audience: ['api://a', 'b c'] })
+
+    expect(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))).toMatchObject({ sub: user.arn, aud: ['api://a', 'b c'] })
+    expect(end?.getTime()).toBe((Math.floor(now / 1000) + 300) * 1000)
+  })
+
+  it.each([
+    ['while the account has not switched it on', {}, { on: false }, 'OutboundWebIdentityFederationDisabledException'],
+    ['for an audience that the policy does not name', { Audience: ['api://b'] }, { on: true, audiences: ['api://a'] }, 'AccessDenied'],
+    ['for longer than an hour', { DurationSeconds: 3601 }, { on: true }, 'ValidationError'],
+    ['for less than a minute', { DurationSeconds: 59 }, { on: true }, 'ValidationError'],
+    ['under another algorithm', { SigningAlgorithm: 'HS256' }, { on: true }, 'ValidationError'],
+    ['for nobody', { Audience: [] }, { on: true }, 'ValidationError'],
+  ])('refuses one %s', async (_what, more, state, name) => {
+    Object.assign(fake.outbound, state)
+
+    expect(await nameOf(outbound(more))).toBe(name)
   })
 })

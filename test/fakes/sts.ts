@@ -35,6 +35,13 @@ export interface StsForm {
   readonly signedBy: string | undefined
 }
 
+/** What the account gives to other clouds: nothing while it is switched off. */
+export interface FakeOutbound {
+  on: boolean
+  /** What the caller's policy lets it ask for; default: anything. */
+  audiences?: readonly string[]
+}
+
 /** Who may do what here. */
 export interface StsFakeOptions {
   readonly now: () => number
@@ -49,6 +56,8 @@ export interface StsFake extends RunningFake {
   /** Every good key, sessions included. A live array. */
   readonly keys: FakeAccessKey[]
   readonly roles: Map<string, FakeRole>
+  /** Off at first, as in every account. */
+  readonly outbound: FakeOutbound
   /** A token of an issuer that the accounts know. */
   token(claims?: Readonly<Record<string, unknown>>): string
   /** Ends every session now. */
@@ -98,6 +107,7 @@ export const startStsFake = async ({ now, region = 'us-east-1', callers = [], ro
   const sessions: Session[] = callers.map((caller) => ({ ...caller, expires: Number.POSITIVE_INFINITY, ...(caller.arn.includes(':assumed-role/') && { role: caller.arn }) }))
   const keys: FakeAccessKey[] = [...callers]
   const forms: StsForm[] = []
+  const outbound: FakeOutbound = { on: false }
   let issued = 0
 
   const formOf = ({ body, headers }: WireRequest): StsForm => {
@@ -161,6 +171,20 @@ export const startStsFake = async ({ now, region = 'us-east-1', callers = [], ro
       const { arn } = callerOf(request, form)
       return `<Arn>${arn}</Arn><UserId>AIDAFAKE</UserId><Account>${arn.split(':')[4] ?? ''}</Account>`
     },
+    GetWebIdentityToken: (request, form) => {
+      const { arn, role } = callerOf(request, form)
+      const { fields } = form
+      const audiences = Object.entries(fields).flatMap(([name, text]) => (/^Audience\.member\.\d+$/.test(name) ? [text] : []))
+      const seconds = Number(fields['DurationSeconds'] ?? 300)
+      if (audiences.length < 1 || audiences.length > 10 || audiences.some((text) => text.length < 1 || text.length > 1000)) return invalid('audience')
+      if (!Number.isInteger(seconds) || seconds < 60 || seconds > 3600) return invalid('durationSeconds')
+      if (!['RS256', 'ES384'].includes(fields['SigningAlgorithm'] ?? '')) return invalid('signingAlgorithm')
+      if (audiences.some((text) => outbound.audiences?.includes(text) === false)) return fail('AccessDenied', `User: ${arn} is not authorized to perform: sts:GetWebIdentityToken`, 403)
+      if (!outbound.on) return fail('OutboundWebIdentityFederationDisabledException', 'Outbound web identity federation is not enabled for this account.')
+      const expires = Math.floor(now() / 1000) + seconds
+      const text = `${part({ alg: fields['SigningAlgorithm'], typ: 'JWT' })}.${part({ iss: 'https://0a1b2c.tokens.sts.global.api.aws', sub: role ?? arn, aud: audiences.length === 1 ? audiences[0] : audiences, exp: expires })}`
+      return `<WebIdentityToken>${text}.${signed(text)}</WebIdentityToken><Expiration>${new Date(expires * 1000).toISOString()}</Expiration>`
+    },
     AssumeRole: (request, form) => {
       const caller = callerOf(request, form)
       const { fields } = form
@@ -201,7 +225,7 @@ export const startStsFake = async ({ now, region = 'us-east-1', callers = [], ro
         return errorOf(failure.name, failure.message, failure.status)
       }
     },
-    changes: (request) => formOf(request).action !== 'GetCallerIdentity',
+    changes: (request) => !['GetCallerIdentity', 'GetWebIdentityToken'].includes(formOf(request).action),
     refuse: (refusal, echo) =>
       ({
         denied: errorOf('AccessDenied', `not authorized ${echo}`, 403),
@@ -216,6 +240,7 @@ export const startStsFake = async ({ now, region = 'us-east-1', callers = [], ro
     forms,
     keys,
     roles,
+    outbound,
     token: (claims = {}) => {
       const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ iss: fakeIssuer.issuer, aud: fakeIssuer.audience, sub: fakeIssuer.subject, exp: Math.floor(now() / 1000) + 3600, ...claims })}`
       return `${text}.${signed(text)}`

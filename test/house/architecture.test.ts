@@ -36,6 +36,7 @@ describe('the arrows', () => {
     ['the gateway that imports a library, as a type', source('shared/gateway/a.ts', "import type { x } from 'zod'")],
     ['core that imports the gateway', source('shared/core/a.ts', "import { x } from '../gateway/litellm.ts'")],
     ['a host that imports a credential file', source('functions/a.ts', "import { x } from '../shared/credentials/aws.ts'")],
+    ['another host that resolves variables', source('functions/gcp/a.ts', "const a = import('../../shared/secret-variables.ts')")],
     ['a host that loads a provider lazily', source('functions/a.ts', "const a = import('../shared/providers/embedded.ts')")],
     ['a host that imports another one\'s package', source('functions/lambda/a.ts', "import { app } from '@azure/functions'")],
     ['a host that imports a framework', source('functions/gcp/a.ts', "import { http } from '@google-cloud/functions-framework'")],
@@ -109,6 +110,7 @@ describe('the ways out', () => {
       'shared/providers/cyberark.ts',
       'shared/providers/hashicorp-vault.ts',
       'shared/providers/infisical.ts',
+      'shared/secret-variables.ts',
     ])
     expect(opensSecrets(source('a.ts', 'value.reveal()'))).toBe(true)
     expect(opensSecrets(source('a.ts', 'random.bytes(32)'))).toBe(false)

@@ -41,11 +41,14 @@ const arrows: readonly Arrow[] = [
   { files: /^shared\/gateway\//, ours: /^shared\/(core|gateway)\//, packages: () => false },
   { files: /^shared\/telemetry\//, ours: /^shared\/(core|telemetry)\//, packages: () => false },
   { files: /^shared\/latchkey\.ts$/, ours: /^shared\/(core\/|http\/|telemetry\/|providers\/registry\.ts$|virtual-keys\.ts$)/, packages: () => false },
+  { files: /^shared\/secret-variables\.ts$/, ours: /^shared\/(core|credentials)\//, packages: () => false },
   { files: /^shared\/virtual-keys\.ts$/, ours: /^shared\/(core|gateway)\//, packages: () => false },
   // The worker's package is the host of an Azure function, as Lambda's runtime is of the others.
   { files: /^functions\/azure\//, ours: /^(functions\/|shared\/(core|http)\/)/, packages: ({ from }) => from === '@azure/functions' },
   // The README is printed from every table, also from the one that only stacks read.
   { files: /^functions\/docs-sections\.ts$/, ours: /^(functions\/|infra\/settings\.ts$|shared\/(core|http|providers\/registry\.ts$))/, packages: () => false },
+  // Lambda does not put secrets into variables by itself.
+  { files: /^functions\/lambda\//, ours: /^(functions\/|shared\/(latchkey\.ts$|secret-variables\.ts$|core\/|http\/))/, packages: () => false },
   { files: /^functions\//, ours: /^(functions\/|shared\/(latchkey\.ts$|core\/|http\/|telemetry\/|providers\/registry\.ts$))/, packages: ({ from }) => ['yaml', 'esbuild', 'fflate'].includes(from) },
   // Tables and names, the one reader of configuration files, and this machine's files and variables: no other code that runs in a function.
   {

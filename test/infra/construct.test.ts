@@ -5,6 +5,7 @@ import { Key } from 'aws-cdk-lib/aws-kms'
 import { Topic } from 'aws-cdk-lib/aws-sns'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Latchkey, type LatchkeyProps } from '../../infra/constructs/latchkey.ts'
+import { parseRef } from '../../shared/core/configuration/references.ts'
 import { decide, type PolicyDocument } from './support/iam.ts'
 import { placeholders, removeScratch, scratchFolder, templatesOf, variants, world } from './support/stacks.ts'
 import { configOf } from './support/subject.ts'
@@ -65,9 +66,53 @@ latchkey: { deployment: { network: { mode: existing, vpc_id: vpc-1, subnet_ids: 
   })
 })
 
+describe('a variable that holds a secret', () => {
+  const gateway = `${secrets.replace('master_key: os.environ/LITELLM_MASTER_KEY, ', 'master_key: os.environ/CALLERS_KEY, ').replace('read_and_write', 'write_only')}
+latchkey:
+  stores: { corp: { system: hashicorp_vault, vault_addr: "https://vault.example", vault_token: os.environ/VAULT_TOKEN } }
+  gateway: { url: "https://litellm.internal", master_key: os.environ/GATEWAY_KEY }
+  deployment: { functions: { secret_variables: { VAULT_TOKEN: gateway/vault-token, CALLERS_KEY: "arn:aws:secretsmanager:eu-central-1:444455556666:secret:callers-AbCdEf", GATEWAY_KEY: gateway/master, LATCHKEY_AUDIT_KEY: audit } } }`
+  const variablesIn = (template: Template): Readonly<Record<string, Readonly<Record<string, unknown>>>> =>
+    Object.fromEntries(Object.values(resourcesOf(template, 'AWS::Lambda::Function', world)).map((one) => [String(one['FunctionName']).replace('latchkey-', ''), (one['Environment'] as { readonly Variables: Readonly<Record<string, unknown>> }).Variables]))
+
+  it('is a reference for the function to read, and only where the function uses it', async () => {
+    const variables = variablesIn(await made(gateway))
+
+    const all = { VAULT_TOKEN: 'secret://aws_secret_manager/gateway/vault-token', LATCHKEY_AUDIT_KEY: 'secret://aws_secret_manager/audit' }
+    const callers = { CALLERS_KEY: 'secret://aws_secret_manager/arn:aws:secretsmanager:eu-central-1:444455556666:secret:callers-AbCdEf' }
+    const gateways = { GATEWAY_KEY: 'secret://aws_secret_manager/gateway/master' }
+    expect(variables).toMatchObject({ read: { ...all, ...callers }, keys: { ...all, ...callers, ...gateways }, rotate: { ...all, ...gateways } })
+    expect([variables['read']?.['GATEWAY_KEY'], variables['rotate']?.['CALLERS_KEY']]).toEqual([undefined, undefined])
+  })
+
+  it('is a reference as the function reads it', async () => {
+    const { read = {} } = variablesIn(await made(gateway))
+
+    expect(parseRef(String(read['VAULT_TOKEN']))).toEqual({ store: 'aws_secret_manager', name: 'gateway/vault-token' })
+    expect(parseRef(String(read['CALLERS_KEY'])).name).toBe('arn:aws:secretsmanager:eu-central-1:444455556666:secret:callers-AbCdEf')
+  })
+
+  it('is for every function where anything else refers to it as well', async () => {
+    const shared = gateway.replace('os.environ/VAULT_TOKEN', 'os.environ/GATEWAY_KEY')
+
+    const variables = variablesIn(await made(shared))
+
+    expect(Object.values(variables).map((one) => one['GATEWAY_KEY'])).toEqual(Array(3).fill('secret://aws_secret_manager/gateway/master'))
+  })
+
+  it("is for rotate too where it is the gateway's master key and the callers'", async () => {
+    const shared = gateway.replace('GATEWAY_KEY', 'CALLERS_KEY').replace(', GATEWAY_KEY: gateway/master', '')
+
+    const variables = variablesIn(await made(shared))
+
+    expect(Object.values(variables).filter((one) => one['CALLERS_KEY'] !== undefined)).toHaveLength(3)
+  })
+})
+
 describe('is refused, with what to write instead', () => {
   it.each([
-    ['a variable that would hold the name of a secret', `${secrets}\nlatchkey: { deployment: { functions: { secret_variables: { VAULT_TOKEN: vault/token } } } }`, /^config\.yaml: latchkey\.deployment\.functions\.secret_variables\.VAULT_TOKEN cannot be deployed to Lambda/],
+    ['a variable that Lambda sets itself', `${secrets}\nlatchkey: { deployment: { functions: { secret_variables: { AWS_SESSION_TOKEN: token } } } }`, /^config\.yaml: latchkey\.deployment\.functions\.secret_variables\.AWS_SESSION_TOKEN cannot be set on Lambda/],
+    ['a variable that Node reads before any code runs', `${secrets}\nlatchkey: { deployment: { functions: { secret_variables: { NODE_OPTIONS: options } } } }`, /secret_variables\.NODE_OPTIONS cannot be set on Lambda/],
     ['a managed master key that nothing rotates', `${secrets}\nlatchkey: { deployment: { schedule: { managed_master_key: true } } }`, /add it to latchkey\.rotation\.secrets: - \{ names: \["LITELLM_MASTER_KEY"\] \}$/],
     ['a managed master key in a segment that no pattern of the rotation reaches', `${secrets.replaceAll('LITELLM_MASTER_KEY', 'gateway/prod/MASTER_KEY')}\nlatchkey: { rotation: { secrets: [{ names: ["gateway/*"] }] }, deployment: { schedule: { managed_master_key: true } } }`, /add it to latchkey\.rotation\.secrets: - \{ names: \["gateway\/prod\/MASTER_KEY"\] \}$/],
     ['a managed master key that is looked for in another manager', `general_settings: { master_key: os.environ/MASTER_KEY, key_management_system: hashicorp_vault, key_management_settings: { access_mode: read_and_write } }\nlatchkey: { default_store: { vault_addr: "https://vault.example:8200" }, stores: { own: { system: aws_secret_manager, access_mode: read_and_write } }, rotation: { secrets: [{ names: ["MASTER_KEY"] }] }, deployment: { schedule: { managed_master_key: true } } }`, /managed_master_key makes a secret that the functions would not read/],

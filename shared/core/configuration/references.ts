@@ -36,7 +36,10 @@ export interface ReadPlan {
 }
 
 const environmentMark = 'os.environ/'
-const secretMark = 'secret://'
+/** What a reference begins with that names a store. */
+export const secretMark = 'secret://'
+/** What stands in the place of a store where a variable of a function refers to a secret: no store is open then. */
+export const managerOfVariables = 'aws_secret_manager'
 
 /** Takes `os.environ/` off, once; a name without it stays as it is. */
 export const nameOfReference = (text: string): string => (text.startsWith(environmentMark) ? text.slice(environmentMark.length) : text)

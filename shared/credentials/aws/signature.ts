@@ -1,7 +1,7 @@
 // AWS Signature Version 4 for the one kind of request that Latchkey signs itself: a POST with a body and no query. AWS's own signer is the yardstick in the tests.
 import { createHmac, hash } from 'node:crypto'
 import { encodePart } from '../../core/http-client.ts'
-import type { AwsKeys } from '../aws.ts'
+import type { AwsKeys } from '../aws-keys.ts'
 
 /** For whom a signature is made. */
 export interface SigningScope {

@@ -3,7 +3,7 @@
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { LatchkeyError, type ErrorCode } from '../../core/errors.ts'
 import type { Call, ProviderIo } from '../../core/runtime.ts'
-import type { AwsKeys } from '../aws.ts'
+import type { AwsKeys } from '../aws-keys.ts'
 import { vendorOf } from './failures.ts'
 import { awsClientOptions, silent } from './sdk-client.ts'
 import type { SecretValue } from '../../core/secret.ts'

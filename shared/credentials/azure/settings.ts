@@ -13,7 +13,7 @@ export const azureSettings: SettingsTable<AzureSettings> = {
   azure_client_certificate_password: { type: 'string', secret: true, env: ['AZURE_CLIENT_CERTIFICATE_PASSWORD'], text: 'Password of that key.' },
   azure_client_send_certificate_chain: { type: 'boolean', default: false, env: ['AZURE_CLIENT_SEND_CERTIFICATE_CHAIN'], text: 'Sends the whole chain, for applications that trust a subject name and issuer.' },
   azure_federated_token_file: { type: 'string', env: ['AZURE_FEDERATED_TOKEN_FILE'], text: 'Workload identity federation: file with the token of the platform, read at every login.' },
-  azure_client_assertion: { type: 'string', text: 'Federation from another cloud: where the identity token comes from, as `oidc/google/api://AzureADTokenExchange`.' },
+  azure_client_assertion: { type: 'string', text: 'Federation from another cloud: where the identity token comes from, as `oidc/google/api://AzureADTokenExchange`, or `oidc/aws/api://AzureADTokenExchange` on Lambda.' },
   azure_managed_identity_resource_id: { type: 'string', text: 'Which user-assigned managed identity, by its resource id.' },
   azure_authority_host: { type: 'url', env: ['AZURE_AUTHORITY_HOST'], text: "Where to sign in. Default: the authority of the vault's cloud." },
   azure_key_vault_suffix: { type: 'string', text: 'DNS suffix of the vaults of a private cloud, such as `vault.cloud.example`. Needs `azure_authority_host`.' },

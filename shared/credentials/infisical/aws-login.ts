@@ -1,7 +1,7 @@
 // AWS IAM as an identity for Infisical: a GetCallerIdentity that AWS's own client signs and nobody sends, for Infisical to send. Loaded only for that login.
 import { LatchkeyError } from '../../core/errors.ts'
 import type { Env } from '../../core/runtime.ts'
-import { environmentKeys } from '../aws.ts'
+import { environmentKeys } from '../aws-keys.ts'
 
 interface Signed {
   readonly headers: Readonly<Record<string, string>>

@@ -20,6 +20,7 @@ const below = secret('litellm/alias')
 const outside = secret('payroll/password')
 const records = secret('litellm/__latchkey/pending/1')
 const hosted = secret('OPENAI_API_KEY')
+const [ofVariable, ofCallers] = [secret('vault/token'), secret('master')]
 const elsewhere = secret('litellm/alias', '999999999999')
 const named = (name: string): Context => ({ 'secretsmanager:Name': name })
 const recoverable: Context = { 'secretsmanager:RecoveryWindowInDays': '7' }
@@ -27,7 +28,7 @@ const viaSecrets: Context = { 'kms:ViaService': `secretsmanager.${place.region}.
 const corp = `arn:aws:iam::${teamAccount}:role/corp-secrets`
 
 const words: Readonly<Record<string, string>> = {
-  [below]: 'a secret below the prefix', [outside]: 'a secret outside the prefix', [records]: "Latchkey's own records", [hosted]: 'a hosted secret', [elsewhere]: 'the same name in a foreign account', [ownKey]: 'the key of the secrets',
+  [below]: 'a secret below the prefix', [outside]: 'a secret outside the prefix', [records]: "Latchkey's own records", [hosted]: 'a hosted secret', [ofVariable]: 'a secret that a variable refers to', [ofCallers]: "the secret of the callers' master key in a variable", [elsewhere]: 'the same name in a foreign account', [ownKey]: 'the key of the secrets',
   [corp]: 'a listed role of another account', [`arn:aws:iam::${place.account}:role/own-secrets`]: 'a listed role of the own account', [`arn:aws:iam::${place.account}:role/admin`]: 'any other role', '*': 'everything',
 }
 
@@ -61,17 +62,20 @@ const team = (name: string): string => secret(`litellm/${name}/x`, teamAccount)
 export const accessRows: readonly Row[] = [
   ...ofFunction('read', 'both', [
     ['allowed', 'GetSecretValue', below], ['allowed', 'GetSecretValue', hosted], ['denied', 'GetSecretValue', records], ['denied', 'PutSecretValue', below], ['denied', 'CreateSecret', below, named('litellm/alias')], ['denied', 'DeleteSecret', below, recoverable], ['denied', 'PutSecretValue', hosted],
+    ['allowed', 'GetSecretValue', ofVariable], ['allowed', 'GetSecretValue', ofCallers], ['denied', 'PutSecretValue', ofVariable],
     ['allowed', 'kms:Decrypt', ownKey, viaSecrets, 'through Secrets Manager'], ['denied', 'kms:GenerateDataKey', ownKey, viaSecrets], ...never,
   ], ''),
   ...ofFunction('read', 'writes', [['denied', 'GetSecretValue', below], ['denied', 'GetSecretValue', hosted]], ', `write_only`'),
   ...ofFunction('keys', 'both', [
     ['allowed', 'GetSecretValue', below], ['allowed', 'CreateSecret', below, named('litellm/alias')], ['allowed', 'PutSecretValue', below], ['allowed', 'DeleteSecret', below, recoverable, 'recoverable for a week'], ['denied', 'PutSecretValue', outside], ['denied', 'CreateSecret', outside, named('payroll/password')],
+    ['allowed', 'GetSecretValue', ofVariable], ['allowed', 'GetSecretValue', ofCallers], ['denied', 'PutSecretValue', ofVariable],
     ['allowed', 'PutSecretValue', hosted], ['allowed', 'sts:AssumeRole', corp, { 'sts:ExternalId': 'any' }, 'with an external id'], ['allowed', 'sts:AssumeRole', `arn:aws:iam::${place.account}:role/own-secrets`, {}, 'without an external id'], ...never,
   ], ''),
   ...ofFunction('keys', 'writes', [['denied', 'GetSecretValue', below], ['denied', 'GetSecretValue', hosted], ['allowed', 'GetSecretValue', records], ['allowed', 'PutSecretValue', below]], ', `write_only`'),
   ...ofFunction('keys', 'reads', [['denied', 'PutSecretValue', below], ['denied', 'CreateSecret', below, named('litellm/alias')], ['denied', 'DeleteSecret', below, recoverable]], ', without `store_virtual_keys`'),
   ...ofFunction('rotate', 'both', [
-    ['allowed', 'GetSecretValue', below], ['allowed', 'PutSecretValue', below], ['allowed', 'UpdateSecretVersionStage', below], ['denied', 'CreateSecret', below, named('litellm/alias')], ['denied', 'PutSecretValue', hosted], ['denied', 'PutSecretValue', outside], ['denied', 'DescribeSecret', outside], ...never,
+    ['allowed', 'GetSecretValue', below], ['allowed', 'PutSecretValue', below], ['allowed', 'UpdateSecretVersionStage', below], ['denied', 'CreateSecret', below, named('litellm/alias')], ['denied', 'PutSecretValue', hosted], ['denied', 'PutSecretValue', outside], ['denied', 'DescribeSecret', outside],
+    ['allowed', 'GetSecretValue', ofVariable], ['denied', 'GetSecretValue', ofCallers], ['denied', 'PutSecretValue', ofVariable], ...never,
   ], ''),
   ...ofTenant([
     ['allowed', 'GetSecretValue', team('payments'), {}], ['allowed', 'PutSecretValue', team('payments')], ['denied', 'GetSecretValue', team('search')], ['denied', 'PutSecretValue', team('search')], ['denied', 'TagResource', team('payments'), { 'aws:RequestTag/latchkey-team': 'search' }, "with another team's tag"],

@@ -195,6 +195,17 @@ export const checks: Readonly<Record<string, Check>> = {
     ]),
     ...inModes(subject, ['writes'], 'rotate', [['denied', sm('GetSecretValue'), secret('litellm/x-AbCdEf')]]),
   ],
+  'check 5: a role reads the secrets that the variables of its function refer to, and changes none of them': (subject) =>
+    every.flatMap((mode) => functions.flatMap((name) =>
+      wrongOf(`${name}, ${mode}`, { identity: [subject.roles[mode][name]] }, [
+        ['allowed', sm('GetSecretValue'), secret('vault/token-AbCdEf')],
+        [name === 'rotate' ? 'denied' : 'allowed', sm('GetSecretValue'), secret('master-AbCdEf')],
+        ...['vault/tokens-AbCdEf', 'vault/token', 'vault/token-AbCdEf-AbCdEf', 'vault/x-AbCdEf'].map((other): Probe => ['denied', sm('GetSecretValue'), secret(other)]),
+        ['denied', sm('GetSecretValue'), secret('vault/token-AbCdEf', { account: '999999999999' })],
+        ['denied', sm('GetSecretValue'), secret('vault/token-AbCdEf', { region: 'us-east-1' })],
+        ...[...changing, sm('DescribeSecret')].map((action): Probe => ['denied', action, secret('vault/token-AbCdEf'), { ...asCreate('vault/token'), ...recoverable }]),
+      ]),
+    )),
   'check 13: no role may touch IAM, or assume any role it likes': (subject) =>
     allDocuments(subject).flatMap(([what, document]) =>
       wrongOf(what, { identity: [document] }, [
@@ -281,6 +292,8 @@ export const checks: Readonly<Record<string, Check>> = {
         ['allowed', sm('GetSecretValue'), secret('litellm/x-AbCdEf'), mine],
         ['allowed', sm('GetSecretValue'), secret('litellm/payments/x-AbCdEf', { account: teamAccount }), { 'aws:PrincipalAccount': teamAccount }],
         ['allowed', sm('GetSecretValue'), secret('master-AbCdEf'), mine],
+        ['allowed', sm('GetSecretValue'), secret('vault/token-AbCdEf'), mine],
+        ['denied', sm('GetSecretValue'), secret('vault/other-AbCdEf'), mine],
         ['allowed', sm('GetSecretValue'), secret('litellm/x-AbCdEf', { account: teamAccount }), { 'aws:PrincipalAccount': teamAccount }],
         ['denied', sm('GetSecretValue'), secret('other/x-AbCdEf'), mine],
         ['denied', sm('PutSecretValue'), secret('litellm/x-AbCdEf', { account: '999999999999' }), theirs],

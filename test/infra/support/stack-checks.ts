@@ -45,6 +45,10 @@ const secretName = /key|token|secret|passw|credential/i
 const secretValue = /\bsk-[A-Za-z0-9]|hvs\.|\bAKIA|\bASIA|-----BEGIN|eyJ[\w-]{10}/
 const looksSecret = (value: unknown): boolean => secretValue.test(text(value))
 
+const variablesOf = (properties: Properties): readonly (readonly [string, unknown])[] => Object.entries(at(properties, 'Environment', 'Variables') ?? {})
+/** The name of the secret that a variable refers to. */
+const referredTo = (value: unknown): string | undefined => /^secret:\/\/aws_secret_manager\/([\w/+=.@-]+)$/.exec(text(value))?.[1]
+
 const delivered = (target: unknown): boolean => text(at(target, 'DeadLetterConfig', 'Arn')) !== '""' && Number(at(target, 'RetryPolicy', 'MaximumEventAgeInSeconds')) > 0 && at(target, 'RetryPolicy', 'MaximumRetryAttempts') !== undefined
 
 /** The services that publish to the topic of the alarms. */
@@ -63,8 +67,14 @@ export const stackChecks: Readonly<Record<string, StackCheck>> = {
   'check 3: logs are JSON, warnings of the platform and information of ours': (stacks) =>
     each(stacks, 'AWS::Lambda::Function', ({ properties }) => isDeepStrictEqual([at(properties, 'LoggingConfig', 'LogFormat'), at(properties, 'LoggingConfig', 'SystemLogLevel'), at(properties, 'LoggingConfig', 'ApplicationLogLevel')], ['JSON', 'WARN', 'INFO'])),
   'check 4: every function has a reserved concurrency, and a loop of it is ended': (stacks) => each(stacks, 'AWS::Lambda::Function', ({ properties }) => Number(properties['ReservedConcurrentExecutions']) > 0 && properties['RecursiveLoop'] === 'Terminate'),
-  'check 5: no environment and no template holds a secret': (stacks) => [
-    ...each(stacks, 'AWS::Lambda::Function', ({ properties }) => !Object.entries(at(properties, 'Environment', 'Variables') ?? {}).some(([name, value]) => looksSecret(value) || secretName.test(name))),
+  'check 5: no environment and no template holds a secret, and what a variable refers to is what its function may read': (stacks) => [
+    ...each(stacks, 'AWS::Lambda::Function', ({ properties }) => !variablesOf(properties).some(([name, value]) => looksSecret(value) || (secretName.test(name) && referredTo(value) === undefined))),
+    ...each(stacks, 'AWS::Lambda::Function', ({ properties, template }) => {
+      const policies = Object.values(resourcesOf(template, 'AWS::IAM::ManagedPolicy', world)).filter((policy) => list(policy['Roles']).includes(text(at(properties, 'Role')).replace('.Arn>', '>')))
+      const granted = policies.flatMap((policy) => statementsOf(policy['PolicyDocument'])).filter((one) => one['Sid'] === 'ReadVariables').flatMap((one) => list(one['Resource']))
+      const wanted = variablesOf(properties).flatMap(([, value]) => referredTo(value) ?? []).map((name) => `arn:aws:secretsmanager:${world.region}:${world.account}:secret:${name}-??????`)
+      return policies.length === 1 && isDeepStrictEqual(granted, wanted)
+    }),
     ...(Object.keys(variants) as Variant[]).flatMap((variant) => Object.entries(stacks.templates[variant]).flatMap(([stack, template]) => (looksSecret(template) ? [`${variant} ${stack}: something in it looks like a secret`] : []))),
     ...each(stacks, 'AWS::SecretsManager::Secret', ({ properties }) => properties['SecretString'] === undefined),
   ],

@@ -31,7 +31,7 @@ latchkey: { deployment: { ${here}, network: { mode: isolated }, api: { kind: res
   urls: `${secrets}
 latchkey: { deployment: { ${here}, api: { kind: function_url, invoker_principals: ["arn:aws:iam::444455556666:role/gateway"] }, observability: { alarm_email: ops@example.com } } }`,
   tokens: `${secrets}
-latchkey: { deployment: { ${here}, api: { authorizer: jwt, jwt_issuer: https://issuer.example, jwt_audience: [latchkey] } } }`,
+latchkey: { stores: { corp: { system: hashicorp_vault, vault_addr: https://vault.example, vault_token: os.environ/VAULT_TOKEN } }, deployment: { ${here}, functions: { secret_variables: { VAULT_TOKEN: gateway/vault-token } }, api: { authorizer: jwt, jwt_issuer: https://issuer.example, jwt_audience: [latchkey] } } }`,
   federated: `${secrets}
 latchkey: { deployment: { ${here}, federation: { azure_tenant_id: 11111111-2222-4333-8444-555555555555, azure_audience: "api://latchkey-aws", azure_principal_ids: [aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee], google_audience: latchkey-aws, google_service_account_ids: ["109876543210987654321"], outbound_audiences: ["api://AzureADTokenExchange"] } } }`,
 } as const satisfies Readonly<Record<string, string>>

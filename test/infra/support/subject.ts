@@ -42,7 +42,7 @@ latchkey:
     own: { system: aws_secret_manager, aws_role_name: "arn:aws:iam::${place.account}:role/own-secrets", aws_region_name: eu-central-1 }
   deployment:
     account: "${place.account}"
-    functions: { secret_variables: { LITELLM_MASTER_KEY: master } }
+    functions: { secret_variables: { LITELLM_MASTER_KEY: master, VAULT_TOKEN: vault/token } }
     teams:
       - { team: payments, account: "${teamAccount}", external_id: payments-0123456789, prefix: litellm/payments/, access_mode: read_and_write, store_virtual_keys: true }
     federation:
@@ -64,7 +64,7 @@ export const configOf = (yaml: string, path = 'config.yaml'): Promise<InfraConfi
 export const sampleConfig = (mode: Mode): Promise<InfraConfig> => configOf(sample(mode))
 
 /** All that one function of a configuration may do, as its role has it. */
-const roleDocument = (config: InfraConfig, name: FunctionName): PolicyDocument => ({ Version: '2012-10-17', Statement: functionStatements(config, place)[name] })
+export const roleDocument = (config: InfraConfig, name: FunctionName): PolicyDocument => ({ Version: '2012-10-17', Statement: functionStatements(config, place)[name] })
 
 /** Everything that is checked. */
 export interface Subject {

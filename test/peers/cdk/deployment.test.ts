@@ -1,6 +1,6 @@
 // The shipped stack, deployed by CDK's own command line to a server that nobody here wrote, whose IAM is on: every function runs with the credentials of its own role, and what
 // they may not is refused by the server. Only what the list in template-copy.ts names is left out of the template.
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,8 @@ const peer = inject('peers').ministack_cdk
 const root = join(import.meta.dirname, '../../..')
 const mark = randomBytes(3).toString('hex')
 const teamRole = `arn:aws:iam::${account}:role/team-payments`
+const auditSecret = 'gateway/audit-key'
+const auditKey = randomBytes(32).toString('hex')
 const externalId = `team-${randomBytes(16).toString('hex')}`
 
 /** The shipped example, for this account, with a caller that is known by its role and a team whose role asks for an external id. */
@@ -24,7 +26,7 @@ const configuration = (): string => {
   const grants = [{ action: 'keys:*' }, { action: 'keys:reveal', names: ['litellm/**'] }, { action: 'secrets:*', names: ['**'] }, { action: 'ops:read' }]
   const access = [{ name: 'gateway', aws_arn: `arn:aws:iam::${account}:role/latchkey-invoker`, grants }]
   const teams = [{ team: 'payments', account, role_name: 'team-payments', external_id: externalId, prefix: 'payments/' }]
-  return stringify({ ...example, latchkey: { ...example.latchkey, access, deployment: { ...example.latchkey.deployment, account, region, teams } } })
+  return stringify({ ...example, latchkey: { ...example.latchkey, access, deployment: { ...example.latchkey.deployment, account, region, teams, functions: { secret_variables: { LATCHKEY_AUDIT_KEY: auditSecret } } } } })
 }
 
 /** A function of our own making, whose role may do this. */
@@ -41,6 +43,10 @@ const tried = [
   ['read', 'does not create', 'secretsmanager', 'create_secret', { Name: 'litellm/new', SecretString: 'x' }, 'AccessDeniedException'],
   ['read', 'does not delete', 'secretsmanager', 'delete_secret', { SecretId: 'litellm/there' }, 'AccessDeniedException'],
   ['read', 'does not read below another prefix', 'secretsmanager', 'get_secret_value', { SecretId: 'another/there' }, 'AccessDeniedException'],
+  ['read', 'reads what a variable refers to', 'secretsmanager', 'get_secret_value', { SecretId: auditSecret }, 'done'],
+  ['read', 'does not read what only begins so', 'secretsmanager', 'get_secret_value', { SecretId: `${auditSecret}s` }, 'AccessDeniedException'],
+  ['keys', 'does not write what a variable refers to', 'secretsmanager', 'put_secret_value', { SecretId: auditSecret, SecretString: 'x' }, 'AccessDeniedException'],
+  ['rotate', 'reads what a variable refers to', 'secretsmanager', 'get_secret_value', { SecretId: auditSecret }, 'done'],
   ['read', "does not read Latchkey's own records", 'secretsmanager', 'get_secret_value', { SecretId: 'litellm/__latchkey/there' }, 'AccessDeniedException'],
   ['read', 'assumes the role of a team with its external id', 'sts', 'assume_role', { RoleArn: teamRole, RoleSessionName: 'latchkey-payments', ExternalId: externalId }, 'done'],
   ['read', 'does not assume it with another one', 'sts', 'assume_role', { RoleArn: teamRole, RoleSessionName: 'latchkey-payments', ExternalId: 'another' }, 'AccessDenied'],
@@ -74,6 +80,8 @@ describe('the stack, deployed', () => {
     await cdk(['synth', '--quiet', '--output', shipped, ...context])
     cpSync(shipped, copy, { recursive: true })
     writeFileSync(join(copy, 'Latchkey.template.json'), JSON.stringify(copyOf(JSON.parse(readFileSync(join(shipped, 'Latchkey.template.json'), 'utf8')) as Template)))
+    watch('audit key', auditKey)
+    await asked(...[auditSecret, `${auditSecret}s`].map((Name): Ask => ({ kind: 'call', service: 'secretsmanager', call: 'create_secret', with: { Name, SecretString: auditKey } })))
     const log = await cdk(['deploy', 'Latchkey', '--app', copy, '--require-approval', 'never', '--outputs-file', outputsFile, '--progress', 'events'])
     told('cdk deploy', log.split('\n').slice(-20))
     outputs = (JSON.parse(readFileSync(outputsFile, 'utf8')) as { Latchkey: Record<string, string> }).Latchkey
@@ -111,6 +119,15 @@ describe('the stack, deployed', () => {
     const shown = answers.map(({ status, body = '' }) => `${status} ${body.replaceAll(/sk-[\w-]+/g, (token) => (watch('token', token), 'sk-…')).slice(0, 200)}`)
     told('answers', shown)
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 404])
+  })
+
+  it('chains its audit lines under the key that a variable refers to, which stands in no variable', async () => {
+    const [log, ...functions] = await asked({ kind: 'call', service: 'logs', call: 'filter_log_events', with: { logGroupName: '/aws/lambda/latchkey-keys' } }, ...['read', 'keys', 'rotate'].map((name): Ask => ({ kind: 'call', service: 'lambda', call: 'get_function_configuration', with: { FunctionName: `latchkey-${name}` } })))
+
+    const lines = (log?.answer as { events?: readonly { message: string }[] } | undefined)?.events ?? []
+    const variables = functions.map(({ answer }) => (answer as { Environment: { Variables: Record<string, string> } }).Environment.Variables['LATCHKEY_AUDIT_KEY'])
+    expect(lines.some(({ message }) => message.includes(`"key_id":"${hash('sha256', `latchkey-audit-key${auditKey}`).slice(0, 16)}"`))).toBe(true)
+    expect(variables).toEqual(Array(3).fill(`secret://aws_secret_manager/${auditSecret}`))
   })
 
   it('refuses a request without a signature, with a wrong one, and one by a role whose policy names another API', async () => {

@@ -37,13 +37,13 @@ describe('the built archive under the runtime client of AWS', () => {
     await aws.close()
   })
 
-  const start = async (entry: 'read' | 'keys', settings: object = {}): Promise<{ api: RuntimeApi; child: Child; restart: () => Promise<Child>; initMs: number }> => {
+  const start = async (entry: 'read' | 'keys', settings: object = {}, variables: Readonly<Record<string, string>> = {}): Promise<{ api: RuntimeApi; child: Child; restart: () => Promise<Child>; initMs: number }> => {
     const [api, folder] = [await RuntimeApi.start(), archives.unpack(entry)]
     const configuration = { general_settings: { master_key: 'os.environ/LITELLM_MASTER_KEY', key_management_system: 'aws_secret_manager', key_management_settings: { access_mode: 'read_and_write', store_virtual_keys: true, ...settings } } }
     const env = {
       AWS_LAMBDA_RUNTIME_API: api.address, LAMBDA_TASK_ROOT: folder, _HANDLER: `${entry}.handler`, AWS_LAMBDA_FUNCTION_NAME: 'latchkey', AWS_LAMBDA_FUNCTION_VERSION: '$LATEST', AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512',
       AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/latchkey', AWS_LAMBDA_LOG_STREAM_NAME: '2026/11/22/[$LATEST]0', AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: fakeKeys.accessKeyId, AWS_SECRET_ACCESS_KEY: fakeKeys.secretAccessKey,
-      AWS_ENDPOINT_URL: aws.url, LITELLM_MASTER_KEY: token, LATCHKEY_CONFIG: JSON.stringify(configuration), HOME: folder,
+      AWS_ENDPOINT_URL: aws.url, LITELLM_MASTER_KEY: token, LATCHKEY_CONFIG: JSON.stringify(configuration), HOME: folder, ...variables,
     }
     const started = performance.now()
     const run = async (): Promise<Child> => {
@@ -85,6 +85,19 @@ describe('the built archive under the runtime client of AWS', () => {
     const first = await api.invoke(recorded('http-api-get', token))
 
     expect(answerOf(first)).toMatchObject({ statusCode: 200, headers: { 'x-cache': 'HIT' } })
+  })
+
+  it('tells the platform why it cannot start while a secret that a variable refers to is not there, and starts when it is', async () => {
+    const { api, child, restart } = await start('read', {}, { LITELLM_MASTER_KEY: 'secret://aws_secret_manager/gateway/master' })
+    const [exit, said] = [await child.ended(), api.initError]
+
+    aws.seed('gateway/master', token)
+    await restart()
+    const first = await api.invoke(recorded('http-api-get', token))
+
+    expect(said?.errorMessage).toMatch(/^LITELLM_MASTER_KEY refers to the secret "gateway\/master", which is not in AWS Secrets Manager in us-east-1/)
+    expect(exit).not.toBe(0)
+    expect(answerOf(first).statusCode).toBe(200)
   })
 
   it('answers before its time is over, and after a kill starts again', async () => {

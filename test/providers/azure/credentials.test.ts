@@ -5,6 +5,7 @@ import { createdName } from '../../../shared/core/names/created.ts'
 import { isCode, LatchkeyError } from '../../../shared/core/errors.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import { fakeApplication, openAzure, startVault, type RunningVault } from '../../conformance/harnesses/azure-key-vault.ts'
+import { startFake } from '../../fakes/wire.ts'
 import { callOf, testRuntime } from '../../support/runtime.ts'
 import { knownCertificate, strangeCertificate } from './azure-scene.ts'
 
@@ -63,6 +64,15 @@ describe('signing in', () => {
     ['the metadata service', { azure_credential: 'managed_identity' }, { env: { AZURE_POD_IDENTITY_AUTHORITY_HOST: '{fake}', AZURE_CLIENT_SECRET: 'not asked for' } }],
   ])('works by %s', async (_title, settings, given) => {
     expect(await readWith(settings, given)).toBe('the value')
+  })
+
+  it("works by AWS's word on a function of it", async () => {
+    const sts = await startFake({ handle: () => ({ status: 200, headers: { 'content-type': 'text/xml' }, body: `<GetWebIdentityTokenResult><WebIdentityToken>${platformToken()}</WebIdentityToken></GetWebIdentityTokenResult>` }), changes: () => false, refuse: () => ({ status: 500 }) })
+
+    const value = await readWith({ ...application, azure_client_assertion: `oidc/aws/${federated.audience}` }, { env: { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS_ENDPOINT_URL_STS: sts.url } })
+    await sts.close()
+
+    expect([value, new URLSearchParams(sts.requests[0]?.body.toString()).get('Audience.member.1')]).toEqual(['the value', federated.audience])
   })
 
   it('sends the certificate chain where that is wanted, and not otherwise', async () => {
