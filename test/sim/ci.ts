@@ -42,9 +42,9 @@ const carryOut = async (tasks: readonly Task[]): Promise<readonly Done[]> => {
 const of = (done: readonly Done[], shape: Shape): readonly Done[] => done.filter(({ task }) => task.shape === shape.name)
 const began = performance.now()
 const memory = shapes.filter(({ inMemory }) => inMemory)
-/** Each so many-th case of one fault, and of one fault with a crash; 0: none of those. */
-const scopes = [{ every: Number(values.every), crashes: false }, { every: Number(values.crashes), crashes: true }].filter(({ every }) => every > 0)
-const explored = await carryOut(scopes.flatMap((scope) => memory.flatMap(({ name }) => starts.flatMap((start) => verbsFrom(start).map((first): Task => ({ kind: 'explore', shape: name, start, first, ...scope }))))))
+/** Each so many-th case of one fault, and beside those each so many-th crash of the other operation; 0: none of those. */
+const scope = { every: Number(values.every), crashes: Number(values.crashes) }
+const explored = scope.every === 0 ? [] : await carryOut(memory.flatMap(({ name }) => starts.flatMap((start) => verbsFrom(start).map((first): Task => ({ kind: 'explore', shape: name, start, first, ...scope })))))
 let states = 0
 for (const shape of memory) {
   const own = of(explored, shape)
@@ -53,7 +53,7 @@ for (const shape of memory) {
   const sum = (what: (done: Done) => number): number => own.reduce((all, each) => all + what(each), 0)
   states += distinct.size
   const violations = Object.values(seen.violations).reduce((all, times) => all + times, 0)
-  console.log(exploredTotals(shape, { pairs: sum(({ pairs }) => pairs), schedules: seen.schedules, pruned: sum(({ pruned }) => pruned), states: distinct, violations }, seen.seconds))
+  console.log(exploredTotals(shape, { pairs: sum(({ pairs }) => pairs), schedules: seen.schedules, pruned: sum(({ pruned }) => pruned), met: sum(({ met }) => met), known: sum(({ known }) => known), states: distinct, violations }, seen.seconds))
 }
 const small = explored.reduce((all, { tally }) => all + tally.schedules, 0)
 console.log(`exhaustive  together        schedules ${small}, states ${states}`)
