@@ -1,5 +1,5 @@
-// The long run: the small scope on the five shapes of memory (each second case of one fault, and a spread of those with a crash beside it), then scenarios of
-// events, then random schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --seed S --every N --crashes N --events N]`. Prints a line a shape and
+// The long run: the small scope on the five shapes of memory (every case of one fault, and a spread of those with a crash beside it), then scenarios of
+// events, then random schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --seed S --every N --crashes N --events N --random N]`: at least so many random ones. Prints a line a shape and
 // a class, every failure with the script that replays it, and last by which rule it passed or failed.
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
@@ -10,7 +10,7 @@ import { exploredTotals, verbsFrom } from './small-scope.ts'
 import { shapes, type Shape } from './shapes.ts'
 import type { Done, Task } from './worker.ts'
 
-const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '2' }, crashes: { type: 'string', default: '60' }, events: { type: 'string', default: '12000' }, workers: { type: 'string', default: '2' } } })
+const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '1' }, crashes: { type: 'string', default: '300' }, events: { type: 'string', default: '3000' }, random: { type: 'string', default: '10000' }, workers: { type: 'string', default: '2' } } })
 const workers = Array.from({ length: Number(values.workers) }, () => new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 96 } }))
 
 /** A task that could not be carried out: a failure of the simulator itself. */
@@ -67,7 +67,7 @@ for (const { name } of hosts) {
 }
 const events = brought.reduce((sum, { tally }) => sum + tally.schedules, 0)
 
-const left = Math.max(0, Number(values.schedules) - small - events)
+const left = Math.max(Number(values.random), Number(values.schedules) - small - events)
 /** Of the random schedules, so many are on the real providers over their fakes, where one takes up to twenty times as long as in memory. */
 const realShare = 0.04
 const rows = [memory, shapes.filter(({ inMemory }) => !inMemory)].flatMap((group, index) => {
@@ -77,7 +77,8 @@ const rows = [memory, shapes.filter(({ inMemory }) => !inMemory)].flatMap((group
 const drawn = await carryOut(rows)
 const all: { readonly shape: Shape; readonly seen: Tally }[] = shapes.map((shape) => ({ shape, seen: together(of(drawn, shape).map(({ tally }) => tally)) }))
 for (const { shape, seen } of all) console.log(totals(shape, [values.seed], seen))
-for (const guarantee of ['atomic', 'cooperating', 'detected'] as const) console.log(classTotals(guarantee, together(all.filter(({ shape }) => shape.guarantee === guarantee).map(({ seen }) => seen))))
+const ofClass = (guarantee: Shape['guarantee']): Tally => together(shapes.filter((shape) => shape.guarantee === guarantee).flatMap((shape) => of([...explored, ...drawn], shape).map(({ tally }) => tally)))
+for (const guarantee of ['atomic', 'cooperating', 'detected'] as const) console.log(classTotals(guarantee, ofClass(guarantee)))
 
 const failed = [...explored, ...brought, ...drawn].flatMap((done) => done.failed)
 for (const { message, trace, script } of failed.slice(0, 20)) console.log(['', `${script.shape}: ${message}`, ...trace, JSON.stringify({ says: message, script })].join('\n'))

@@ -21,12 +21,14 @@ export interface Explored {
   /** Schedules that came to such a world in their recovery: the rest of it is that of the other one. */
   met: number
   pairs: number
+  /** Operations that came to an end. */
+  ended: number
   readonly states: Set<number>
   readonly failed: Outcome[]
   readonly quiet: QuietRequests
 }
 
-export const explored = (): Explored => ({ schedules: 0, pruned: 0, met: 0, pairs: 0, states: new Set(), failed: [], quiet: new QuietRequests() })
+export const explored = (): Explored => ({ schedules: 0, pruned: 0, met: 0, pairs: 0, ended: 0, states: new Set(), failed: [], quiet: new QuietRequests() })
 
 const wishFor = (verb: WishVerb): Wish => ({ verb, alias: 'a', keyed: verb !== 'reconcile', graceMs: verb === 'rotate' ? 600_000 : 0, attempts: 1, ...(verb === 'rename' ? { to: 'b' } : {}) })
 
@@ -71,6 +73,7 @@ const run = async ({ shape, start, first, second, decisions, bug }: Case, all: E
   proven.end(outcome !== undefined && outcome.violation === undefined)
   if (outcome === undefined) return { met: simulation.world.met }
   all.schedules += 1
+  all.ended += outcome.ended
   all.met += proven.met - before
   if (outcome.violation !== undefined) all.failed.push(outcome)
   return { outcome, met: simulation.world.met }

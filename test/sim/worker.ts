@@ -66,6 +66,8 @@ const carryOut = async (task: Task): Promise<Done> => {
   if (task.kind === 'explore') {
     for (const [offset, second] of verbsFrom(task.start).entries()) await explorePair({ shape, start: task.start, first: task.first, second }, all, { every: task.every, crashes: task.crashes, offset })
     seen.schedules = all.schedules
+    seen.operations = 2 * all.schedules
+    seen.ended = all.ended
     failed.push(...all.failed)
   } else {
     for (let index = 0; index < task.count; index += 1) {
