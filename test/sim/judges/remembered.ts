@@ -54,6 +54,7 @@ export class Remembered {
   #from = new Set<string>()
   #grounds: [Answer, number][] | undefined
   #lookedAt: number | undefined
+  #hash: number | undefined
 
   constructor(watched: Watched) {
     this.#watched = watched
@@ -75,6 +76,7 @@ export class Remembered {
       const known = this.#parts.get(object)?.text ?? '[]'
       if (text === known) continue
       differs = true
+      this.#hash = undefined
       if (text === '[]') this.#parts.delete(object)
       else this.#parts.set(object, { text: text ?? String(this.#count(everything)) })
       for (const each of [object, everything]) this.#changes.set(each, this.#count(each) + 1)
@@ -84,9 +86,10 @@ export class Remembered {
 
   /** All that the service holds, as one number. */
   get hash(): number {
+    if (this.#hash !== undefined) return this.#hash
     let all = ''
     for (const part of this.#parts.values()) all += `${(part.hash ??= mix(part.text))} `
-    return mix(all)
+    return (this.#hash = mix(all))
   }
 
   /** The provider with its answers remembered. Only what an oracle asks is there. */
