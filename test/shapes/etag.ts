@@ -86,7 +86,8 @@ export class EtagService {
 
   /** All that it holds, or what one name holds, as text: the same text, the same state. */
   content(only?: string): string {
-    return JSON.stringify(heldBy(this.#space.secrets, only).map(([name, { versions, ...secret }]) => [name, secret, versions.map((value) => (value === undefined ? null : Buffer.from(value).toString('latin1')))]))
+    const held = heldBy(this.#space.secrets, only).map(([name, { versions, ...secret }]) => [name, secret, versions.map((value) => (value === undefined ? null : Buffer.from(value).toString('latin1')))])
+    return JSON.stringify(only === undefined ? [this.#space.etags, ...held] : held)
   }
 
   #etag(): string {

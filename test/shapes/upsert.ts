@@ -1,6 +1,6 @@
 // Upsert with labels on the version: every PUT makes a version, nothing is conditional, the order is the service's. Writers name the version they build
 // on and fold (the chain); the claim is the first version of a second secret that builds on the current one. Deletes are soft.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LatchkeyError } from '../../shared/core/errors.ts'
 import { slugHashCodec } from '../../shared/core/names/slug-hash.ts'
 import { defineProvider, type SecretProvider, type WriteRequest } from '../../shared/core/provider.ts'
@@ -100,7 +100,8 @@ export class UpsertService {
 
   /** All that it holds, or what one name holds, as text: the same text, the same state. */
   content(only?: string): string {
-    return JSON.stringify(heldBy(this.#space.secrets, only).map(([name, { versions, deletedUntil }]) => [name, deletedUntil, versions.map(({ value, ...version }) => [version, Buffer.from(value).toString('latin1')])]))
+    const held = heldBy(this.#space.secrets, only).map(([name, { versions, deletedUntil }]) => [name, deletedUntil, versions.map(({ value, ...version }) => [version, Buffer.from(value).toString('latin1')])])
+    return JSON.stringify(only === undefined ? [this.#space.made, ...held] : held)
   }
 
   #isDeleted(secret: Secret): boolean {
@@ -112,8 +113,25 @@ const mark = { operation: 'latchkey-operation', before: 'latchkey-before', name:
 const marks: ReadonlySet<string> = new Set(Object.values(mark))
 const idOf = (put: Put): string => put.tags[mark.operation] ?? put.id
 const isGone = (put: Put): boolean => put.tags[mark.gone] !== undefined
-/** Changes with the current version and with its tags. */
-const etagOf = (current: Put): string => createHash('sha256').update(`${current.id} ${JSON.stringify(Object.entries(current.tags).toSorted())}`).digest('hex').slice(0, 16)
+/** Changes with the current version and with its tags, which are replaced and never changed: each is hashed once. */
+const etags = new WeakMap<Put['tags'], { readonly id: string; readonly etag: string }>()
+const etagOf = ({ id, tags }: Put): string => {
+  const known = etags.get(tags)
+  if (known?.id === id) return known.etag
+  const etag = hash('sha256', `${id} ${JSON.stringify(Object.entries(tags).toSorted())}`).slice(0, 16)
+  etags.set(tags, { id, etag })
+  return etag
+}
+/** Names as the service has them: the same few are hashed over and over. */
+const natives = new Map<string, string>()
+const native = (name: SecretName): string => {
+  const known = natives.get(`${name.place} ${name.text}`)
+  if (known !== undefined) return known
+  if (natives.size > 5_000) natives.clear()
+  const encoded = slugHashCodec.encode(name)
+  natives.set(`${name.place} ${name.text}`, encoded)
+  return encoded
+}
 const labelsOf = (tags: Readonly<Record<string, string>>): Record<string, string> => Object.fromEntries(Object.entries(tags).filter(([key]) => !marks.has(key)))
 
 /** The valid versions, oldest first: those that build on the last valid one. A version without our mark is somebody else's and always counts. */
@@ -141,7 +159,6 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
     settings: {},
     open: (_settings, io) => {
       const line = lineTo(io.clock)
-      const native = (name: SecretName): string => slugHashCodec.encode(name)
       const pendingName = (name: SecretName): string => `pending-${native(name)}`
       const value = { maxBytes: 25_600, empty: true, bytes: 'any' } as const
 
@@ -244,7 +261,7 @@ export const upsert = (service: UpsertService, fold: (puts: readonly Put[]) => r
         },
         list: async (query, call) => {
           const listed = await line(call, () => service.listSecrets())
-          const names = new Map(listed.map(({ name, tags }) => [tags[mark.name] ?? '', { name, tags }] as const).filter(([text, { name }]) => text !== '' && text.startsWith(query.prefix) && slugHashCodec.decode(name, text) === text))
+          const names = new Map(listed.map(({ name, tags }) => [tags[mark.name] ?? '', { name, tags }] as const).filter(([text, { name }]) => text !== '' && text.startsWith(query.prefix) && native({ text, place: 'created' }) === name.toLowerCase()))
           const page = pageOf([...names.keys()], query)
           const items: SecretFacts[] = []
           for (const text of page.names) {

@@ -1,5 +1,5 @@
-// The long run: the small scope on the five shapes of memory (each second case of one fault, and a spread of those with a crash beside it), then scenarios of
-// events, then random schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --seed S --every N --crashes N --events N]`. Prints a line a shape and
+// The long run: the small scope on the five shapes of memory (every case of one fault, and a spread of those with a crash beside it), then scenarios of
+// events, then random schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --seed S --every N --crashes N --events N --random N]`: at least so many random ones. Prints a line a shape and
 // a class, every failure with the script that replays it, and last by which rule it passed or failed.
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
@@ -10,7 +10,7 @@ import { exploredTotals, verbsFrom } from './small-scope.ts'
 import { shapes, type Shape } from './shapes.ts'
 import type { Done, Task } from './worker.ts'
 
-const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '2' }, crashes: { type: 'string', default: '60' }, events: { type: 'string', default: '12000' }, workers: { type: 'string', default: '2' } } })
+const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '1' }, crashes: { type: 'string', default: '300' }, events: { type: 'string', default: '3000' }, random: { type: 'string', default: '6000' }, workers: { type: 'string', default: '2' } } })
 const workers = Array.from({ length: Number(values.workers) }, () => new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 96 } }))
 
 /** A task that could not be carried out: a failure of the simulator itself. */
@@ -42,9 +42,9 @@ const carryOut = async (tasks: readonly Task[]): Promise<readonly Done[]> => {
 const of = (done: readonly Done[], shape: Shape): readonly Done[] => done.filter(({ task }) => task.shape === shape.name)
 const began = performance.now()
 const memory = shapes.filter(({ inMemory }) => inMemory)
-/** Each so many-th case of one fault, and of one fault with a crash; 0: none of those. */
-const scopes = [{ every: Number(values.every), crashes: false }, { every: Number(values.crashes), crashes: true }].filter(({ every }) => every > 0)
-const explored = await carryOut(scopes.flatMap((scope) => memory.flatMap(({ name }) => starts.flatMap((start) => verbsFrom(start).map((first): Task => ({ kind: 'explore', shape: name, start, first, ...scope }))))))
+/** Each so many-th case of one fault, and beside those each so many-th crash of the other operation; 0: none of those. */
+const scope = { every: Number(values.every), crashes: Number(values.crashes) }
+const explored = scope.every === 0 ? [] : await carryOut(memory.flatMap(({ name }) => starts.flatMap((start) => verbsFrom(start).map((first): Task => ({ kind: 'explore', shape: name, start, first, ...scope })))))
 let states = 0
 for (const shape of memory) {
   const own = of(explored, shape)
@@ -53,7 +53,7 @@ for (const shape of memory) {
   const sum = (what: (done: Done) => number): number => own.reduce((all, each) => all + what(each), 0)
   states += distinct.size
   const violations = Object.values(seen.violations).reduce((all, times) => all + times, 0)
-  console.log(exploredTotals(shape, { pairs: sum(({ pairs }) => pairs), schedules: seen.schedules, pruned: sum(({ pruned }) => pruned), states: distinct, violations }, seen.seconds))
+  console.log(exploredTotals(shape, { pairs: sum(({ pairs }) => pairs), schedules: seen.schedules, pruned: sum(({ pruned }) => pruned), met: sum(({ met }) => met), known: sum(({ known }) => known), states: distinct, violations }, seen.seconds))
 }
 const small = explored.reduce((all, { tally }) => all + tally.schedules, 0)
 console.log(`exhaustive  together        schedules ${small}, states ${states}`)
@@ -67,7 +67,7 @@ for (const { name } of hosts) {
 }
 const events = brought.reduce((sum, { tally }) => sum + tally.schedules, 0)
 
-const left = Math.max(0, Number(values.schedules) - small - events)
+const left = Math.max(Number(values.random), Number(values.schedules) - small - events)
 /** Of the random schedules, so many are on the real providers over their fakes, where one takes up to twenty times as long as in memory. */
 const realShare = 0.04
 const rows = [memory, shapes.filter(({ inMemory }) => !inMemory)].flatMap((group, index) => {
@@ -77,7 +77,8 @@ const rows = [memory, shapes.filter(({ inMemory }) => !inMemory)].flatMap((group
 const drawn = await carryOut(rows)
 const all: { readonly shape: Shape; readonly seen: Tally }[] = shapes.map((shape) => ({ shape, seen: together(of(drawn, shape).map(({ tally }) => tally)) }))
 for (const { shape, seen } of all) console.log(totals(shape, [values.seed], seen))
-for (const guarantee of ['atomic', 'cooperating', 'detected'] as const) console.log(classTotals(guarantee, together(all.filter(({ shape }) => shape.guarantee === guarantee).map(({ seen }) => seen))))
+const ofClass = (guarantee: Shape['guarantee']): Tally => together(shapes.filter((shape) => shape.guarantee === guarantee).flatMap((shape) => of([...explored, ...drawn], shape).map(({ tally }) => tally)))
+for (const guarantee of ['atomic', 'cooperating', 'detected'] as const) console.log(classTotals(guarantee, ofClass(guarantee)))
 
 const failed = [...explored, ...brought, ...drawn].flatMap((done) => done.failed)
 for (const { message, trace, script } of failed.slice(0, 20)) console.log(['', `${script.shape}: ${message}`, ...trace, JSON.stringify({ says: message, script })].join('\n'))

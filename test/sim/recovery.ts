@@ -3,10 +3,13 @@ import { createdName } from '../../shared/core/names/created.ts'
 import { judgeAnswers } from './judges/answers-judge.ts'
 import { Violation } from './judges/oracle.ts'
 import type { Simulation } from './simulation.ts'
+import type { Proven } from './world/settled.ts'
 import type { Wish } from './world/verbs.ts'
 
-/** Three sweeps: after them nothing is unfinished, and the gateway accepts what the store says. */
-const sweep = async (simulation: Simulation): Promise<void> => {
+/** Three sweeps: after them nothing is unfinished, and the gateway accepts what the store says. `false`: it came to a world that is proven. */
+const sweep = async (simulation: Simulation, proven: Proven | undefined): Promise<boolean> => {
+  // After the first sweep nothing more falls together: what it left differs as before.
+  if (proven?.knows(simulation, 'sweep') === true) return false
   for (const number of [91, 92, 93]) {
     const { report, error } = await simulation.alone({ verb: 'reconcile', alias: 'a', keyed: false, graceMs: 0, attempts: 1 }, 97, number)
     const left = report?.items.filter(({ action, finding }) => action === 'failed' || finding === 'unfinished') ?? []
@@ -18,6 +21,7 @@ const sweep = async (simulation: Simulation): Promise<void> => {
   simulation.judge.refused.clear()
   await simulation.look()
   if (simulation.setting.gateway) await simulation.judge.judgeOrphans()
+  return true
 }
 
 const usable = async (simulation: Simulation, alias: string, wishNumber: number): Promise<void> => {
@@ -48,8 +52,9 @@ const usable = async (simulation: Simulation, alias: string, wishNumber: number)
 /**
  * After the faults: what is on the way lands, leases run out, every keyed wish is sent once more, three sweeps run, and each name must be usable: a live key
  * rotates, a deleted one is created anew (that last part only if `thorough`). Only a staged store may still have to say `unknown` (R-5).
+ * Where it comes to a world from which another run with the same wishes went on to its end, the rest would be the same, and is not run again.
  */
-export const recover = async (simulation: Simulation, wishes: readonly Wish[], thorough = true): Promise<void> => {
+export const recover = async (simulation: Simulation, wishes: readonly Wish[], thorough = true, proven?: Proven): Promise<void> => {
   const { world, setting, attempts } = simulation
   await simulation.calm()
   while (world.late.length > 0) await world.land(0)
@@ -57,13 +62,14 @@ export const recover = async (simulation: Simulation, wishes: readonly Wish[], t
   for (const [index, wish] of wishes.entries()) {
     const mine = attempts.filter((attempt) => attempt.wish === wish)
     if (!wish.keyed || wish.verb === 'reconcile' || mine.some(({ answer }) => answer !== undefined) || !mine.some(({ started }) => started)) continue
+    if (proven?.knows(simulation, `wish ${index}`) === true) return
     const again = await simulation.alone(wish, index, 90)
     // What somebody else deleted does not show its versions any more.
     const hidden = simulation.oracle.at(createdName(`litellm/${wish.alias}`)).outsider !== undefined
     if (again.error?.details.applied === 'unknown' && setting.shape.name !== 'staged' && !hidden) simulation.refuse('I13 liveness', `${again.label} still answers unknown`)
     await simulation.pass(61_000)
   }
-  if (setting.sweeps !== false) await sweep(simulation)
+  if (setting.sweeps !== false && !(await sweep(simulation, proven))) return
   if (thorough) for (const alias of simulation.names) await usable(simulation, alias, 98)
   judgeAnswers(simulation)
 }

@@ -5,6 +5,7 @@ import { recover } from './recovery.ts'
 import { shapes, type Shape } from './shapes.ts'
 import { Simulation, type Bug, type Decision, type Setting } from './simulation.ts'
 import { faults, type Fault, type Outsider } from './world/faults.ts'
+import type { Proven } from './world/settled.ts'
 import { wishVerbs, type Wish, type WishVerb } from './world/verbs.ts'
 import { generator, mix } from './world/mix.ts'
 
@@ -41,13 +42,13 @@ export const prepare = async (simulation: Simulation, { start, wishes }: Pick<Sc
 }
 
 /** Runs to the end, or to the first violation, whatever decides. */
-export const finish = async (simulation: Simulation, script: Script, run: () => Promise<void>, thorough = true): Promise<Outcome> => {
+export const finish = async (simulation: Simulation, script: Script, run: () => Promise<void>, thorough = true, proven?: Proven): Promise<Outcome> => {
   const { wishes } = script
   let violation: Violation | undefined
   try {
     await prepare(simulation, script)
     await run()
-    await recover(simulation, wishes, thorough)
+    await recover(simulation, wishes, thorough, proven)
   } catch (error) {
     if (!(error instanceof Violation)) throw Object.assign(error as Error, { trace: simulation.world.trace, script })
     violation = error

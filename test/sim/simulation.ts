@@ -5,7 +5,6 @@ import { asLatchkeyError, LatchkeyError } from '../../shared/core/errors.ts'
 import type { Gateway } from '../../shared/core/gateway.ts'
 import { KeyLifecycle, type KeyLifecycleOptions } from '../../shared/core/key-lifecycle.ts'
 import { beginOperation } from '../../shared/core/keys/operation.ts'
-import { parseOperation } from '../../shared/core/keys/operation-text.ts'
 import { createdName } from '../../shared/core/names/created.ts'
 import type { SecretProvider } from '../../shared/core/provider.ts'
 import type { Call, Clock, Runtime } from '../../shared/core/runtime.ts'
@@ -15,11 +14,13 @@ import { calmHook, type Hook } from '../shapes/service.ts'
 import { SeededRandom, testRuntime } from '../support/runtime.ts'
 import type { Fault, Outsider } from './world/faults.ts'
 import { GatewayModel } from './world/gateway.ts'
+import { ClaimsJudge } from './judges/claims-judge.ts'
 import { GatewayJudge } from './judges/gateway-judge.ts'
 import { Oracle, Violation, type Invariant } from './judges/oracle.ts'
 import { Remembered } from './judges/remembered.ts'
 import type { Shape } from './shapes.ts'
 import { withShortPages } from './world/short-pages.ts'
+import { QuietRequests } from './world/settled.ts'
 import { operationVerb, send, type Said, type Wish, type WishVerb } from './world/verbs.ts'
 import { mix } from './world/mix.ts'
 import { World, type Process } from './world/world.ts'
@@ -110,20 +111,18 @@ export class Simulation {
   readonly oracle: Oracle
   readonly gateway: GatewayModel
   readonly judge: GatewayJudge
+  readonly claims: ClaimsJudge
   readonly attempts: Attempt[] = []
   readonly #service: ReturnType<Shape['make']>
   /** The aliases that anybody asked for. */
   readonly names = new Set<string>()
   readonly #memory = new Map<string, unknown>()
-  readonly #claims: { name: string; before: string | undefined; operation: string; id: string }[] = []
-  /** Versions that somebody began to discard: from then on nobody can say whether their claim stands. */
-  readonly #discarded = new Set<string>()
   /** The token of the first key, by which some clients name theirs. */
-  #firstToken: SecretValue | undefined
+  firstToken: SecretValue | undefined
   /** Where states are counted: every one that was reached. */
   counted: Set<number> | undefined
-  /** A violation seen inside a process. */
-  failure: Violation | undefined
+  /** Where it is remembered what requests that changed nothing were told. */
+  quiet: QuietRequests | undefined
 
   private constructor(setting: Setting, service: ReturnType<Shape['make']>, oracle: Oracle, world: World) {
     this.setting = setting
@@ -134,6 +133,7 @@ export class Simulation {
     this.oracle.ignored = new Set(setting.bug?.ignored)
     this.gateway = new GatewayModel(world.clock)
     this.judge = new GatewayJudge(this.gateway, this.oracle, world.clock)
+    this.claims = new ClaimsJudge(this.oracle, this.judge)
     world.denied = (row) => void this.judge.refused.add(row)
     world.forget = () => void (this.gateway.forgets = true)
     world.busy = () => this.attempts.some((attempt) => attempt.started && !attempt.dead && !attempt.done && !world.waiting.some(({ process }) => process === attempt) && !world.held.some(({ process }) => process === attempt))
@@ -144,9 +144,14 @@ export class Simulation {
     const world = new World()
     const service = setting.shape.make(world.clock)
     const held = service.content?.bind(service)
-    const remembered = new Remembered({ now: () => world.clock.now(), ...(held === undefined ? {} : { held }) })
+    const remembered = new Remembered({ now: () => world.clock.now(), ...(held === undefined ? {} : { held, kind: setting.shape.name }) })
     const provider = await setting.shape.open(service.through(remembered.hook), { ...testRuntime(), clock: world.clock, random: new SeededRandom('oracle provider') })
     return new Simulation(setting, service, new Oracle(provider, world.clock, remembered), world)
+  }
+
+  /** All that the service holds, where it can tell. */
+  content(): string | undefined {
+    return this.#service.content?.()
   }
 
   /** Who knows the truth looks at everything. */
@@ -193,21 +198,24 @@ export class Simulation {
   }
 
   #target({ alias, by }: Wish): KeyTarget {
-    const token = this.#firstToken
+    const token = this.firstToken
     const first = this.attempts.find(({ wish, answer }) => wish.verb === 'create' && wish.alias === alias && answer !== undefined)
     if (alias !== 'a' || by === undefined || token === undefined || first === undefined) return { alias }
     return by === 'token' ? { token } : { keyId: keyIdOf(first.operationId) }
   }
 
+  #begin(attempt: Attempt): void {
+    const { world } = this
+    Object.assign(attempt, { started: true, startStep: world.steps, startedAt: world.clock.now() })
+    world.skewMs = Math.max(world.skewMs, Math.abs(attempt.skewMs))
+    if (attempt.wish.verb === 'unblock') this.judge.blocked.clear()
+  }
+
   async start(attempt: Attempt): Promise<void> {
-    attempt.started = true
-    attempt.startStep = this.world.steps
-    attempt.startedAt = this.world.clock.now()
+    this.#begin(attempt)
     const { world } = this
     const { bug, shape, seed, gateway: hasGateway, shortPages = false } = this.setting
     const { wish, wishNumber, number } = attempt
-    world.skewMs = Math.max(world.skewMs, Math.abs(attempt.skewMs))
-    if (wish.verb === 'unblock') this.judge.blocked.clear()
     const clock = world.clockOf(attempt)
     const hook: Hook = world.hookFor(attempt)
     const service = this.#service.through(hook)
@@ -216,7 +224,7 @@ export class Simulation {
     const plainGateway = this.gateway.through(hook, clock)
     const of: BugContext = { wish, label: attempt.label, provider: opened, gateway: plainGateway, clock, memory: this.#memory }
     const pages = shortPages && mix(`pages ${attempt.label} ${seed}`) % 2 === 0
-    const provider = this.#watched(withShortPages(bug?.provider?.(opened, of) ?? opened, pages), attempt)
+    const provider = this.claims.watched(withShortPages(bug?.provider?.(opened, of) ?? opened, pages), attempt, () => void (attempt.firstLook ??= world.steps))
     const gateway = withShortPages(bug?.gateway?.(plainGateway, of) ?? plainGateway, pages)
     const store = { name: 'default', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: this.setting.writeOnly === true ? ('write_only' as const) : ('read_and_write' as const) }, invalidate: () => undefined }
     const options: KeyLifecycleOptions = { clock, random: this.#random(wish, wishNumber, number), ...(hasGateway ? { gateway } : {}) }
@@ -235,38 +243,6 @@ export class Simulation {
     await world.settle()
   }
 
-  /** Watches the claims: two operations never hold one on the same version at once. */
-  #watched(provider: SecretProvider, attempt: Attempt): SecretProvider {
-    return {
-      ...provider,
-      describe: async (name, call) => {
-        try {
-          return await (provider.describe as NonNullable<SecretProvider['describe']>)(name, call)
-        } finally {
-          attempt.firstLook ??= this.world.steps
-        }
-      },
-      write: async (request, call) => {
-        const proposer = parseOperation(request.operation)
-        if (proposer !== undefined && request.value.isText) this.judge.proposed(request.value.reveal(), proposer.id)
-        const outcome = await (provider.write as NonNullable<SecretProvider['write']>)(request, call)
-        if (request.stage !== 'pending' || attempt.dead) return outcome
-        const current = this.oracle.at(request.name).now?.id
-        const id = outcome.version?.id ?? ''
-        // A claim that was ruled out before its answer came is nobody's any more.
-        const over = this.#discarded.has(`${request.name.text} ${id}`)
-        const other = over ? undefined : this.#claims.find((claim) => claim.name === request.name.text && claim.before === request.before && claim.before === current && claim.operation !== request.operation && !this.#discarded.has(`${claim.name} ${claim.id}`))
-        if (other !== undefined) this.failure ??= new Violation('claim', `${request.operation} was given the claim that ${other.operation} holds`)
-        this.#claims.push({ name: request.name.text, before: request.before, operation: request.operation, id })
-        return outcome
-      },
-      discard: async (name, version, call) => {
-        this.#discarded.add(`${name.text} ${version}`)
-        return provider.discard?.(name, version, call)
-      },
-    }
-  }
-
   #finish(attempt: Attempt, outcome: { answer: KeyAnswer } | { report: ReconcileReport } | { error: LatchkeyError }): void {
     Object.assign(attempt, outcome, { done: true, tookMs: this.world.clock.now() - attempt.startedAt })
     this.setting.bug?.answer?.(attempt)
@@ -278,7 +254,7 @@ export class Simulation {
     if (verb === 'delete') this.oracle.ended.add(answer.keyId)
     if (answer.superseded !== undefined) return
     if (verb === 'create') {
-      if (wish.alias === 'a') this.#firstToken ??= answer.key
+      if (wish.alias === 'a') this.firstToken ??= answer.key
       this.judge.born.add(answer.keyId)
     }
     // Of a key that was one already, an adoption says only how it stands.
@@ -314,7 +290,7 @@ export class Simulation {
     else await world.release(index)
     await world.settle()
     this.counted?.add(this.state())
-    if (this.failure !== undefined) throw this.failure
+    if (this.claims.failure !== undefined) throw this.claims.failure
     return true
   }
 
@@ -364,7 +340,7 @@ export class Simulation {
     const { world } = this
     const processes = this.attempts.filter(({ started, dead, done }) => started && !dead && !done).map(({ label, seen, calls }) => `${label} ${calls} ${seen}`)
     const onTheWay = [...world.late.map(({ step }) => `${step.call} ${step.name}`), ...world.held.map(({ process }) => process.label)]
-    return mix(`${this.oracle.hash} ${mix(this.gateway.content())} ${processes.join()}|${onTheWay.join()}`)
+    return mix(`${this.oracle.hash} ${this.gateway.hash} ${processes.join()}|${onTheWay.join()}`)
   }
 
   /** Runs what is waiting, in order, without faults, until nothing waits. */
@@ -393,8 +369,24 @@ export class Simulation {
   /** One wish, alone, to its end. */
   async alone(wish: Wish, wishNumber: number, number = 1): Promise<Attempt> {
     const attempt = this.add(wish, wishNumber, number)
+    const { world, claims, quiet } = this
+    const question = quiet === undefined ? undefined : QuietRequests.question(this, attempt)
+    const told = quiet?.told(question)
+    const [began, met, written] = [world.steps, world.met.length, claims.writes]
+    if (told !== undefined) {
+      this.#begin(attempt)
+      world.steps += told.steps
+      const after = (steps: number | undefined): number | undefined => (steps === undefined ? undefined : began + steps)
+      Object.assign(attempt, { firstStep: after(told.firstStep), firstLook: after(told.firstLook) })
+      this.#finish(attempt, told.outcome)
+      return attempt
+    }
     await this.start(attempt)
     await this.calm()
+    const { answer, report, error, firstStep, firstLook } = attempt
+    const outcome = answer !== undefined ? { answer } : report !== undefined ? { report } : error !== undefined ? { error } : undefined
+    const since = (step: number | undefined): number | undefined => (step === undefined ? undefined : step - began)
+    if (question !== undefined && outcome !== undefined && !attempt.faulted && claims.writes === written && !world.met.slice(met).some(({ step }) => step.changes)) quiet?.remember(question, { outcome, steps: world.steps - began, firstStep: since(firstStep), firstLook: since(firstLook) })
     return attempt
   }
 }

@@ -4,6 +4,7 @@ import { canStrike, faults, tellsApart, type Fault } from './world/faults.ts'
 import { finish, starts, type Outcome, type Script, type Start } from './schedule.ts'
 import type { Shape } from './shapes.ts'
 import { Simulation, type Bug, type Decision } from './simulation.ts'
+import { Proven, QuietRequests } from './world/settled.ts'
 import { wishVerbs, type Wish, type WishVerb } from './world/verbs.ts'
 import type { WireStep } from '../shapes/service.ts'
 
@@ -15,13 +16,19 @@ export const verbsFrom = (start: Start): readonly WishVerb[] => (start === 'stor
 
 export interface Explored {
   schedules: number
+  /** Those that led before the second operation to a world that was there before, and were not counted. */
   pruned: number
+  /** Schedules that came to such a world in their recovery: the rest of it is that of the other one. */
+  met: number
   pairs: number
+  /** Operations that came to an end. */
+  ended: number
   readonly states: Set<number>
   readonly failed: Outcome[]
+  readonly quiet: QuietRequests
 }
 
-export const explored = (): Explored => ({ schedules: 0, pruned: 0, pairs: 0, states: new Set(), failed: [] })
+export const explored = (): Explored => ({ schedules: 0, pruned: 0, met: 0, pairs: 0, ended: 0, states: new Set(), failed: [], quiet: new QuietRequests() })
 
 const wishFor = (verb: WishVerb): Wish => ({ verb, alias: 'a', keyed: verb !== 'reconcile', graceMs: verb === 'rotate' ? 600_000 : 0, attempts: 1, ...(verb === 'rename' ? { to: 'b' } : {}) })
 
@@ -36,59 +43,70 @@ interface Case {
 
 const seed = 'small'
 
-/** Runs one case. `visited`: where it stops because the world was in that state before. `undefined`: a call that it names is not there. */
-const run = async ({ shape, start, first, second, decisions, bug }: Case, all: Explored, visited?: (state: number, index: number) => boolean): Promise<{ readonly outcome?: Outcome; readonly met: readonly { readonly label: string; readonly step: WireStep }[] }> => {
+/** Runs one case. `point`: the decision after which it stops where the world is proven. `undefined`: a call that it names is not there, or it stopped. */
+const run = async ({ shape, start, first, second, decisions, bug }: Case, all: Explored, proven: Proven, point = -1): Promise<{ readonly outcome?: Outcome; readonly met: readonly { readonly label: string; readonly step: WireStep }[] }> => {
   const wishes = [wishFor(first), wishFor(second)]
   const script: Script = { shape: shape.name, seed, gateway: true, start, wishes, decisions }
   const simulation = await Simulation.open({ shape, seed, gateway: true, ...(bug === undefined ? {} : { bug }) })
   simulation.world.counts = true
   simulation.counted = all.states
-  let ended: 'missing' | 'visited' | undefined
+  simulation.quiet = all.quiet
   const stop = new Error('stop')
+  const before = proven.met
   const outcome = await finish(
     simulation,
     script,
     async () => {
       for (const [index, decision] of decisions.entries()) {
-        if (!(await simulation.decide(decision))) ended = 'missing'
-        else if (visited?.(simulation.state(), index) === true) ended = 'visited'
-        if (ended !== undefined) throw stop
+        if (!(await simulation.decide(decision))) throw stop
+        if (index !== point || !proven.knows(simulation, 'second')) continue
+        all.pruned += 1
+        throw stop
       }
     },
     false,
+    proven,
   ).catch((error: unknown) => {
     if (error !== stop) throw error
     return undefined
   })
-  if (ended === 'visited') all.pruned += 1
-  return { ...(outcome === undefined ? {} : { outcome }), met: simulation.world.met }
+  proven.end(outcome !== undefined && outcome.violation === undefined)
+  if (outcome === undefined) return { met: simulation.world.met }
+  all.schedules += 1
+  all.ended += outcome.ended
+  all.met += proven.met - before
+  if (outcome.violation !== undefined) all.failed.push(outcome)
+  return { outcome, met: simulation.world.met }
 }
 
 const isCrash = (fault: Fault): boolean => fault.startsWith('crash')
 
-/**
- * One ordered pair from one start. `every`: only each n-th case of it, for a quick look. `crashes`: whether the second crashes as well, at each of its calls.
- */
-export const explorePair = async (given: Omit<Case, 'decisions'>, all: Explored, how: { readonly every: number; readonly crashes: boolean; readonly offset?: number }): Promise<void> => {
+/** How much of a pair: each n-th case of one fault, and beside those each n-th crash of the second operation (0: none). `offset`: from where they are counted. */
+export interface Scope {
+  readonly every: number
+  readonly crashes: number
+  readonly offset?: number
+}
+
+/** One ordered pair from one start: first in peace, then with a fault, or none, at each call of the first, and with a crash beside it at each call of the second. */
+export const explorePair = async (given: Omit<Case, 'decisions'>, all: Explored, { every, crashes, offset = 0 }: Scope): Promise<void> => {
   const { first, second } = given
   const labels = [`${first} a #0.0`, `${second} a #1.0`] as const
   const begin: Decision = ['start', 0, 0]
-  const calm = await run({ ...given, decisions: [begin, ['run', labels[0]], ['start', 1, 0], ['run', labels[1]]] }, all)
+  const proven = new Proven()
+  const calm = await run({ ...given, decisions: [begin, ['run', labels[0]], ['start', 1, 0], ['run', labels[1]]] }, all, proven)
   const steps = calm.met.filter(({ label }) => label === labels[0]).map(({ step }) => step)
-  const crashed = new Set<number>()
-  let number = how.offset ?? 0
+  let [number, crash] = [offset, offset]
   all.pairs += 1
-  const take = async (prefix: readonly Decision[], crash: boolean): Promise<void> => {
-    for (let at = -1; ; at += 1) {
-      const rest: readonly Decision[] = at < 0 ? [['run', labels[1]]] : [...Array.from({ length: at }, (): Decision => ['meet', labels[1]]), ['meet', labels[1], 'crash before']]
-      number += 1
-      if (number % how.every === 0) {
-        const { outcome } = await run({ ...given, decisions: [...prefix, ['start', 1, 0], ...rest] }, all, crash && at < 0 ? (state, index) => index === prefix.length - 1 && (crashed.has(state) || !crashed.add(state)) : undefined)
-        if (outcome === undefined) return
-        all.schedules += 1
-        if (outcome.violation !== undefined) all.failed.push(outcome)
-      } else if (at > 40) return
-      if (!how.crashes) return
+  const take = async (prefix: readonly Decision[], dead: boolean): Promise<void> => {
+    number += 1
+    if (number % every !== 0) return
+    const beside = [...prefix, ['start', 1, 0]] as const
+    const { outcome, met } = await run({ ...given, decisions: [...beside, ['run', labels[1]]] }, all, proven, dead ? prefix.length - 1 : -1)
+    if (outcome === undefined || crashes === 0) return
+    for (let at = 0; at < met.filter(({ label }) => label === labels[1]).length; at += 1) {
+      crash += 1
+      if (crash % crashes === 0) await run({ ...given, decisions: [...beside, ...Array.from({ length: at }, (): Decision => ['meet', labels[1]]), ['meet', labels[1], 'crash before']] }, all, proven)
     }
   }
   for (const [at, step] of steps.entries()) {
@@ -100,7 +118,7 @@ export const explorePair = async (given: Omit<Case, 'decisions'>, all: Explored,
 }
 
 /** Every pair from every start on one shape. */
-export const explore = async (shape: Shape, how: { readonly every: number; readonly crashes: boolean }, all = explored()): Promise<Explored> => {
+export const explore = async (shape: Shape, how: Omit<Scope, 'offset'>, all = explored()): Promise<Explored> => {
   let offset = 0
   for (const start of starts) {
     for (const first of verbsFrom(start)) {
@@ -118,10 +136,13 @@ export interface ExploredTotals {
   readonly pairs: number
   readonly schedules: number
   readonly pruned: number
+  readonly met: number
+  /** Requests of recoveries that change nothing and were not run again, because the same world was told the same before. */
+  readonly known: number
   readonly states: { readonly size: number }
   readonly violations: number
 }
 
 /** `exhaustive  staged  pairs × starts 320, schedules 12345, states 234567, …` */
-export const exploredTotals = (shape: Pick<Shape, 'name'>, { pairs, schedules, pruned, states, violations }: ExploredTotals, seconds: number): string =>
-  `exhaustive  ${shape.name.padEnd(15)} pairs × starts ${pairs}, schedules ${schedules} (${pruned} more led to where others had been), states ${states.size}, violations ${violations}, ${seconds.toFixed(1)} s`
+export const exploredTotals = (shape: Pick<Shape, 'name'>, { pairs, schedules, pruned, met, known, states, violations }: ExploredTotals, seconds: number): string =>
+  `exhaustive  ${shape.name.padEnd(15)} pairs × starts ${pairs}, schedules ${schedules} (of which ${met} came in their recovery to a world that was proven; ${pruned} more did before the second operation; ${known} requests that change nothing were known), states ${states.size}, violations ${violations}, ${seconds.toFixed(1)} s`

@@ -10,7 +10,7 @@ import type { WishVerb } from './world/verbs.ts'
 
 /** What a worker is given: all pairs of one first verb from one start, or `count` random schedules, or as many scenarios of events. */
 export type Task =
-  | { readonly kind: 'explore'; readonly shape: string; readonly start: Start; readonly first: WishVerb; readonly every: number; readonly crashes: boolean }
+  | { readonly kind: 'explore'; readonly shape: string; readonly start: Start; readonly first: WishVerb; readonly every: number; readonly crashes: number }
   | { readonly kind: 'random' | 'events'; readonly shape: string; readonly seed: string; readonly from: number; readonly count: number }
 
 /** What it hands back. */
@@ -19,6 +19,8 @@ export interface Done {
   readonly tally: Tally
   readonly pairs: number
   readonly pruned: number
+  readonly met: number
+  readonly known: number
   readonly states: Float64Array
   /** What it took of this worker's processor. */
   readonly cpuSeconds: number
@@ -47,7 +49,7 @@ const bring = async (task: Extract<Task, { kind: 'random' | 'events' }>): Promis
   }
   seen.seconds = (performance.now() - began) / 1000
   const { user, system } = process.threadCpuUsage(cpuBefore)
-  return { task, cpuSeconds: (user + system) / 1e6, tally: seen, pairs: 0, pruned: 0, states: new Float64Array(), failed: failed.slice(0, shown).map(({ violation, trace, seed }) => ({ message: violation?.message ?? '', trace, script: { shape: host.name, seed } })) }
+  return { task, cpuSeconds: (user + system) / 1e6, tally: seen, pairs: 0, pruned: 0, met: 0, known: 0, states: new Float64Array(), failed: failed.slice(0, shown).map(({ violation, trace, seed }) => ({ message: violation?.message ?? '', trace, script: { shape: host.name, seed } })) }
 }
 
 const carryOut = async (task: Task): Promise<Done> => {
@@ -64,6 +66,8 @@ const carryOut = async (task: Task): Promise<Done> => {
   if (task.kind === 'explore') {
     for (const [offset, second] of verbsFrom(task.start).entries()) await explorePair({ shape, start: task.start, first: task.first, second }, all, { every: task.every, crashes: task.crashes, offset })
     seen.schedules = all.schedules
+    seen.operations = 2 * all.schedules
+    seen.ended = all.ended
     failed.push(...all.failed)
   } else {
     for (let index = 0; index < task.count; index += 1) {
@@ -77,7 +81,7 @@ const carryOut = async (task: Task): Promise<Done> => {
   const small = await Promise.all(failed.slice(0, shown).map((outcome) => shrink(outcome)))
   seen.seconds = (performance.now() - began) / 1000
   const { user, system } = process.threadCpuUsage(cpuBefore)
-  return { task, cpuSeconds: (user + system) / 1e6, tally: seen, pairs: all.pairs, pruned: all.pruned, states: Float64Array.from(all.states), failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
+  return { task, cpuSeconds: (user + system) / 1e6, tally: seen, pairs: all.pairs, pruned: all.pruned, met: all.met, known: all.quiet.known, states: Float64Array.from(all.states), failed: small.map(({ violation, trace, script }) => ({ message: violation?.message ?? '', trace, script })) }
 }
 
 parentPort?.on('message', (task: Task) => {

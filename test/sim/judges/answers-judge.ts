@@ -30,7 +30,7 @@ const mayNotKnow = ({ setting, oracle, attempts }: Simulation, { wish, operation
 
 /** I12: every answer says what is true. */
 export const judgeAnswers = (simulation: Simulation): void => {
-  if (simulation.failure !== undefined) throw simulation.failure
+  if (simulation.claims.failure !== undefined) throw simulation.claims.failure
   const { oracle, attempts } = simulation
   for (const attempt of attempts) {
     const { answer, error, label, wish } = attempt

@@ -42,6 +42,12 @@ export class GatewayJudge {
     this.#clock = clock
   }
 
+  /** All that its verdicts come from beside the gateway and the oracle, as plain data. */
+  facts(): unknown {
+    const { born, blocked, refused, rotated } = this
+    return [[...born], [...blocked], [...refused], [...rotated], [...this.#proposed], [...this.#accepted].map(([operation, tokens]) => [operation, ...tokens])]
+  }
+
   #refuse(invariant: Invariant, message: string): void {
     if (!this.#oracle.ignored.has(invariant)) throw new Violation(invariant, message)
   }

@@ -58,6 +58,9 @@ const saidOf = (facts: SecretFacts, current: Version, value: SecretValue): Said 
   return { id: current.id, value: value.isText ? value.reveal() : '', keyId, seen, blocked, data, ends: Number.isNaN(ends) ? undefined : ends, ...(operation === undefined ? {} : { operation }), revoked: operation?.verb === 'delete', marked: label === keyId && facts.labels['managed-by'] === 'latchkey' }
 }
 
+/** What the facts and the value of a secret say, for as long as the same are answered. */
+const saids = new WeakMap<SecretFacts, { readonly value: SecretValue; readonly said: Said }>()
+
 /** What a rotation promised about the token before its own. */
 interface Promised {
   readonly graceMs: number
@@ -93,6 +96,13 @@ export class Name {
     const { now, outsider } = this
     return now !== undefined && outsider === undefined && now.complete && !now.revoked && !now.blocked && (now.ends === undefined || now.ends > time) ? now : undefined
   }
+
+  /** All of that as plain data; steps of the world go through `order`, because only their order counts. */
+  facts(order: (step?: number) => void): unknown {
+    const { history, stored, seen, outsider, tainted, marks, blocks, accepted, deleted } = this
+    for (const { step } of [...history, ...blocks]) order(step)
+    return [history.map((held) => ({ ...held, step: 0 })), [...stored], seen, outsider, tainted, [...marks], blocks.map(({ keyId, blocked }) => [keyId, blocked]), [...accepted], [...deleted]]
+  }
 }
 
 export class Oracle {
@@ -111,8 +121,6 @@ export class Oracle {
   readonly #remembered: Remembered
   /** What `verify` said of tokens, and from which answers of the store: time can only end what is accepted. */
   readonly #verified = new Map<string, { readonly valid: boolean; readonly until: number; readonly grounds: Grounds }>()
-  /** What the facts and the value of a secret say, for as long as the same are answered. */
-  readonly #said = new WeakMap<SecretFacts, { readonly value: SecretValue; readonly said: Said }>()
   step = 0
   /** Keys whose deletion was answered: from then on none of their tokens is accepted. */
   readonly ended = new Set<string>()
@@ -140,6 +148,13 @@ export class Oracle {
 
   #refuse(invariant: Invariant, message: string): void {
     if (!this.ignored.has(invariant)) throw new Violation(invariant, message)
+  }
+
+  /** All that its verdicts come from beside the store, as plain data; what is remembered of answers only saves asking again. */
+  facts(order: (step?: number) => void): unknown {
+    for (const { firstStep } of this.sendings) order(firstStep())
+    order(this.step)
+    return [[...this.#names].map(([text, name]) => [text, name.facts(order)]), [...this.promised], this.sendings.map(({ id, verb }) => [id, verb]), [...this.ended], this.skewMs]
   }
 
   names(): IterableIterator<Name> {
@@ -189,9 +204,9 @@ export class Oracle {
       const facts = await this.#provider.describe?.(name, this.#call)
       if (facts?.current === undefined) return undefined
       const { value } = await this.#provider.read(name, { version: facts.current.id }, this.#call)
-      const known = this.#said.get(facts)
+      const known = saids.get(facts)
       const said = known?.value === value ? known.said : saidOf(facts, facts.current, value)
-      this.#said.set(facts, { value, said })
+      saids.set(facts, { value, said })
       const { operation, keyId, marked } = said
       // A key that is on its way to this name lives under its old one until that ends.
       const arriving = operation?.verb === 'rename' && !this.#left(keyId, operation.id)

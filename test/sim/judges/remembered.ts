@@ -6,6 +6,7 @@ import { mix } from '../world/mix.ts'
 
 /** One question, and what was answered when it was last asked. */
 interface Answer {
+  readonly question: string
   readonly ask: () => Promise<unknown>
   /** The objects of the service that it came from, and how often each had changed by then. */
   from: readonly (readonly [object: string, changes: number])[]
@@ -23,11 +24,26 @@ export type Grounds = readonly (readonly [answer: Answer, edition: number])[]
 export interface Watched {
   /** What one object of the service holds, as text; `[]` for nothing. Without it every change counts for every object, and so does time. */
   readonly held?: (object: string) => string
+  /** Of which kind the service is: in all worlds of one kind, the same objects that hold the same give the same answers. Without it nothing is taken from another world. */
+  readonly kind?: string
   readonly now: () => number
 }
 
 /** Stands for all objects: a list comes from every one of them. */
 const everything = ''
+
+/** What was answered in any world, by the objects that the provider looked at, one after the other: what it looks at next comes from what it has seen so far. */
+interface Told {
+  /** What it looks at next. */
+  object?: string
+  /** And what follows from what that holds. */
+  readonly next: Map<string, Told>
+  answer?: { readonly value: unknown; readonly error: unknown }
+}
+
+const told = new Map<string, Told>()
+const mostTold = 20_000
+let toldSoFar = 0
 
 export class Remembered {
   readonly #watched: Watched
@@ -38,6 +54,7 @@ export class Remembered {
   #from = new Set<string>()
   #grounds: [Answer, number][] | undefined
   #lookedAt: number | undefined
+  #hash: number | undefined
 
   constructor(watched: Watched) {
     this.#watched = watched
@@ -59,6 +76,7 @@ export class Remembered {
       const known = this.#parts.get(object)?.text ?? '[]'
       if (text === known) continue
       differs = true
+      this.#hash = undefined
       if (text === '[]') this.#parts.delete(object)
       else this.#parts.set(object, { text: text ?? String(this.#count(everything)) })
       for (const each of [object, everything]) this.#changes.set(each, this.#count(each) + 1)
@@ -68,9 +86,10 @@ export class Remembered {
 
   /** All that the service holds, as one number. */
   get hash(): number {
+    if (this.#hash !== undefined) return this.#hash
     let all = ''
     for (const part of this.#parts.values()) all += `${(part.hash ??= mix(part.text))} `
-    return mix(all)
+    return (this.#hash = mix(all))
   }
 
   /** The provider with its answers remembered. Only what an oracle asks is there. */
@@ -104,6 +123,46 @@ export class Remembered {
     return true
   }
 
+  /** What an object holds, or all of them, as text. */
+  #text(object: string): string {
+    return object === everything ? String(this.hash) : (this.#parts.get(object)?.text ?? '[]')
+  }
+
+  /** Where in what other worlds were told a question leads here, as far as it does; the objects on the way are what the answer comes from. */
+  #told(question: string): Told {
+    if (toldSoFar > mostTold) {
+      told.clear()
+      toldSoFar = 0
+    }
+    const key = `${this.#watched.kind} ${question}`
+    let at = told.get(key)
+    if (at === undefined) told.set(key, (at = { next: new Map() }))
+    while (at.object !== undefined) {
+      this.#from.add(at.object)
+      const next = at.next.get(this.#text(at.object))
+      if (next === undefined) return at
+      at = next
+    }
+    return at
+  }
+
+  /** Keeps for other worlds what was answered here, from these objects in this order. */
+  #tell(question: string, answer: NonNullable<Told['answer']>): void {
+    let at = told.get(`${this.#watched.kind} ${question}`)
+    if (at === undefined) return
+    for (const object of this.#from) {
+      at.object ??= object
+      const text = this.#text(object)
+      let next: Told | undefined = at.next.get(text)
+      if (next === undefined) {
+        at.next.set(text, (next = { next: new Map() }))
+        toldSoFar += 1
+      }
+      at = next
+    }
+    at.answer = answer
+  }
+
   #count(object: string): number {
     return this.#changes.get(object) ?? 0
   }
@@ -114,7 +173,7 @@ export class Remembered {
 
   async #answer<T>(question: string, ask: () => Promise<T>): Promise<T> {
     const known = this.#answers.get(question)
-    const answer: Answer = known ?? { ask, from: [], at: -1, edition: 0 }
+    const answer: Answer = known ?? { question, ask, from: [], at: -1, edition: 0 }
     if (known === undefined) this.#answers.set(question, answer)
     if (known === undefined || !this.#unchanged(answer)) await this.#ask(answer)
     this.#grounds?.push([answer, answer.edition])
@@ -126,10 +185,16 @@ export class Remembered {
     this.#from = new Set()
     let value: unknown
     let error: unknown
-    try {
-      value = await answer.ask()
-    } catch (caught) {
-      error = caught
+    const other = this.#watched.kind === undefined ? undefined : this.#told(answer.question).answer
+    if (other !== undefined) ({ value, error } = other)
+    else {
+      this.#from = new Set()
+      try {
+        value = await answer.ask()
+      } catch (caught) {
+        error = caught
+      }
+      if (this.#watched.kind !== undefined) this.#tell(answer.question, { value, error })
     }
     answer.from = [...this.#from].map((object) => [object, this.#count(object)] as const)
     answer.at = this.#watched.now()

@@ -5,6 +5,7 @@ import type { Call, Clock } from '../../../shared/core/runtime.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { lineTo, type Hook } from '../../shapes/service.ts'
+import { mix } from './mix.ts'
 
 /** What one call does to the rows; a gateway that forgets answers the same and does nothing. */
 type Act<T> = (rows: Map<string, GatewayRow>) => T
@@ -15,6 +16,7 @@ export class GatewayModel {
   readonly #clock: Clock
   readonly #rows = new Map<string, GatewayRow>()
   #content: string | undefined
+  #hash: number | undefined
   /** The next change is answered and forgotten. */
   forgets = false
   /** Tokens of which a change was forgotten: until the next repair nothing can be said of them. */
@@ -36,13 +38,28 @@ export class GatewayModel {
 
   /** A row that somebody else made: LiteLLM's own, of a key that it stored. */
   hold(token: SecretValue): void {
-    this.#content = undefined
+    this.#changed()
     this.#rows.set(tokenHash(token), { blocked: false, fields: {} })
+  }
+
+  #changed(): void {
+    this.#content = undefined
+    this.#hash = undefined
   }
 
   /** All that it holds, as text. */
   content(): string {
     return (this.#content ??= JSON.stringify([...this.#rows]))
+  }
+
+  /** That as one number. */
+  get hash(): number {
+    return (this.#hash ??= mix(this.content()))
+  }
+
+  /** That, and what it owes to a fault. */
+  facts(): unknown {
+    return [this.content(), this.forgets, [...this.forgotten]]
   }
 
   /** The port as one instance sees it. */
@@ -51,7 +68,7 @@ export class GatewayModel {
     const send = <T>(call: Call, name: string, hash: string, changes: boolean, act: Act<T>): Promise<T> =>
       line(call, () =>
         hook({ call: `gateway.${name}`, name: hash.slice(0, 8), changes }, () => {
-          if (changes) this.#content = undefined
+          if (changes) this.#changed()
           if (!this.forgets || !changes) return act(this.#rows)
           this.forgets = false
           this.forgotten.set(hash, name)

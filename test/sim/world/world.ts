@@ -87,6 +87,11 @@ export class World {
   #downUntil = 0
   readonly #born = new Map<string, number>()
 
+  /** What goes on from here depends on it, beside the steps and the processes. */
+  facts(): unknown {
+    return [this.clock.now(), this.skewMs, Math.max(0, this.#downUntil - this.clock.now()), [...this.touched]]
+  }
+
   clockOf(process: Process): Clock {
     const { clock } = this
     // The harness of a real provider moves the world's own clock, so its processes have no other.
