@@ -33,6 +33,8 @@ export interface RowChange {
   readonly teamId?: string | null
   readonly expires?: Date | null
   readonly fields?: Readonly<Record<string, unknown>>
+  /** Latchkey's mark, for a row that somebody else made and whose token is a key of ours now. */
+  readonly mark?: { readonly keyId: string; readonly epoch: number }
 }
 
 /** A running gateway, through its own admin API. Failures: gateway_denied (our master key or the request is refused; nothing was done), gateway_unavailable (no answer: the call may have been carried out), deadline_exceeded. */

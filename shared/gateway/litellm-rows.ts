@@ -1,6 +1,6 @@
 // A row of LiteLLM's key table as Latchkey reads and writes it. LiteLLM moves some fields of a request into the row's metadata, and an update of `metadata` replaces all
 // of it: here they are told apart again, so that a change of the caller's metadata loses neither those fields nor Latchkey's mark.
-import type { GatewayRow, ListedRow } from '../core/gateway.ts'
+import type { GatewayRow, ListedRow, RowChange } from '../core/gateway.ts'
 import type { Fields } from './litellm-api.ts'
 import { isMapping } from '../core/settings/mapping.ts'
 
@@ -83,10 +83,11 @@ export const markedMetadata = ({ keyId, epoch, fields }: GatewayRow, addition: s
   [mark]: { ...(keyId !== undefined && { key_id: keyId }), ...(epoch !== undefined && { epoch }), addition },
 })
 
-/** The metadata after a change of the caller's part: mark and fields that LiteLLM keeps there stay. */
-export const changedMetadata = (row: Fields, given: unknown): Fields => ({
-  ...withoutMark(given),
+/** The metadata after a change of the caller's part: mark and fields that LiteLLM keeps there stay. `owner`: the mark of a row that had none. */
+export const changedMetadata = (row: Fields, given: unknown, owner?: RowChange['mark']): Fields => ({
+  ...withoutMark(given ?? metadataOf(row)),
   ...Object.fromEntries(Object.entries(metadataOf(row)).filter(([name]) => name === mark || keptInMetadata.has(name))),
+  ...(owner !== undefined && { [mark]: { ...markOf(row), key_id: owner.keyId, epoch: owner.epoch } }),
 })
 
 /** The metadata of a row whose token was drawn for another epoch. */

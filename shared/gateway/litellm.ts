@@ -112,10 +112,10 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
     throw denied(outcome.refusal, action)
   }
 
-  const change: Gateway['change'] = async (ref, { alias, teamId, expires, fields = {} }, call) => {
+  const change: Gateway['change'] = async (ref, { alias, teamId, expires, fields = {}, mark }, call) => {
     const action = 'the change of a key'
     const sha256 = hashOf(ref)
-    const replaces = fields['metadata'] !== undefined
+    const replaces = fields['metadata'] !== undefined || mark !== undefined
     const before = replaces ? await look(sha256, call) : {}
     if (before === undefined) return false
     const sent = {
@@ -123,7 +123,7 @@ export const openLitellmGateway = async (settings: LitellmSettings, { http, cloc
       ...(alias !== undefined && { key_alias: alias }),
       ...(teamId !== undefined && { team_id: teamId }),
       ...(expires !== undefined && { duration: expires === null ? null : durationUntil(expires, clock.now()) }),
-      ...(replaces && { metadata: changedMetadata(before, fields['metadata']) }),
+      ...(replaces && { metadata: changedMetadata(before, fields['metadata'], mark) }),
       key: sha256,
     }
     const outcome = await admin({ action, method: 'POST', path: '/key/update', fields: sent }, call)

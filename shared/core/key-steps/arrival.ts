@@ -40,6 +40,8 @@ export const hasArrived = (record: KeyRecord, source: KeyRecord | undefined, sta
 
 /** A record as a key: itself, or nothing where it only arrives yet. */
 export const unlessArriving = async (records: KeyRecords, record: KeyRecord | undefined, call: Call): Promise<KeyRecord | undefined> => {
+  // What says that it arrives follows the version where labels do, and may still be another key's.
+  if (record?.operation?.verb === 'rename' && !record.complete) return undefined
   const stamp = record === undefined ? undefined : arrivalOf(record)
   return record === undefined || stamp === undefined || hasArrived(record, await sourceOf(records, record, call), stamp) ? record : undefined
 }

@@ -6,6 +6,7 @@ import { keyLabels, type KeyRecord } from '../keys/record.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
 import { hashOf, isAliasBeside, ownAlias, refOf } from './key-tokens.ts'
+import { hasMoved, otherName } from './arrival.ts'
 import type { KeyHouse } from './steps.ts'
 
 /** What is wrong with a row; nothing where it is as it should be, or where nobody can tell. */
@@ -32,6 +33,8 @@ export class GatewayPage {
     const asked = this.#keys.get(keyId) ?? this.#read(row, keyId)
     this.#keys.set(keyId, asked)
     const { record, lawful } = await asked
+    // It left this name, and where it went is not to be seen yet.
+    if (record !== undefined && hasMoved(record)) return undefined
     if (record === undefined) return { message: 'The gateway has a token of a key that the manager does not hold.', how: blocked ? 'forget' : 'end' }
     const holdsAlias = blocked && alias !== undefined && !isAliasBeside(alias)
     if (record.revoked) return blocked && !holdsAlias ? undefined : { record, message: blocked ? 'The gateway keeps the alias of a deleted key.' : 'The gateway accepts a token of a deleted key.', how: 'end' }
@@ -52,7 +55,10 @@ export class GatewayPage {
   /** The hashes that count for a key: of its current token, of those in grace, and of a claim that may still become current. Without reading values that is known only where no claim stands. */
   async #read(row: ListedRow, keyId: string): Promise<{ record: KeyRecord | undefined; lawful: ReadonlySet<string> | undefined }> {
     const { records, answers, store } = this.#house
-    const record = (await findKey(records, { keyId }, this.#call)) ?? (await this.#underItsAlias(row, keyId))
+    const found = (await findKey(records, { keyId }, this.#call)) ?? (await this.#underItsAlias(row, keyId))
+    const to = found?.revoked === true ? otherName(found, 'to') : undefined
+    const moved = to === undefined ? undefined : await records.describe(to, this.#call)
+    const record = moved?.keyId === keyId ? moved : found
     if (record === undefined || record.revoked) return { record, lawful: undefined }
     const { labels } = record.facts
     if (!mayReadValues(store.policy)) {

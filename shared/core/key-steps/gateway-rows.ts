@@ -131,8 +131,11 @@ export class GatewayRows {
   async follow(record: KeyRecord, graces: readonly Grace[], unblocks: boolean, call: Call): Promise<TokenRef | undefined> {
     const current = await refOf(this.#records, record, record.current?.id, call)
     const row = this.rowOf(record)
+    // The row of a key that LiteLLM stored has no mark: with one the sweep finds it once its token is over.
+    const { keyId, epoch } = record
+    const mark = record.operation === undefined && keyId !== undefined && !isForeign(record) ? { mark: { keyId, epoch } } : {}
     if (current !== undefined) {
-      const change = { ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
+      const change = { ...mark, ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
       // A value that somebody else wrote is nobody's token until it is adopted.
       if (!(await this.#calls.change(current, change, call)) && 'token' in current && !isForeign(record)) await this.#calls.add(current.token, row, call)
       if (row.blocked || unblocks) await this.#calls.setBlocked(current, row.blocked, call)

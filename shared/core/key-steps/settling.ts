@@ -145,7 +145,8 @@ export class KeySettling {
     const readable = mayReadValues(this.#store.policy)
     if (claim?.live === true && takesEpoch(claim.operation) && readable && !isForeign(record)) {
       const after = await useUpEpoch(this.#records, this.#steps, record, call)
-      if (after !== 'full') return after && this.ruleOut(after, version, call)
+      if (after === 'overtaken' || after === undefined) return
+      if (after !== 'full') return this.ruleOut(after, version, call)
     }
     const { labels } = record.facts
     const hash = stampOf(record, claim?.operation?.id) === undefined ? undefined : labels[keyLabels.token]

@@ -10,23 +10,23 @@ import { withOvertaken } from './overtaken.ts'
 import type { KeySteps } from './steps.ts'
 
 /**
- * The record once no claim for its next epoch can take effect any more; nothing where another step came first, so that the facts must be read again; `full` where the service has no
- * room for a version more. Repeated, and by two at once, it is done once. `more`: labels that come with the version.
+ * The record once no claim for its next epoch can take effect any more; `overtaken` where another step came first and nothing was written, nothing where one came after, so that the facts
+ * must be read again; `full` where the service has no room for a version more. Repeated, and by two at once, it is done once. `more`: labels that come with the version.
  */
-export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call, more: Readonly<Record<string, string>> = {}): Promise<KeyRecord | 'full' | undefined> => {
+export const useUpEpoch = async (records: KeyRecords, steps: KeySteps, record: KeyRecord, call: Call, more: Readonly<Record<string, string>> = {}): Promise<KeyRecord | 'full' | 'overtaken' | undefined> => {
   const { name, current } = record
-  if (current === undefined) return undefined
+  if (current === undefined) return 'overtaken'
   // A value that LiteLLM wrote and Latchkey adopted has no operation; it gets one here.
   const operation = record.operation ?? { verb: 'adopt' as const, id: derivedId(`adopt ${name.text} ${current.id}`) }
   const epoch = record.epoch + 1
   const seen = withOvertaken(record, steps.memory)
-  const value = await records.read(name, current.id, call)
   try {
+    const value = await records.read(name, current.id, call)
     await records.send('write', name, call, { name, value, expect: { version: current.id }, before: current.id, operation: operationText(epoch, operation), epoch, stage: 'current', labels: { [keyLabels.epoch]: String(epoch), ...(seen === undefined ? {} : { [seenLabel]: seen }), ...more } })
   } catch (error) {
     if (isCode(error, 'provider_quota')) return 'full'
-    if (!isCode(error, 'conflict', 'not_found')) throw error
-    return undefined
+    if (!isCode(error, 'conflict', 'not_found', 'version_disabled')) throw error
+    return 'overtaken'
   }
   const now = await records.describe(name, call)
   return now?.operation?.id === operation.id && now.epoch === epoch ? now : undefined

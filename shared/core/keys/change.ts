@@ -116,11 +116,13 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
       const [kept, ...ended] = steps.displaced(record, operation, 'change')
       for (const grace of ended) await rows?.blockAll(record, [await refOf(records, record, grace.before, call)].filter((ref) => ref !== undefined), call)
       const stamped = steps.stamp(operation, 'change', { step: rows === undefined ? 'done' : 'changing', keyId, ...(kept === undefined ? {} : { kept }) })
+      const before = { applied: progress.applied, sent: progress.sent }
       progress.applied = 'unknown'
       progress.sent = true
       const said = { ...labels, ...steps.evicted(record, operation, 'change', true), ...stamped }
       const apart = needsVersion(change, records, record) ? await useUpEpoch(records, steps, record, call, present(said)) : 'full'
-      if (apart === undefined) return 'again'
+      if (apart === 'overtaken') Object.assign(progress, before)
+      if (apart === 'overtaken' || apart === undefined) return 'again'
       if (apart === 'full') await steps.annotate(record, said, call, more)
       else await records.send('discard', name, call, name, record.current.id)
       progress.applied = 'yes'

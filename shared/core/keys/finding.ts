@@ -72,18 +72,17 @@ const holdsHash = ({ facts: { labels } }: KeyRecord, hash: string): boolean => l
 async function* hintsOf(records: KeyRecords, label: string, value: string, call: Call): AsyncGenerator<SecretName> {
   const recent = records.recent(value)
   yield* recent
-  for (const name of await (records.room.filter ? listed(records, label, value, call) : indexed(records, value, call))) if (!recent.some(({ text }) => text === name.text)) yield name
+  for await (const name of records.room.filter ? listed(records, label, value, call) : await indexed(records, value, call)) if (!recent.some(({ text }) => text === name.text)) yield name
 }
 
-const listed = async (records: KeyRecords, label: string, value: string, call: Call): Promise<readonly SecretName[]> => {
+async function* listed(records: KeyRecords, label: string, value: string, call: Call): AsyncGenerator<SecretName> {
   let cursor: string | undefined
   do {
     const query = { prefix: joinPrefix(records.store.policy.prefix, ''), label: [label, value] as const, limit: 10, ...(cursor === undefined ? {} : { cursor }) }
     const page = await records.send('list', undefined, call, query)
-    if (page.items.length > 0) return page.items.map(({ name }) => name)
+    for (const { name } of page.items) yield name
     cursor = page.cursor
   } while (cursor !== undefined)
-  return []
 }
 
 const indexed = async (records: KeyRecords, id: string, call: Call): Promise<readonly SecretName[]> => {

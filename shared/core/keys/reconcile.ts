@@ -119,9 +119,12 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, call: Call): Promis
   }
   const stamp = stampOf(record, record.operation?.id)
   if (record.revoked) {
-    if (stamp?.step === 'revoking') {
-      const message = stamp.verb === 'rename' ? 'A renaming stopped after the old name ended.' : 'A deletion stopped after its tombstone.'
-      return now - stamp.at.getTime() < leaseMs ? undefined : { finding: 'unfinished', message, mend: () => endTombstone(house, record, stamp, call) }
+    // Where labels do not come with a version, a deletion that stopped at its tombstone has not even its stamp.
+    const halfway = stamp === undefined ? record.operation : stamp.step === 'revoking' ? stamp : undefined
+    if (halfway !== undefined) {
+      const message = stamp?.verb === 'rename' ? 'A renaming stopped after the old name ended.' : 'A deletion stopped after its tombstone.'
+      const since = stamp?.at ?? current.created
+      return since !== undefined && now - since.getTime() < leaseMs ? undefined : { finding: 'unfinished', message, mend: () => endTombstone(house, record, halfway, call) }
     }
     const ended = madeOf(record)
     const keep = stamp?.step === 'purging' ? leaseMs : (options.tombstoneKeepMs ?? rememberedMs)

@@ -101,7 +101,7 @@ export class GatewayModel {
           if (row === undefined) return false
           requireFreeAlias(rows, hash, change.alias)
           const set = <T>(held: T | undefined, next: T | null | undefined): T | undefined => (next === undefined ? held : (next ?? undefined))
-          put(rows, hash, { ...row, alias: set(row.alias, change.alias), teamId: set(row.teamId, change.teamId), expires: set(row.expires, change.expires), fields: { ...row.fields, ...change.fields } })
+          put(rows, hash, { ...row, ...change.mark, alias: set(row.alias, change.alias), teamId: set(row.teamId, change.teamId), expires: set(row.expires, change.expires), fields: { ...row.fields, ...change.fields } })
           return true
         })
       },
