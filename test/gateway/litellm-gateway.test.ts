@@ -1,5 +1,6 @@
 // The gateway port on a LiteLLM that is well: what each call does there, what it answers, and what it does when it is sent again.
 import { describe, expect, it } from 'vitest'
+import { fakeMasterKey } from '../fakes/litellm-gateway.ts'
 import { hashOf, newToken, openedGateway, refusal, rowFor } from './opened-gateway.ts'
 
 const day = 86_400_000
@@ -213,6 +214,18 @@ describe('changing a row', () => {
     expect(outcomes).toEqual([true, true])
     expect(held(token)).toMatchObject({ key_alias: 'new', team_id: 'research', expires: new Date(clock.now() + day).toISOString(), models: ['gpt-5'], max_budget: 7 })
     expect(held(token)?.metadata).toMatchObject({ owner: 'bob', model_rpm_limit: { 'gpt-5': 3 }, latchkey: { key_id: 'abcdefghijklmnop', epoch: 1 } })
+  })
+
+  it('marks a row that somebody else made, and keeps what its metadata says', async () => {
+    const { gateway, call, held, fake } = await openedGateway()
+    const token = newToken()
+    await fetch(`${fake.url}/key/generate`, { method: 'POST', headers: { authorization: `Bearer ${fakeMasterKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ key: token.reveal(), metadata: { owner: 'ada' }, model_rpm_limit: { 'gpt-5': 3 } }) })
+
+    await gateway.change({ token }, { mark: { keyId: 'abcdefghijklmnop', epoch: 2 } }, call())
+    await gateway.change({ token }, { fields: { metadata: { owner: 'bob' } } }, call())
+
+    expect(await gateway.find({ token }, call())).toMatchObject({ keyId: 'abcdefghijklmnop', epoch: 2 })
+    expect(held(token)?.metadata).toEqual({ owner: 'bob', model_rpm_limit: { 'gpt-5': 3 }, latchkey: { key_id: 'abcdefghijklmnop', epoch: 2 } })
   })
 
   it('takes alias, team and expiry off', async () => {

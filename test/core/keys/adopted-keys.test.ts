@@ -7,7 +7,7 @@ import { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { calmHook } from '../../shapes/service.ts'
 import { shapes, type Shape } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered, type Required } from './key-house.ts'
+import { house, outcomeOf, stoppingAfter, unanswered } from './key-house.ts'
 
 const theirs = SecretValue.of('sk-litellm-made-this-one')
 
@@ -22,22 +22,6 @@ const withForeign = async (shape: Shape) => {
 /** Stops before the claim becomes current. */
 const unpromoted = { wrap: () => ({ promote: unanswered }) }
 
-/** Stops once the claim is current: no call is answered from then on. */
-const promotedOnly = () => {
-  let over = false
-  const until = <A extends readonly unknown[], R>(send: (...all: A) => Promise<R>) => (...all: A): Promise<R> => (over ? unanswered() : send(...all))
-  const wrap = (inner: Required): Partial<Required> => ({
-    describe: until(inner.describe),
-    annotate: until(inner.annotate),
-    discard: until(inner.discard),
-    write: until(inner.write),
-    promote: async (...all) => {
-      await inner.promote(...all)
-      over = true
-    },
-  })
-  return { wrap }
-}
 
 describe.each(shapes)('an adopted key on $name', (shape) => {
   it('is found by its token while a second rotation stands, the first of which a block ruled out', async () => {
@@ -94,11 +78,39 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     expect([atGateway(theirs), atGateway(next.key)]).toEqual([false, true])
   })
 
+  it('has a row with our mark, so that the sweep ends its token once somebody else wrote over it', async () => {
+    const { withGateway, context, provider, call, gateway, sweep, runtime } = await withForeign(shape)
+    const keys = withGateway()
+    const { keyId } = await keys.adopt({ alias: 'a' }, context())
+    const marked = gateway.rows().get(tokenHash(theirs))
+    await provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, call())
+    await outcomeOf(keys.rotate({ alias: 'a' }, {}, context()))
+    runtime.clock.advance(leaseMs)
+
+    await sweep(keys)
+
+    expect(marked).toMatchObject({ keyId, epoch: 1 })
+    expect(gateway.accepts(tokenHash(theirs))).toBe(false)
+  })
+
+  it('whose deletion stopped at its tombstone is ended at the gateway by the sweep', async () => {
+    const { withGateway, context, atGateway, sweep, runtime } = await withForeign(shape)
+    const keys = withGateway()
+    await keys.adopt({ alias: 'a' }, context())
+    await outcomeOf(withGateway(stoppingAfter('write', 'litellm/a')).remove({ alias: 'a' }, context()))
+    const before = atGateway(theirs)
+    runtime.clock.advance(leaseMs)
+
+    await sweep(keys)
+
+    expect([before, atGateway(theirs)]).toEqual([true, false])
+  })
+
   it('whose rotation stopped once it was current, and that is deleted then, leaves no token at the gateway', async () => {
     const { withGateway, context, gateway, runtime } = await withForeign(shape)
     const keys = withGateway()
     await keys.adopt({ alias: 'a' }, context())
-    await outcomeOf(withGateway(promotedOnly()).rotate({ alias: 'a' }, {}, context()))
+    await outcomeOf(withGateway(stoppingAfter('promote', 'litellm/a')).rotate({ alias: 'a' }, {}, context()))
     runtime.clock.advance(leaseMs)
 
     await keys.remove({ alias: 'a' }, context())
@@ -117,7 +129,7 @@ describe.each(shapes)('a gateway that follows a key on $name', (shape) => {
       change: async (...all) => {
         if (!renamed) {
           renamed = true
-          await outcomeOf(beside(promotedOnly()).update({ alias: 'a' }, { alias: 'b' }, context()))
+          await outcomeOf(beside(stoppingAfter('promote', 'litellm/a')).update({ alias: 'a' }, { alias: 'b' }, context()))
         }
         return inner.change(...all)
       },

@@ -27,6 +27,26 @@ export interface Given {
 /** A call that never gets an answer. */
 export const unanswered = (): Promise<never> => Promise.reject(new LatchkeyError('provider_unavailable', 'The service does not answer.'))
 
+/** An instance that stops once a call of this kind about this name has taken effect: none is answered from then on. */
+export const stoppingAfter = (method: 'promote' | 'write', text: string): Pick<Given, 'wrap'> => {
+  let over = false
+  const until = <A extends readonly unknown[], R>(send: (...all: A) => Promise<R>) => (...all: A): Promise<R> => (over ? unanswered() : send(...all))
+  const last = <A extends readonly unknown[], R>(send: (...all: A) => Promise<R>, nameOf: (...all: A) => string) => async (...all: A): Promise<R> => {
+    const answer = await until(send)(...all)
+    over ||= nameOf(...all) === text
+    return answer
+  }
+  return {
+    wrap: ({ describe, annotate, discard, write, promote }) => ({
+      describe: until(describe),
+      annotate: until(annotate),
+      discard: until(discard),
+      write: method === 'write' ? last(write, ({ name }) => name.text) : until(write),
+      promote: method === 'promote' ? last(promote, (name) => name.text) : until(promote),
+    }),
+  }
+}
+
 /** What a call came to: `done`, or the code of its failure. */
 export const outcomeOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'done', (error: { code: string }) => error.code)
 

@@ -4,7 +4,7 @@ import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered, type Required } from './key-house.ts'
+import { house, outcomeOf, stoppingAfter, unanswered, type Required } from './key-house.ts'
 
 const newName = 'litellm/b'
 
@@ -125,6 +125,17 @@ describe.each(shapes)('a renaming on $name', (shape) => {
 
     expect([rotated.alias, rotated.keyId, await accepts(rotated.key)]).toEqual([alias, made.keyId, true])
     expect((await keys.info({ token: rotated.key as SecretValue }, call())).alias).toBe(alias)
+  })
+
+  it('whose version stands under the new name without its labels is no key there yet', async () => {
+    const { keys, beside, context, accepts } = await house(shape)
+    const made = await keys.create({ alias: 'a' }, context())
+    await outcomeOf(beside(stoppingAfter('write', newName)).update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename')))
+
+    const deleted = await outcomeOf(keys.remove({ alias: 'b' }, context()))
+    const renamed = await keys.update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename'))
+
+    expect([deleted, renamed.alias, renamed.keyId, await accepts(made.key)]).toEqual(['not_found', 'b', made.keyId, true])
   })
 
   it('that was given up does not hold its new name for ever', async () => {
