@@ -101,8 +101,9 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     const before = atGateway(theirs)
     runtime.clock.advance(leaseMs)
 
-    await sweep(keys)
+    const done = await sweep(keys)
 
+    expect(done.map(({ name, finding, action }) => [name, finding, action])).toEqual([['litellm/a', 'unfinished', 'repaired']])
     expect([before, atGateway(theirs)]).toEqual([true, false])
   })
 

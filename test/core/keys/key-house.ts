@@ -28,7 +28,7 @@ export interface Given {
 export const unanswered = (): Promise<never> => Promise.reject(new LatchkeyError('provider_unavailable', 'The service does not answer.'))
 
 /** An instance that stops once a call of this kind about this name has taken effect: none is answered from then on. */
-export const stoppingAfter = (method: 'promote' | 'write', text: string): Pick<Given, 'wrap'> => {
+export const stoppingAfter = (method: 'promote' | 'write', text: string): { readonly wrap: (provider: Required) => Partial<Required> } => {
   let over = false
   const until = <A extends readonly unknown[], R>(send: (...all: A) => Promise<R>) => (...all: A): Promise<R> => (over ? unanswered() : send(...all))
   const last = <A extends readonly unknown[], R>(send: (...all: A) => Promise<R>, nameOf: (...all: A) => string) => async (...all: A): Promise<R> => {

@@ -130,7 +130,8 @@ describe.each(shapes)('a renaming on $name', (shape) => {
   it('whose version stands under the new name without its labels is no key there yet', async () => {
     const { keys, beside, context, accepts } = await house(shape)
     const made = await keys.create({ alias: 'a' }, context())
-    await outcomeOf(beside(stoppingAfter('write', newName)).update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename')))
+    const unlabelled = (inner: Required): Required => ({ ...inner, write: ({ labels = {}, ...plain }, call) => inner.write(plain.name.text === newName ? plain : { ...plain, labels }, call) })
+    await outcomeOf(beside({ wrap: (inner) => stoppingAfter('write', newName).wrap(unlabelled(inner)) }).update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename')))
 
     const deleted = await outcomeOf(keys.remove({ alias: 'b' }, context()))
     const renamed = await keys.update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename'))
