@@ -7,7 +7,7 @@ import { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { calmHook } from '../../shapes/service.ts'
 import { shapes, type Shape } from '../../sim/shapes.ts'
-import { house, outcomeOf, stoppingAfter, unanswered } from './key-house.ts'
+import { house, outcomeOf, stoppingAfter, unanswered, unlabelled } from './key-house.ts'
 
 const theirs = SecretValue.of('sk-litellm-made-this-one')
 
@@ -97,7 +97,7 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     const { withGateway, context, atGateway, sweep, runtime } = await withForeign(shape)
     const keys = withGateway()
     await keys.adopt({ alias: 'a' }, context())
-    await outcomeOf(withGateway(stoppingAfter('write', 'litellm/a')).remove({ alias: 'a' }, context()))
+    await outcomeOf(withGateway({ wrap: (inner) => stoppingAfter('write', 'litellm/a').wrap(unlabelled(inner, 'litellm/a')) }).remove({ alias: 'a' }, context()))
     const before = atGateway(theirs)
     runtime.clock.advance(leaseMs)
 

@@ -47,6 +47,9 @@ export const stoppingAfter = (method: 'promote' | 'write', text: string): { read
   }
 }
 
+/** A provider of a service whose labels follow a version: under this name they never do. */
+export const unlabelled = (inner: Required, text: string): Required => ({ ...inner, write: ({ labels = {}, ...plain }, call) => inner.write(plain.name.text === text ? plain : { ...plain, labels }, call) })
+
 /** What a call came to: `done`, or the code of its failure. */
 export const outcomeOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'done', (error: { code: string }) => error.code)
 

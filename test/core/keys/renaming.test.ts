@@ -4,7 +4,7 @@ import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, stoppingAfter, unanswered, type Required } from './key-house.ts'
+import { house, outcomeOf, stoppingAfter, unanswered, unlabelled, type Required } from './key-house.ts'
 
 const newName = 'litellm/b'
 
@@ -130,8 +130,7 @@ describe.each(shapes)('a renaming on $name', (shape) => {
   it('whose version stands under the new name without its labels is no key there yet', async () => {
     const { keys, beside, context, accepts } = await house(shape)
     const made = await keys.create({ alias: 'a' }, context())
-    const unlabelled = (inner: Required): Required => ({ ...inner, write: ({ labels = {}, ...plain }, call) => inner.write(plain.name.text === newName ? plain : { ...plain, labels }, call) })
-    await outcomeOf(beside({ wrap: (inner) => stoppingAfter('write', newName).wrap(unlabelled(inner)) }).update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename')))
+    await outcomeOf(beside({ wrap: (inner) => stoppingAfter('write', newName).wrap(unlabelled(inner, newName)) }).update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename')))
 
     const deleted = await outcomeOf(keys.remove({ alias: 'b' }, context()))
     const renamed = await keys.update({ alias: 'a' }, { alias: 'b' }, context('rename-rename-rename'))
