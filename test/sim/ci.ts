@@ -1,6 +1,6 @@
 // The long run: the small scope on the five shapes of memory (every case of one fault, and a spread of those with a crash beside it), then scenarios of
-// events, then random schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --seed S --every N --crashes N --events N --random N]`: at least so many random ones. Prints a line a shape and
-// a class, every failure with the script that replays it, and last by which rule it passed or failed.
+// events, then random schedules on every shape until the number asked for is reached, in two workers. `npm run sim:ci [-- --schedules N --states N --seed S --every N --crashes N --events N --random N]`: at least so many random ones. Prints a line a
+// shape and a class, every failure with the script that replays it, and last by which rule it passed or failed: a violation fails it, and so do fewer schedules or states than were asked for.
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { hosts } from './events/event-world.ts'
@@ -10,7 +10,7 @@ import { exploredTotals, verbsFrom } from './small-scope.ts'
 import { shapes, type Shape } from './shapes.ts'
 import type { Done, Task } from './worker.ts'
 
-const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '1' }, crashes: { type: 'string', default: '300' }, events: { type: 'string', default: '3000' }, random: { type: 'string', default: '6000' }, workers: { type: 'string', default: '2' } } })
+const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, states: { type: 'string', default: '500000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '1' }, crashes: { type: 'string', default: '300' }, events: { type: 'string', default: '3000' }, random: { type: 'string', default: '6000' }, workers: { type: 'string', default: '2' } } })
 const workers = Array.from({ length: Number(values.workers) }, () => new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 96 } }))
 
 /** A task that could not be carried out: a failure of the simulator itself. */
@@ -86,5 +86,7 @@ const schedules = small + events + drawn.reduce((sum, { tally }) => sum + tally.
 const violated = [...explored, ...brought, ...drawn].reduce((sum, { tally }) => sum + Object.values(tally.violations).reduce((more, times) => more + times, 0), 0)
 console.log(`sim  all  schedules ${schedules}, states ${states} in the small scope, violations ${violated}, ${((performance.now() - began) / 60_000).toFixed(1)} minutes, ${[...explored, ...brought, ...drawn].reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0).toFixed(0)} s of CPU`)
 await Promise.all(workers.map((worker) => worker.terminate()))
-console.log(violated === 0 ? 'sim:ci passed: no violation' : `sim:ci FAILED: ${violated} violations, and none is allowed`)
-process.exitCode = violated > 0 ? 1 : 0
+const tooFew = schedules < Number(values.schedules) || states < Number(values.states)
+const failures = [...(violated === 0 ? [] : [`${violated} violations, and none is allowed`]), ...(tooFew ? [`${schedules} schedules and ${states} states, and ${values.schedules} and ${values.states} were asked for`] : [])]
+console.log(failures.length === 0 ? 'sim:ci passed: no violation' : `sim:ci FAILED: ${failures.join('; ')}`)
+process.exitCode = failures.length === 0 ? 0 : 1
