@@ -1,6 +1,7 @@
 // The stack `Latchkey`: one deployment, and what people and other stacks must know of it. It refers to no other stack.
 import { CfnOutput, Fn, Stack, type StackProps } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
+import { accessParameters } from './deployment/access-parameters.ts'
 import { Latchkey, type LatchkeyProps } from './constructs/latchkey.ts'
 
 /** One deployment as a stack of its own. */
@@ -39,6 +40,7 @@ export class LatchkeyStack extends Stack {
       VpcId: network?.vpc.vpcId,
       // The first name is the regional one, as `<hosted zone>:<name>`.
       StsEndpointDns: sts === undefined ? undefined : Fn.select(1, Fn.split(':', Fn.select(0, sts.vpcEndpointDnsEntries))),
+      ...Object.fromEntries(config.teams.map((team, index) => [`TeamParameters${index + 1}`, accessParameters(team, { account: this.account, deployment: config.name })])),
       GatewayConfig: invoker === undefined ? undefined : this.toJsonString({ aws_region_name: this.region, aws_role_name: invoker.role.roleArn, aws_session_name: 'litellm-session', ...(sts === undefined ? {} : { aws_sts_endpoint: `https://sts.${this.region}.${this.urlSuffix}` }) }),
     }
   }

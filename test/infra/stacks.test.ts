@@ -1,4 +1,5 @@
 // The checks of stacks by number, over the templates of every kind of deployment.
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stackChecks } from './support/stack-checks.ts'
 import { appOf, makeStacksOfAll, removeScratch, templatesOf, variants, world, type Stacks } from './support/stacks.ts'
@@ -25,5 +26,18 @@ describe('the web ACL before a private API', () => {
     const acls = Object.values(resourcesOf(templatesOf(app)['LatchkeyEdge'] as Template, 'AWS::WAFv2::WebACL', world))
 
     expect(acls.map(({ Rules: rules }) => (rules as { Statement: object }[]).map(({ Statement }) => Statement))).toEqual([[{ RateBasedStatement: { AggregateKeyType: 'IP', Limit: 2100 } }]])
+  })
+})
+
+describe('what the stack says of a team', () => {
+  it('is what the template for the owner of its secrets takes, in the same words', async () => {
+    const { app } = await appOf(`${variants.isolated.replace('prefix: payments/ }', 'prefix: payments/, access_mode: read_and_write, store_virtual_keys: true, key_arn: "arn:aws:kms:eu-central-1:444455556666:key/11111111-2222-4333-8444-555555555555" }')}`)
+    const { Outputs: outputs } = templatesOf(app)['Latchkey'] as Template & { readonly Outputs: Readonly<Record<string, { readonly Value: string }>> }
+    const { Parameters: parameters } = JSON.parse(readFileSync('infra/access.template.json', 'utf8')) as { readonly Parameters: Readonly<Record<string, { readonly AllowedPattern?: string; readonly AllowedValues?: readonly string[] }>> }
+
+    const said = Object.fromEntries((outputs['TeamParameters1']?.Value ?? '').split(' ').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
+
+    expect(said).toEqual({ LatchkeyAccount: '123456789012', LatchkeyName: 'latchkey', ExternalId: 'payments-0123456789', Team: 'payments', Prefix: 'payments/', AccessMode: 'read_and_write', StoreVirtualKeys: 'true', KeyArn: 'arn:aws:kms:eu-central-1:444455556666:key/11111111-2222-4333-8444-555555555555', RoleName: 'latchkey-access' })
+    expect(Object.entries(said).filter(([name, value]) => !(parameters[name]?.AllowedValues?.includes(value) ?? new RegExp(`^(?:${parameters[name]?.AllowedPattern ?? '(?!)'})$`).test(value)))).toEqual([])
   })
 })
