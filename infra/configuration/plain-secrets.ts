@@ -35,7 +35,19 @@ export const reportPlainSecrets = (input: Readonly<Record<string, unknown>>, ope
       report(`${store.path}.${key}`, 'is a secret in plain text, and this file is deployed with the functions; use an identity that needs none, or write os.environ/NAME and name its secret in latchkey.deployment.functions.secret_variables')
     }
   }
+  reportMisplaced(input, opened, report)
   walk(input, '', report, 0)
+}
+
+/** A secret of a store in the place where LiteLLM's own settings stand: no store takes it from there, and the file is deployed all the same. */
+const reportMisplaced = (input: Readonly<Record<string, unknown>>, opened: readonly Opened[], report: Report): void => {
+  const general = input['general_settings']
+  const given = typeof general === 'object' && general !== null ? (general as Readonly<Record<string, unknown>>)['key_management_settings'] : undefined
+  for (const [key, value] of Object.entries(typeof given === 'object' && given !== null ? given : {})) {
+    const isSecret = names.test(key) || opened.some(({ table }) => table[key]?.secret === true)
+    const isTaken = opened.some(({ store }) => store.settings[key] !== undefined)
+    if (isSecret && !isTaken && typeof value === 'string' && value !== '' && !isReference(value)) report(`general_settings.key_management_settings.${key}`, plain)
+  }
 }
 
 const walk = (value: unknown, path: string, report: Report, depth: number): void => {

@@ -1,5 +1,5 @@
 // `Latchkey`: functions, front door, key, rotation, alarms and network of one deployment, as a construct for any stack. It reads like a table of contents.
-import { Aws, Duration, Stack } from 'aws-cdk-lib'
+import { Annotations, Aws, Duration, Stack } from 'aws-cdk-lib'
 import type { IVpc } from 'aws-cdk-lib/aws-ec2'
 import { Grant, ManagedPolicy, PolicyStatement, type IGrantable } from 'aws-cdk-lib/aws-iam'
 import type { IKey } from 'aws-cdk-lib/aws-kms'
@@ -80,6 +80,7 @@ export class Latchkey extends Construct {
     this.invoker = calls.length === 0 ? undefined : new InvokerRole(this, 'Invoker', { roleName: invokerRoleName(config.name), ...(config.api.invoker_principals === undefined ? {} : { principals: config.api.invoker_principals }), statements: calls })
     this.alarms = new LatchkeyAlarms(this, 'Alarms', { deployment: config.name, functions: this.functions, deadLetters: this.deadLetters, topic: this.alerts, sweepMinutes: config.schedule.sweep_every_minutes, dashboard: config.observability.dashboard, ...(this.api === undefined ? {} : { apiErrors: this.api.api.metricServerError({ period: Duration.minutes(5) }) }) })
     this.acknowledgeFindings()
+    for (const { path, message } of config.warnings) Annotations.of(this).addWarningV2(`latchkey:${path}`, `${config.file}: ${message}`)
   }
 
   get readFunction(): Function {

@@ -137,6 +137,7 @@ describe('a plain secret in the file', () => {
 
   it.each([
     ["another manager's token", vault.replace('vault_addr', `vault_token: ${canary}, vault_addr`), 'latchkey.default_store.vault_token'],
+    ['a token in the place of LiteLLM\'s settings', vault.replace('key_management_settings: {}', `key_management_settings: { vault_token: ${canary} }`), 'general_settings.key_management_settings.vault_token'],
     ['a static key of AWS', aws.replace(' } }', ` } }\nlatchkey: { default_store: { aws_access_key_id: a, aws_secret_access_key: ${canary} } }`), 'latchkey.default_store.aws_secret_access_key'],
     ['the master key', `${aws.replace('general_settings: {', `general_settings: { master_key: ${canary}${canary},`)}`, 'general_settings.master_key'],
     ["the gateway's master key", `${aws}\nlatchkey: { gateway: { url: "https://litellm.internal", master_key: ${canary}${canary} } }`, 'latchkey.gateway.master_key'],

@@ -1,5 +1,6 @@
 // The checks of stacks by number, over the templates of every kind of deployment.
 import { readFileSync } from 'node:fs'
+import { Annotations, Match } from 'aws-cdk-lib/assertions'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stackChecks } from './support/stack-checks.ts'
 import { appOf, makeStacksOfAll, removeScratch, templatesOf, variants, world, type Stacks } from './support/stacks.ts'
@@ -39,5 +40,15 @@ describe('what the stack says of a team', () => {
 
     expect(said).toEqual({ LatchkeyAccount: '123456789012', LatchkeyName: 'latchkey', ExternalId: 'payments-0123456789', Team: 'payments', Prefix: 'payments/', AccessMode: 'read_and_write', StoreVirtualKeys: 'true', KeyArn: 'arn:aws:kms:eu-central-1:444455556666:key/11111111-2222-4333-8444-555555555555', RoleName: 'latchkey-access' })
     expect(Object.entries(said).filter(([name, value]) => !(parameters[name]?.AllowedValues?.includes(value) ?? new RegExp(`^(?:${parameters[name]?.AllowedPattern ?? '(?!)'})$`).test(value)))).toEqual([])
+  })
+})
+
+describe('a setting that nobody reads', () => {
+  it('is told by every synth', async () => {
+    const { stack } = await appOf(variants.urls.replace('access_mode: read_and_write', 'access_mode: read_and_write, vault_addr: "https://vault.example"'))
+
+    const told = Annotations.fromStack(stack).findWarning('*', Match.anyValue())
+
+    expect(told.map(({ entry }) => entry.data)).toEqual([expect.stringMatching(/^config\.yaml: vault_addr is no setting of LiteLLM's key_management_settings and is ignored/)])
   })
 })

@@ -63,7 +63,7 @@ describe('the synth', () => {
   it('has the outputs that scripts and gateways go by', async () => {
     const { Latchkey: template } = templatesOf((await appOf(variants.isolated)).app)
 
-    expect(Object.keys(template?.Outputs ?? {}).filter((name) => !name.startsWith('Export')).toSorted()).toEqual(['AlertsTopicArn', 'ApiUrl', 'DashboardUrl', 'DlqUrl', 'GatewayConfig', 'InvokerRoleArn', 'KeyArn', 'KeysRoleArn', 'ReadRoleArn', 'Region', 'RotateRoleArn', 'SecretPrefix', 'StsEndpointDns', 'VpcId'])
+    expect(Object.keys(template?.Outputs ?? {}).filter((name) => !name.startsWith('Export')).toSorted()).toEqual(['AlertsTopicArn', 'ApiUrl', 'DashboardUrl', 'DlqUrl', 'GatewayConfig', 'InvokerRoleArn', 'KeyArn', 'KeysRoleArn', 'ReadRoleArn', 'Region', 'RotateRoleArn', 'SecretPrefix', 'StsEndpointDns', 'TeamParameters1', 'VpcId'])
   })
 })
 
