@@ -1,7 +1,7 @@
 // The key engine under the simulator: random schedules from two seeds, and every schedule that failed once.
 import { describe, expect, it } from 'vitest'
 import { count, tally, totals } from './report.ts'
-import { regressions } from './regressions.ts'
+import { openScripts, regressions } from './regressions.ts'
 import { play, randomSchedule, type Outcome } from './schedule.ts'
 import { shapes, type Shape } from './shapes.ts'
 import { withoutFailures } from './failures.ts'
@@ -41,6 +41,14 @@ describe('a schedule that failed once', () => {
     const outcome = await play(script)
 
     expect(outcome.violation?.message).toBeUndefined()
+  })
+})
+
+describe('a schedule that fails still', () => {
+  it.each(openScripts())('is as it was, or belongs into regressions/: $says ($file)', async ({ script }) => {
+    const outcome = await play(script)
+
+    expect(outcome.violation?.message).toBeDefined()
   })
 })
 

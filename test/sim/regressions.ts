@@ -9,11 +9,14 @@ export interface Regression {
   readonly script: Script
 }
 
-const folder = new URL('./regressions/', import.meta.url)
-
-/** All of them. */
-export const regressions = (): readonly (Regression & { readonly file: string })[] =>
+const scriptsOf = (folder: URL): readonly (Regression & { readonly file: string })[] =>
   readdirSync(folder)
     .filter((file) => file.endsWith('.json'))
     .toSorted()
     .map((file) => ({ file, ...(JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as Regression) }))
+
+/** What is mended. */
+export const regressions = (): ReturnType<typeof scriptsOf> => scriptsOf(new URL('./regressions/', import.meta.url))
+
+/** What is known and not mended. Nothing tolerates it: a run that meets such a schedule fails. */
+export const openScripts = (): ReturnType<typeof scriptsOf> => scriptsOf(new URL('./open/', import.meta.url))
