@@ -20,9 +20,10 @@ export const requireFreeToken = async (records: KeyRecords, token: SecretValue, 
 /** The labels by which supplied tokens are found: the new one's, and the one's that is about to become previous, or that of an earlier one whose grace still runs. */
 export const hashLabels = async (records: KeyRecords, record: KeyRecord, token: SecretValue | undefined, graceRuns: boolean, call: Call): Promise<Readonly<Record<string, string | null>>> => {
   const { labels } = record.facts
-  if (token === undefined && labels[keyLabels.token] === undefined && labels[keyLabels.previousToken] === undefined) return {}
+  const named = labels[keyLabels.token] !== undefined || labels[keyLabels.previousToken] !== undefined
+  if (token === undefined && !named) return {}
   // A rotation that was ruled out has named the current token as the one before already: the value says which it is.
-  const current = mayReadValues(records.store.policy) ? await records.read(record.name, record.current?.id, call) : undefined
+  const current = named && mayReadValues(records.store.policy) ? await records.read(record.name, record.current?.id, call) : undefined
   const before = current === undefined ? labels[keyLabels.token] : mintedKeyId(current) === undefined ? tokenHash(current) : undefined
   if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), [record.name], call)
   return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? (graceRuns ? labels[keyLabels.previousToken] : undefined) ?? null }

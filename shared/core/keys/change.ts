@@ -1,5 +1,6 @@
 // Update, block and unblock: what is said about a key changes, its token and epoch stay. The change is made under the claim of the next epoch, so that no rotation
-// copies what was said before; the claim never becomes current. Nothing here reads a value, so it works under `write_only` as well.
+// copies what was said before; the claim never becomes current. No value must be read for it, so it works under `write_only` as well; only a block reads one, where the service needs a
+// version of its own for it and that is allowed.
 import { LatchkeyError } from '../errors.ts'
 import { encodeSegment } from '../names.ts'
 import { mayReadValues } from '../policy.ts'
@@ -27,6 +28,9 @@ export interface Change {
   of(record: KeyRecord): Omit<Annotation, 'etag'>
 }
 
+/** The labels of a change that are set, without those that it takes off. */
+export const present = (labels: Readonly<Record<string, string | null>>): Record<string, string> => Object.fromEntries(Object.entries(labels).filter((pair): pair is [string, string] => pair[1] !== null))
+
 /** A key that is blocked, or no longer. */
 export const blocking = (blocked: boolean): Change => ({
   verb: blocked ? 'block' : 'unblock',
@@ -46,15 +50,12 @@ export const updating = (records: KeyRecords, update: Omit<KeyUpdate, 'alias'>, 
       ...(teamId === undefined ? {} : { [keyLabels.team]: teamId === null ? null : encodeSegment(teamId, 'team_id') }),
     }
     const held = Object.keys(record.facts.labels).filter((key) => key.startsWith(keyLabels.data))
-    const others = Object.fromEntries(Object.entries({ ...record.facts.labels, ...said }).filter((pair): pair is [string, string] => pair[1] !== null && !pair[0].startsWith(keyLabels.data)))
+    const others = Object.fromEntries(Object.entries(present({ ...record.facts.labels, ...said })).filter(([key]) => !key.startsWith(keyLabels.data)))
     const merged = Object.fromEntries(Object.entries({ ...dataOf(record), ...data }).filter(([, value]) => value !== null))
     const pieces = data === undefined ? {} : { ...Object.fromEntries(held.map((key) => [key, null])), ...records.dataLabels(merged, others) }
     return { labels: { ...said, ...pieces }, ...(expires === undefined ? {} : { expires }) }
   },
 })
-
-/** The labels that are set; none of a block's is taken off. */
-const present = (labels: Readonly<Record<string, string | null>>): Record<string, string> => Object.fromEntries(Object.entries(labels).filter((pair): pair is [string, string] => pair[1] !== null))
 
 /** Whether a block comes with a version of its own, the same token once more: where a label change that is still on its way, or is delivered again, would undo it on the version that is there. */
 const needsVersion = ({ verb }: Change, { room, store }: KeyRecords, record: KeyRecord): boolean => verb === 'block' && room.lateOnVersion === true && mayReadValues(store.policy) && !isForeign(record)

@@ -68,8 +68,8 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
       await settle({ name: record.name.text, keyId: record.keyId }, found)
       if (items[before]?.action === 'repaired') continue
       // Whatever stands before it: while this is not mended, no rotation begins.
-      const due = record.revoked || record.blocked || isExpired(record, now()) ? undefined : house.answers.rotationDue(record)
-      if (due !== undefined && due.getTime() <= now() && (overdueSince === undefined || due < overdueSince)) overdueSince = due
+      const due = rotationDueBy(house, record, now())
+      if (due !== undefined && (overdueSince === undefined || due < overdueSince)) overdueSince = due
       return
     }
   }
@@ -104,6 +104,12 @@ export const reconcileKeys = async (house: KeyHouse, query: { readonly cursor?: 
     await settle({ name: wrong.record?.name.text ?? '', keyId: row.keyId }, { finding: wrong.how === 'block' ? 'gateway_differs' : 'not_ours', message: wrong.message, mend })
   }
   return report(page.cursor === undefined ? undefined : `${atGateway}${page.cursor}`)
+}
+
+/** Since when a rotation is due; nothing where none is yet, or the key is none that rotates. */
+const rotationDueBy = ({ answers }: KeyHouse, record: KeyRecord, now: number): Date | undefined => {
+  const due = record.revoked || record.blocked || isExpired(record, now) ? undefined : answers.rotationDue(record)
+  return due === undefined || due.getTime() > now ? undefined : due
 }
 
 /** The first thing that a sweep has to do about a key; nothing when all is well. */
@@ -161,8 +167,8 @@ const findingOf = async (house: KeyHouse, record: KeyRecord, call: Call): Promis
   // A rotation that runs still tells the gateway of the token before: it ends that itself.
   const over = running ? undefined : overVersions(record, answers.graces(record)).find(({ stages }) => stages.includes('previous'))
   if (over !== undefined) return { finding: 'grace_over', message: 'The grace of the token before is over, and the manager still gives it out.', mend: () => records.send('discard', name, call, name, over.id) }
-  const due = answers.rotationDue(record)
-  if (due !== undefined && due.getTime() <= now && !record.blocked && !isExpired(record, now)) {
+  const due = rotationDueBy(house, record, now)
+  if (due !== undefined) {
     return { finding: 'rotation_due', message: `A rotation was due at ${due.toISOString()}.`, mend: () => rotateKey(house, { keyId }, { graceMs: eventGraceMs }, rotationContext(keyId, record.epoch, call)) }
   }
   const differs = rows === undefined || running ? undefined : await rows.difference(record, call).catch((error: LatchkeyError) => ({ kind: 'gateway_differs' as const, message: error.message }))

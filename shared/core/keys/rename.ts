@@ -6,7 +6,7 @@ import type { Random } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { mintToken, tokenHash, type KeyAnswer, type KeyTarget, type KeyUpdate, type OperationContext } from '../virtual-key.ts'
 import { finishArrival, indexNames, movedLabel, otherName } from '../key-steps/arrival.ts'
-import { updating } from './change.ts'
+import { present, updating } from './change.ts'
 import { beginOperation, refuseOtherBody, type Operation, type Stamp } from './operation.ts'
 import { arrivalId, operationText } from './operation-text.ts'
 import { arrivalOf, isForeign, keyLabels, standingOf, stampOf, type KeyRecord } from './record.ts'
@@ -49,7 +49,7 @@ export const renameKey = async (house: KeyHouse, target: KeyTarget, update: KeyU
   /** The labels under the new name: those of the old one with what changes, without the memory of operations, which stays where they were done. */
   const labelsAt = (source: KeyRecord, epoch: number, token: SecretValue): Record<string, string> => {
     const changed = { ...source.facts.labels, ...updating(records, update, options.clock.now()).of(source).labels }
-    const plain = Object.fromEntries(Object.entries(changed).filter((pair): pair is [string, string] => pair[1] !== null && !/^latchkey-(op-\d|seen)$/.test(pair[0])))
+    const plain = Object.fromEntries(Object.entries(present(changed)).filter(([key]) => !/^latchkey-(op-\d|seen)$/.test(key)))
     const hashed = !readable && rows !== undefined ? { [keyLabels.token]: tokenHash(token) } : {}
     return { ...plain, ...hashed, [keyLabels.state]: movedLabel('from', from), [keyLabels.epoch]: String(epoch), ...steps.stamp(operation, epoch, { step: 'arriving', keyId }) }
   }
