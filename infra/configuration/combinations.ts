@@ -7,6 +7,9 @@ import { isAccount } from './teams.ts'
 /** Systems that an isolated network reaches. */
 const inside: readonly string[] = ['aws_secret_manager', 'aws_kms', 'environment']
 
+/** What Lambda keeps for itself, what Node reads before any code runs, and what the reading of references goes by. */
+const taken = /^(?:_|NODE_|LAMBDA_|AWS_LAMBDA_|AWS_(?:REGION|DEFAULT_REGION|EXECUTION_ENV|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|ENDPOINT_URL|ENDPOINT_URL_SECRETS_MANAGER)$)/
+
 /** Reports everything that does not fit together. */
 export const checkCombinations = (config: InfraConfig, report: Report): void => {
   const at = 'latchkey.deployment'
@@ -20,6 +23,9 @@ export const checkCombinations = (config: InfraConfig, report: Report): void => 
   checkPolicySize(config, report)
   const { read_concurrency: reserved, provisioned_concurrency: provisioned } = config.functions
   if (provisioned > reserved) report(`${at}.functions.provisioned_concurrency`, `is more than read_concurrency (${reserved}), of which it is a part`)
+  for (const variable of Object.keys(config.secretVariables)) {
+    if (taken.test(variable)) report(`${at}.functions.secret_variables.${variable}`, 'cannot be set on Lambda: Lambda itself, Node or the reading of references goes by that variable, before any is resolved; take it out')
+  }
   const { log_retention_days: days, alarm_email: email, alarm_topic_arn: topic } = config.observability
   if (!retentionDays.includes(days)) report(`${at}.observability.log_retention_days`, `must be one of ${retentionDays.join(', ')}`)
   if (email !== undefined && !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email)) report(`${at}.observability.alarm_email`, 'must be one e-mail address')

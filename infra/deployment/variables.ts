@@ -1,6 +1,5 @@
 // Which variables a function has that hold a secret. Lambda puts no secret into a variable by itself: what stands there is a reference, and the function reads it while it initialises.
 import { managerOfVariables } from '../../shared/core/configuration/references.ts'
-import { LatchkeyError } from '../../shared/core/errors.ts'
 import type { InfraConfig } from '../config.ts'
 import { functionNames, type FunctionName } from '../names.ts'
 
@@ -21,12 +20,6 @@ const usersOf = ({ masterKey, gateway, references }: InfraConfig['configuration'
 export const variablesOf = ({ secretVariables, configuration }: Pick<InfraConfig, 'secretVariables' | 'configuration'>, name: FunctionName): SecretVariables =>
   Object.fromEntries(Object.entries(secretVariables).filter(([variable]) => usersOf(configuration, variable).includes(name)))
 
-/** What Lambda keeps for itself, what Node reads before any code runs, and what the reading of references goes by. */
-const taken = /^(?:_|NODE_|LAMBDA_|AWS_LAMBDA_|AWS_(?:REGION|DEFAULT_REGION|EXECUTION_ENV|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|ENDPOINT_URL|ENDPOINT_URL_SECRETS_MANAGER)$)/
-
-/** The same as Lambda has them: references, never values. @throws misconfigured for a name that cannot be one of ours */
-export const referencesOf = (config: Pick<InfraConfig, 'file' | 'secretVariables' | 'configuration'>, name: FunctionName): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(variablesOf(config, name)).map(([variable, secret]) => {
-    if (taken.test(variable)) throw new LatchkeyError('misconfigured', `${config.file}: latchkey.deployment.functions.secret_variables.${variable} cannot be set on Lambda: Lambda itself, Node or the reading of references goes by that variable, before any is resolved; take it out`)
-    return [variable, `secret://${managerOfVariables}/${secret}`]
-  }))
+/** The same as Lambda has them: references, never values. */
+export const referencesOf = (config: Pick<InfraConfig, 'secretVariables' | 'configuration'>, name: FunctionName): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(variablesOf(config, name)).map(([variable, secret]) => [variable, `secret://${managerOfVariables}/${secret}`]))
