@@ -60,16 +60,18 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
   const newest = written.toSorted((a, b) => a.epoch - b.epoch).at(-1)
   const operation = parseOperation(current?.operation) ?? (facts.recoverableUntil !== undefined && current === undefined ? newest : undefined)
   const epoch = operation?.epoch ?? Number(labels[keyLabels.epoch] ?? 0)
-  const revoked = operation === undefined ? /^(revoked$|to )/.test(labels[keyLabels.state] ?? '') : operation.verb === 'delete'
+  const ended = /^(revoked$|to )/.test(labels[keyLabels.state] ?? '')
+  const revoked = operation === undefined ? ended : operation.verb === 'delete'
   const keyId = bornAs(operation) ?? labels[keyLabels.keyId]
-  const marked = labels[keyLabels.managedBy] === 'latchkey'
-  const notAfter = Date.parse(labels[keyLabels.notAfter] ?? '')
+  const [marked, notAfter] = [labels[keyLabels.managedBy] === 'latchkey', Date.parse(labels[keyLabels.notAfter] ?? '')]
   const stamps = Object.entries(labels).filter(([key]) => /^latchkey-op-\d$/.test(key)).map(([, text]) => parseStamp(text)).filter((stamp) => stamp !== undefined)
   const claims = (facts.versions ?? []).filter((version) => version.stages.includes('pending')).map((version): Claim => {
     const claimed = parseOperation(version.operation)
     const live = !revoked && claimed?.epoch === epoch + 1 && (version.before === undefined || version.before === current?.id)
     return { version, ...(claimed === undefined ? {} : { operation: claimed }), live }
   })
+  // A key that comes back to a name that it had finds the labels of its tombstone there: they name the same key, and its own have not come yet.
+  const stale = ended && operation?.verb === 'rename' && Number(labels[keyLabels.epoch] ?? 0) < epoch && !stamps.some((stamp) => isArrival(stamp, operation, keyId))
   return {
     name,
     facts,
@@ -79,7 +81,7 @@ export const readKeyRecord = (name: SecretName, facts: SecretFacts): KeyRecord =
     epoch,
     ...(keyId === undefined ? {} : { keyId }),
     revoked,
-    complete: marked && keyId !== undefined && labels[keyLabels.keyId] === keyId,
+    complete: marked && keyId !== undefined && labels[keyLabels.keyId] === keyId && !stale,
     blocked: keyId !== undefined && labels[keyLabels.blocked] === keyId,
     claims,
     stamps: stamps.toSorted((a, b) => b.at.getTime() - a.at.getTime()),
@@ -112,11 +114,11 @@ export const dataOf = (record: KeyRecord): Readonly<Record<string, unknown>> => 
   }
 }
 
+const isArrival = ({ verb, id }: Stamp, operation: WonEpoch, keyId = ''): boolean => verb === 'rename' && arrivalId(id, keyId) === operation.id
+
 /** The stamp of the renaming by which a record arrives under its name, until it is done. */
-export const arrivalOf = (record: KeyRecord): Stamp | undefined => {
-  const { operation } = record
-  return operation?.verb === 'rename' ? record.stamps.find(({ verb, step, id }) => verb === 'rename' && step === 'arriving' && arrivalId(id, record.keyId ?? '') === operation.id) : undefined
-}
+export const arrivalOf = ({ operation, stamps, keyId }: KeyRecord): Stamp | undefined =>
+  operation?.verb === 'rename' ? stamps.find((stamp) => stamp.step === 'arriving' && isArrival(stamp, operation, keyId)) : undefined
 
 /** The stamp of an operation that has taken effect on a live key and is not done. */
 export const unfinishedOf = (record: KeyRecord): Stamp | undefined => {

@@ -138,6 +138,20 @@ describe.each(shapes)('a renaming on $name', (shape) => {
     expect([deleted, renamed.alias, renamed.keyId, await accepts(made.key)]).toEqual(['not_found', 'b', made.keyId, true])
   })
 
+  it('back to a name whose labels still say how the key left it is no key there yet', async () => {
+    const { keys, beside, context, accepts, runtime, sweep, call } = await house(shape)
+    const made = await keys.create({ alias: 'a' }, context())
+    await keys.update({ alias: 'a' }, { alias: 'b' }, context())
+    await outcomeOf(beside(stoppingAfter('write', 'litellm/a')).update({ alias: 'b' }, { alias: 'a' }, context()))
+    runtime.clock.advance(leaseMs)
+
+    const rotated = await outcomeOf(keys.rotate({ alias: 'a' }, {}, context()))
+    await sweep()
+
+    expect([rotated, (await keys.info({ keyId: made.keyId }, call())).alias, await accepts(made.key)]).toEqual(['not_found', 'b', true])
+    expect((await keys.list({ limit: 50 }, call())).items.map(({ alias }) => alias)).toEqual(['b'])
+  })
+
   it('that was given up does not hold its new name for ever', async () => {
     const { keys, beside, context, accepts, runtime } = await house(shape)
     const made = await keys.create({ alias: 'a' }, context())
