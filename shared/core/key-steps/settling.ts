@@ -51,8 +51,10 @@ export class KeySettling {
       const stamp = stampOf(record, operation.id)
       const over = stamp?.step === 'done'
       const rotation = operation.verb === 'rotate'
-      if (live && !over && !(force && rotation)) this.#steps.refuseYoung(version.created)
-      const begun = live && rotation && stamp !== undefined && !force
+      // Over somebody else's value no step rules a claim out: there a rotation that has begun is driven forward, and one that has not is waited for.
+      const held = isForeign(record)
+      const begun = live && rotation && stamp !== undefined && (held || !force)
+      if (live && !over && !(force && rotation && (begun || !held))) this.#steps.refuseYoung(version.created)
       if (begun && (await this.#registered(record, version.id, stamp, call))) await this.#steps.promote(record.name, { to: version.id, from }, call)
       else await this.ruleOut(record, version.id, call, force)
       return true
@@ -153,10 +155,12 @@ export class KeySettling {
     const drew = this.rows !== undefined && claim?.operation?.verb === 'rotate'
     const ref = !drew ? undefined : readable ? await this.#ref(record, version, call) : hash === undefined ? undefined : { sha256: hash }
     // What another step has ruled out already, and what belongs to a key that is being blocked, ends at the gateway first: nothing is left behind if the process ends in between.
-    const dead = claim?.live === false || blocks
+    const dead = claim?.live === false || (blocks && !readable)
     if (ref !== undefined && dead) await this.rows?.blockAll(record, [ref], call)
     await this.#records.send('discard', record.name, call, record.name, version)
     if (ref === undefined) return
+    // Where nothing could rule it out, it may have become current before it was taken away.
+    if (!dead && (await this.#records.describe(record.name, call))?.current?.id === version) return
     if (!dead) await this.rows?.blockAll(record, [ref], call)
     const now = readable ? undefined : await this.#fresh(record, call)
     if (now !== undefined) await this.#steps.annotate(now, { [keyLabels.token]: labels[keyLabels.previousToken] ?? null, [keyLabels.previousToken]: null }, call)

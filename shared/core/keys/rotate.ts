@@ -106,7 +106,9 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
         const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call)
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
         progress.stamped = parseStamp(Object.values(labels)[0])
-        await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
+        // Of a key that LiteLLM stored only the state says that its value was adopted; without that it would pass for somebody else's.
+        const state = record.operation === undefined ? {} : { [keyLabels.state]: 'rotating' }
+        await steps.annotate(record, { ...hashes, ...state, ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
       }
       if (rows !== undefined && !(await taken(record, own.id, progress))) return 'again'
       if (await steps.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'

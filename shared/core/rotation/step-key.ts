@@ -71,7 +71,9 @@ export const rotateKeyStep = async (house: KeyHouse, request: KeyStepRequest, ca
     if (more !== undefined) throw new LatchkeyError('conflict', `This key has no room to remember one more grace before ${more.until.toISOString()}.`, { retryAfter: 60 })
     const hashes = await hashLabels(records, record, undefined, answers.graces(record).length > 0, call)
     const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: record.current?.id ?? '', until: until(), ...(kept === undefined ? {} : { kept }) })
-    await steps.annotate(record, { ...hashes, [keyLabels.state]: 'rotating', ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
+    // Of a key that LiteLLM stored only the state says that its value was adopted; without that it would pass for somebody else's.
+    const state = record.operation === undefined ? {} : { [keyLabels.state]: 'rotating' }
+    await steps.annotate(record, { ...hashes, ...state, ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
   }
 
   const create = async (): Promise<KeyStepAnswer> => {

@@ -37,6 +37,20 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     expect(await accepts(theirs)).toBe(true)
   })
 
+  it('is not taken for one that somebody else wrote over while it rotates, and a block rules that rotation out', async () => {
+    const { keys, beside, context, call, accepts } = await withForeign(shape)
+    const adopted = await keys.adopt({ alias: 'a' }, context())
+    await outcomeOf(beside(unpromoted).rotate({ alias: 'a' }, {}, context()))
+    const { drift } = await keys.info({ alias: 'a' }, call())
+
+    const blocked = await keys.setBlocked({ alias: 'a' }, true, context())
+    const freed = await keys.setBlocked({ alias: 'a' }, false, context())
+
+    expect(drift).toBeUndefined()
+    expect([adopted, blocked, freed].map(({ epoch }) => epoch > 1)).toEqual([false, true, true])
+    expect(await accepts(theirs)).toBe(true)
+  })
+
   it('that was renamed is found by its token under its new name, and not under the old one', async () => {
     const { keys, context, call, accepts } = await withForeign(shape)
     const { keyId } = await keys.adopt({ alias: 'a' }, context())

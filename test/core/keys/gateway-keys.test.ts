@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { Gateway } from '../../../shared/core/gateway.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
@@ -137,6 +138,27 @@ describe.each(shapes)('a key at the gateway, on $name', (shape) => {
     expect([old, blocked, deleted].map(({ key }) => atGateway(key))).toEqual([false, false, false])
     expect(await sweep(keys)).toEqual([])
     expect((await keys.info({ alias: 'a' }, call())).drift).toBeUndefined()
+  })
+
+  it('over whose value somebody else wrote, and that is blocked while it rotates, is never without its current token', async () => {
+    const { withGateway, provider, context, call, atGateway } = await house(shape)
+    await withGateway().create({ alias: 'a' }, context())
+    await provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, call())
+    // The block stops before its own claim.
+    const block = () => outcomeOf(withGateway({ wrap: () => ({ write: unanswered }) }).setBlocked({ alias: 'a' }, true, context()))
+    let blocked: string | undefined
+    const rotating = withGateway({
+      wrap: (inner) => ({
+        promote: async (...all) => {
+          blocked ??= await block()
+          return inner.promote(...all)
+        },
+      }),
+    })
+
+    const rotated = await rotating.rotate({ alias: 'a' }, {}, context())
+
+    expect([blocked, rotated.state, atGateway(rotated.key)]).toEqual(['conflict', 'active', true])
   })
 
   it('that is deleted while its creation waits for the gateway is not accepted afterwards', async () => {
