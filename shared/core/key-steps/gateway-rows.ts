@@ -74,9 +74,10 @@ export class GatewayRows {
     return record.blocked || this.#calls.twice(call, () => this.#gateway.accepts(token, call))
   }
 
-  /** After a token became current: the one before gets its end, or is blocked now; then the current one gets the alias. */
-  async retire(record: KeyRecord, before: string | undefined, until: Date | undefined, call: Call): Promise<void> {
-    const old = await refOf(this.#records, record, before, call)
+  /** After a token became current: the one before, a version or the token itself, gets its end, or is blocked now; then the current one gets the alias. */
+  async retire(record: KeyRecord, former: string | TokenRef | undefined, until: Date | undefined, call: Call): Promise<void> {
+    const before = typeof former === 'object' ? undefined : former
+    const old = typeof former === 'object' ? former : await refOf(this.#records, record, former, call)
     const now = this.#calls.now
     if (old !== undefined) {
       const over = until === undefined || until.getTime() <= now

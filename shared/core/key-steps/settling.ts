@@ -10,7 +10,8 @@ import { endedTokens, refOf, sameToken, tokensOf } from './key-tokens.ts'
 import { overVersions } from './over-versions.ts'
 import { stampText, type Operation, type Stamp } from '../keys/operation.ts'
 import { takesEpoch } from '../keys/operation-text.ts'
-import { finishArrival, hasMoved, movedLabel } from './arrival.ts'
+import { finishArrival, movedLabel } from './arrival.ts'
+import { followKey } from './following.ts'
 import { isForeign, keyLabels, slotOf, stampOf, unfinishedOf, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords, KeyStore } from '../keys/records.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
@@ -88,12 +89,9 @@ export class KeySettling {
     if (refusal !== undefined) throw refusal.with({ applied: 'yes' }, `${refusal.message} The change is stored; the gateway does not follow.`)
   }
 
-  /** The gateway's rows say what the labels say. A deletion may have come meanwhile: then what was added or unblocked ends again. */
+  /** The gateway's rows say what the labels say. */
   async follow(record: KeyRecord, call: Call, unblocks = false): Promise<void> {
-    if (this.rows === undefined) return
-    const current = await this.rows.follow(record, this.#answers.graces(record), unblocks, call)
-    const after = await this.#records.describe(record.name, call)
-    if (current !== undefined && (after === undefined || (after.revoked && !hasMoved(after)))) await this.rows.blockAll(record, [current], call)
+    if (this.rows !== undefined) await followKey(this.rows, this.#answers, record, unblocks, call)
   }
 
   /** Marks an operation as done, in the slot where its stamp stands. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
-import { tokenHash } from '../../../shared/core/virtual-key.ts'
+import { tokenHash, type KeyAnswer } from '../../../shared/core/virtual-key.ts'
 import { calmHook } from '../../shapes/service.ts'
 import { shapes, type Shape } from '../../sim/shapes.ts'
 import { house, outcomeOf, stoppingAfter, unanswered, unlabelled } from './key-house.ts'
@@ -154,6 +154,34 @@ describe.each(shapes)('a gateway that follows a key on $name', (shape) => {
 
     expect(await beside().info({ keyId }, call())).toMatchObject({ alias: 'b' })
     expect(atGateway(theirs)).toBe(true)
+  })
+
+  it.each([
+    ['leaves the token before its end', 0, true],
+    ['does not accept the token before once its grace is over', 10_000, false],
+  ])('which was rotated meanwhile %s, and the current one its alias', async (_what, laterMs, accepted) => {
+    const { withGateway, gateway, context, call, runtime, atGateway } = await house(shape)
+    const other = withGateway()
+    const made = await other.create({ alias: 'a' }, context())
+    await gateway.through(calmHook, runtime.clock).change({ token: made.key as SecretValue }, { teamId: 'changed there' }, call())
+    let rotated: KeyAnswer | undefined
+    const meanwhile = withGateway({}, (inner) => ({
+      change: async (...all) => {
+        if (rotated === undefined) {
+          rotated = await other.rotate({ alias: 'a' }, { graceMs: 10_000 }, context())
+          runtime.clock.advance(laterMs)
+        }
+        return inner.change(...all)
+      },
+    }))
+
+    // Only the keys: the gateway's own rows would come on the next page.
+    await meanwhile.reconcile({ limit: 50, repair: true }, context())
+
+    expect([made, rotated].map((answer) => atGateway(answer?.key))).toEqual([accepted, true])
+    expect(gateway.rows().get(tokenHash(rotated?.key as SecretValue))?.alias).toBe('a')
+    runtime.clock.advance(10_000)
+    expect([made, rotated].map((answer) => atGateway(answer?.key))).toEqual([false, true])
   })
 
   it('which was deleted meanwhile leaves its alias free', async () => {
