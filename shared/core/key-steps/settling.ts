@@ -94,9 +94,9 @@ export class KeySettling {
     if (this.rows !== undefined) await followKey(this.rows, this.#answers, record, unblocks, call)
   }
 
-  /** Marks an operation as done, in the slot where its stamp stands. */
+  /** Marks an operation as done, in the slot where its stamp stands or stood. */
   async done(record: KeyRecord, stamp: Stamp, call: Call, more: Readonly<Record<string, null>> = {}): Promise<void> {
-    await this.#steps.annotate(record, { ...more, [slotOf(record, stamp) ?? this.#steps.labelOf(record.epoch)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
+    await this.#steps.annotate(record, { ...more, [slotOf(record, stamp) ?? this.#steps.labelOf(stamp.step === 'changing' ? 'change' : record.epoch)]: stampText({ ...stamp, step: 'done', at: new Date(this.#now) }) }, call)
   }
 
   /**

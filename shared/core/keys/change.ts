@@ -7,7 +7,7 @@ import { mayReadValues } from '../policy.ts'
 import type { Annotation } from '../provider.ts'
 import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, KeyUpdate, OperationContext } from '../virtual-key.ts'
-import { beginOperation, leaseMs, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
+import { beginOperation, leaseMs, parseStamp, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
 import type { Verb } from './operation-text.ts'
 import { dataOf, isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
@@ -85,6 +85,11 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
       if (own !== undefined && same) await settling.ruleOut(record, own.version.id, call)
       return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, stamp?.keyId ?? pastKey(record, operation))
     }
+    // A stamp that this instance wrote may be gone where labels take no condition: what it says is still to be done, as long as the claim keeps others away.
+    if (progress.applied === 'yes' && stamp === undefined && same && own?.live === true && progress.stamped?.step === 'changing') {
+      await settling.finish(record, progress.stamped, call)
+      return 'again'
+    }
     if (progress.applied === 'yes' && stamp === undefined) return same ? answers.answer(record, operation, {}) : answers.superseded(record, operation, keyId)
     if (stamp !== undefined && (!same || stamp.keyId !== keyId)) return answers.superseded(record, operation, stamp.keyId ?? keyId)
     // Without its stamp a change has not been made; an earlier attempt's may be on its way while its claim stands, where a label takes no condition.
@@ -120,6 +125,7 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
       const before = { applied: progress.applied, sent: progress.sent }
       progress.applied = 'unknown'
       progress.sent = true
+      progress.stamped = parseStamp(Object.values(stamped)[0])
       const said = { ...labels, ...steps.evicted(record, operation, 'change', true), ...stamped }
       const apart = needsVersion(change, records, record) ? await useUpEpoch(records, steps, record, call, present(said)) : 'full'
       if (apart === 'overtaken') Object.assign(progress, before)

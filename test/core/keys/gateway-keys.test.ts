@@ -73,6 +73,30 @@ describe.each(shapes)('a key at the gateway, on $name', (shape) => {
     expect([blocked, [first, second].map(({ key }) => atGateway(key))]).toEqual([[false, false], [true, true]])
   })
 
+  it('is unblocked there where the stamp of the block comes late and takes the place of the unblock\'s own', async () => {
+    const { withGateway, provider, context, call, atGateway } = await house(shape)
+    const keys = withGateway()
+    const made = await keys.create({ alias: 'a' }, context())
+    await keys.setBlocked({ alias: 'a' }, true, context())
+    const name = createdName('litellm/a')
+    const held = Object.entries((await provider.describe(name, call())).labels)
+    let late = held.filter(([, text]) => text.includes(' block done '))
+    const unblocking = withGateway({
+      wrap: (inner) => ({
+        annotate: async (...all) => {
+          await inner.annotate(...all)
+          const labels = Object.fromEntries(late)
+          late = []
+          if (Object.keys(labels).length > 0) await inner.annotate(name, { labels }, call())
+        },
+      }),
+    })
+
+    const freed = await unblocking.setBlocked({ alias: 'a' }, false, context())
+
+    expect([freed.state, atGateway(made.key)]).toEqual(['active', true])
+  })
+
   it('is updated and renamed there', async () => {
     const { withGateway, context, gateway, atGateway } = await house(shape)
     const keys = withGateway()
