@@ -59,8 +59,10 @@ const byHash = async (records: KeyRecords, hash: string, call: Call): Promise<Ke
     for await (const name of hintsOf(records, label, hash, call)) {
       const record = await records.describe(name, call)
       if (record?.ours !== true || !holdsHash(record, hash)) continue
-      if (!record.revoked) return record
-      deleted ??= record
+      // A key that is made where another one was has that one's labels until its own have come.
+      const live = record.revoked || !record.complete ? undefined : await unlessArriving(records, record, call)
+      if (live !== undefined) return live
+      if (record.revoked) deleted ??= record
     }
   }
   return deleted

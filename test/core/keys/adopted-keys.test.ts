@@ -62,6 +62,18 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     expect(await accepts(theirs)).toBe(true)
   })
 
+  it('that was renamed is found by its token while another one is made under its old name', async () => {
+    const { keys, beside, context, call, accepts } = await withForeign(shape)
+    // Who is asked afterwards has not put it there, and so looks it up.
+    const { keyId } = await beside().adopt({ alias: 'a' }, context())
+    await beside().update({ alias: 'a' }, { alias: 'b' }, context())
+
+    await outcomeOf(beside(stoppingAfter('write', 'litellm/a')).create({ alias: 'a' }, context()))
+
+    expect(await keys.info({ token: theirs }, call())).toMatchObject({ keyId, alias: 'b' })
+    expect(await accepts(theirs)).toBe(true)
+  })
+
   it('lives on under its name where a renaming is taken back', async () => {
     const { keys, beside, context, call, accepts, sweep, runtime } = await withForeign(shape)
     const { keyId } = await keys.adopt({ alias: 'a' }, context())
