@@ -17,6 +17,9 @@ const ownFields: ReadonlySet<string> = new Set(['auto_rotate', 'rotation_interva
 /** Below this grace a licensed gateway's own regenerate is not used: the old token would end before a crashed rotation is driven forward. */
 const shortestReplacementMs = 3_600_000
 
+/** An end that is over by every clock: an instance's may be ahead of the gateway's. */
+const over = new Date(0)
+
 /** The rows of one store's keys at the gateway. */
 export class GatewayRows {
   readonly #calls: RowCalls
@@ -80,9 +83,8 @@ export class GatewayRows {
     const old = typeof former === 'object' ? former : await refOf(this.#records, record, former, call)
     const now = this.#calls.now
     if (old !== undefined) {
-      const over = until === undefined || until.getTime() <= now
       // A gateway that does not give the old token its end keeps it until the sweep finds that its grace is over.
-      if (over) await this.#block(old, call, record)
+      if (until === undefined || until.getTime() <= now) await this.#block(old, call, record)
       else await this.#grace(record, old, { before, until }, call).catch(refusedAs(false))
     }
     const current = await refOf(this.#records, record, record.current?.id, call)
@@ -104,11 +106,11 @@ export class GatewayRows {
   async #block(ref: TokenRef, call: Call, record: KeyRecord): Promise<void> {
     const alias = this.#aliasOf(record, ref) ?? null
     if (await this.#calls.setBlocked(ref, true, call)) {
-      await this.#calls.change(ref, { alias, expires: new Date(this.#calls.now) }, call).catch(refusedAs(false))
+      await this.#calls.change(ref, { alias, expires: over }, call).catch(refusedAs(false))
       return
     }
     if (!('token' in ref)) return
-    const mark = { ...(record.keyId === undefined ? {} : { keyId: record.keyId }), epoch: record.epoch, blocked: true, fields: {} }
+    const mark = { ...(record.keyId === undefined ? {} : { keyId: record.keyId }), epoch: record.epoch, expires: over, blocked: true, fields: {} }
     try {
       await this.#calls.twice(call, () => this.#gateway.add(ref.token, mark, call))
     } catch (error) {
@@ -185,7 +187,7 @@ export class GatewayRows {
   /** Ends a token that carries our mark and that no record knows; its alias is free afterwards. */
   async endUnknown(sha256: string, call: Call): Promise<void> {
     await this.#calls.setBlocked({ sha256 }, true, call)
-    await this.#calls.change({ sha256 }, { alias: null, expires: new Date(this.#calls.now) }, call)
+    await this.#calls.change({ sha256 }, { alias: null, expires: over }, call)
   }
 }
 

@@ -6,6 +6,7 @@ import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
+import { calmHook } from '../../shapes/service.ts'
 import { shapes } from '../../sim/shapes.ts'
 import { house, outcomeOf, unanswered } from './key-house.ts'
 
@@ -58,6 +59,17 @@ describe.each(shapes)('a key at the gateway, on $name', (shape) => {
     const other = await keys.create({ alias: 'a' }, context())
 
     expect([first, second, other].map(({ key }) => atGateway(key))).toEqual([false, false, true])
+  })
+
+  it('that was deleted is not accepted again where an unblock comes late, though the clock of who deleted it was ahead', async () => {
+    const { withGateway, context, call, gateway, atGateway, runtime: { clock } } = await house(shape)
+    const made = await withGateway().create({ alias: 'a' }, context())
+    const ahead = { now: () => clock.now() + 5_000, sleep: clock.sleep.bind(clock), until: clock.until.bind(clock) }
+    await withGateway({ options: { clock: ahead } }).remove({ alias: 'a' }, context())
+
+    await gateway.through(calmHook, clock).setBlocked({ token: made.key as SecretValue }, false, call())
+
+    expect(atGateway(made.key)).toBe(false)
   })
 
   it('is blocked and unblocked there, its token in grace as well', async () => {
