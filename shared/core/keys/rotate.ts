@@ -103,7 +103,11 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
         // before ours lengthens no grace: a rotation without one ends the old token now.
         const from = own.created !== undefined && now - own.created.getTime() < leaseMs ? Math.min(own.created.getTime(), now) : now
         const kept = steps.displaced(record, operation, record.epoch + 1)[0]
-        const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call)
+        const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call).catch((error: unknown) => {
+          if (!isCode(error, 'not_found', 'version_disabled')) throw error
+        })
+        // What was current may have ended since: by another instance of this operation, or with the key.
+        if (hashes === undefined) return 'again'
         const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
         progress.stamped = parseStamp(Object.values(labels)[0])
         // Of a key that LiteLLM stored only the state says that its value was adopted; without that it would pass for somebody else's.

@@ -51,6 +51,26 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     expect(await accepts(theirs)).toBe(true)
   })
 
+  it('that is deleted while a rotation looks at its value was not rotated, and the answer says so', async () => {
+    const { keys, beside, context } = await withForeign(shape)
+    await keys.adopt({ alias: 'a' }, context())
+    let deleted = false
+    const rotating = beside({
+      wrap: (inner) => ({
+        read: async (...all) => {
+          if (!deleted) {
+            deleted = true
+            await keys.remove({ alias: 'a' }, context())
+          }
+          return inner.read(...all)
+        },
+      }),
+    })
+
+    await expect(rotating.rotate({ alias: 'a' }, {}, context())).rejects.toMatchObject({ code: 'not_found', details: { applied: 'no' } })
+    expect(deleted).toBe(true)
+  })
+
   it('that was renamed is found by its token under its new name, and not under the old one', async () => {
     const { keys, context, call, accepts } = await withForeign(shape)
     const { keyId } = await keys.adopt({ alias: 'a' }, context())
