@@ -168,8 +168,10 @@ export class KeySettling {
   async retire(record: KeyRecord, stamp: Stamp, call: Call): Promise<void> {
     const over = stamp.until === undefined || stamp.until.getTime() <= this.#now
     await this.rows?.retire(record, stamp.before, stamp.until, call)
-    const graces = this.#answers.graces(record)
-    const ended = new Set([...(stamp.before !== undefined && over ? [stamp.before] : []), ...overVersions(record, graces).map(({ id }) => id)])
+    // The stamp may be gone from the labels; what it says of the grace holds.
+    const said = { ...record, stamps: [stamp, ...record.stamps.filter(({ id }) => id !== stamp.id)] }
+    const graces = this.#answers.graces(said)
+    const ended = new Set([...(stamp.before !== undefined && over ? [stamp.before] : []), ...overVersions(said, graces).map(({ id }) => id)])
     await this.rows?.blockAll(record, await endedTokens(this.#records, record, [...ended].filter((id) => id !== stamp.before), [record.current?.id, stamp.before, ...graces.map(({ before }) => before)], call), call)
     for (const id of ended) await this.#records.send('discard', record.name, call, record.name, id)
     const now = ended.size > 0 ? await this.#fresh(record, call) : record

@@ -68,6 +68,24 @@ describe.each(shapes)('an unfinished rotation on $name', (shape) => {
     expect(await accepts(resumed.key)).toBe(true)
   })
 
+  it('whose stamp is gone before it is current keeps the grace that it announces', async () => {
+    const { keys, beside, provider, context, call, accepts } = await house(shape)
+    const first = await keys.create({ alias: 'a' }, context())
+    const { labels: former } = await provider.describe(name, call())
+    const overwritten = (inner: Required): Partial<Required> => ({
+      annotate: async (...all) => {
+        await inner.annotate(...all)
+        const slot = Object.entries(all[1].labels ?? {}).find(([, text]) => text?.includes(' rotating '))?.[0]
+        if (slot !== undefined) await inner.annotate(name, { labels: { [slot]: former[slot] ?? null } }, call())
+      },
+    })
+
+    const rotated = await beside({ wrap: overwritten }).rotate({ alias: 'a' }, { graceMs: 60_000 }, context())
+
+    expect(rotated.previousUntil).toBeDefined()
+    expect([await accepts(first.key), await accepts(rotated.key)]).toEqual([true, true])
+  })
+
   it('is shown as rotating, and ended by a delete that does not wait for it', async () => {
     const { keys, beside, context, call, accepts } = await house(shape)
     const first = await keys.create({ alias: 'a' }, context())
