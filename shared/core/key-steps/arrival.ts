@@ -46,9 +46,9 @@ export const unlessArriving = async (records: KeyRecords, record: KeyRecord | un
   return record === undefined || stamp === undefined || hasArrived(record, await sourceOf(records, record, call), stamp) ? record : undefined
 }
 
-/** Makes a renamed key findable under these names, by its id and by the hash of a token that was supplied or adopted. */
-export const indexNames = async (records: KeyRecords, { keyId, facts }: KeyRecord, names: readonly [SecretName, ...SecretName[]], call: Call): Promise<void> => {
-  for (const id of [keyId, facts.labels[keyLabels.token]]) if (id !== undefined) await records.writeIndex(id, names, call)
+/** Makes a renamed key findable under these names, by its id and by the hash of a token that was supplied or adopted: a rotation that was ruled out has left that as the one before. */
+export const indexNames = async (records: KeyRecords, { keyId, facts: { labels } }: KeyRecord, names: readonly [SecretName, ...SecretName[]], call: Call): Promise<void> => {
+  for (const id of [keyId, labels[keyLabels.token], labels[keyLabels.previousToken]]) if (id !== undefined) await records.writeIndex(id, names, call)
 }
 
 /** Ends a renaming that took effect: the gateway follows, the old secret's remains go, and the new one is done. */

@@ -82,6 +82,20 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     expect(await accepts(theirs)).toBe(true)
   })
 
+  it('that was renamed after a rotation was ruled out is found by its token', async () => {
+    const { keys, beside, context, call, accepts } = await withForeign(shape)
+    const other = beside()
+    await other.adopt({ alias: 'a' }, context())
+    await outcomeOf(beside(unpromoted).rotate({ alias: 'a' }, {}, context()))
+    await other.setBlocked({ alias: 'a' }, true, context())
+    await other.setBlocked({ alias: 'a' }, false, context())
+
+    await other.update({ alias: 'a' }, { alias: 'b' }, context())
+
+    expect((await keys.info({ token: theirs }, call())).alias).toBe('b')
+    expect(await accepts(theirs)).toBe(true)
+  })
+
   it('that was renamed is found by its token while another one is made under its old name', async () => {
     const { keys, beside, context, call, accepts } = await withForeign(shape)
     // Who is asked afterwards has not put it there, and so looks it up.
