@@ -44,16 +44,16 @@ describe('a schedule that failed once', () => {
   })
 })
 
-describe('a schedule that fails still', () => {
-  it.each(openScripts())('is as it was, or belongs into regressions/: $says ($file)', async ({ script }) => {
-    const outcome = await play(script)
-
-    expect(outcome.violation?.message).toBeDefined()
-  })
-})
-
 describe('a schedule', () => {
   const [shape] = shapes as readonly [Shape]
+
+  it('of those that are open fails still, or belongs into regressions/', async () => {
+    const mended: string[] = []
+
+    for (const { file, script } of openScripts()) if ((await play(script)).violation === undefined) mended.push(file)
+
+    expect(mended).toEqual([])
+  })
 
   it('runs the same way for the same seed', async () => {
     const runs = await Promise.all([1, 2].map(() => randomSchedule({ shape, seed: 'same' })))
