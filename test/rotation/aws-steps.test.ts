@@ -37,6 +37,21 @@ describe.each([{ gateway: false }, { gateway: true }])('the four steps of a key,
     expect(await accepts(made.key)).toBe(false)
   })
 
+  it('of an adopted key leave its value adopted until another one is current', async () => {
+    const { oldSecret, begin, invoke, tokenOf, accepts, keys, call, context } = await opened({ gateway })
+    const theirs = watch('adopted token', 'sk-litellm-made-this-one')
+    await oldSecret(name, theirs, {})
+    await keys.adopt({ alias: 'a' }, context())
+    const rotation = begin(name)
+
+    await invoke('createSecret', rotation)
+    const { drift } = await keys.info({ alias: 'a' }, call())
+    for (const step of steps) await invoke(step, rotation)
+
+    expect(drift).toBeUndefined()
+    expect([(await tokenOf('a')).reveal() === theirs, await accepts(await tokenOf('a'))]).toEqual([false, true])
+  })
+
   it('repeated at every point change nothing more', async () => {
     const { oldKey, begin, invoke, tokenOf, epochOf, fake, changes } = await opened({ gateway })
     await oldKey('a')
