@@ -125,7 +125,7 @@ export class KeySteps {
     const stamp = parseStamp(record.facts.labels[this.labelOf(slot)])
     const held = record.facts.labels[seenLabel]
     const before = operation.verb === 'delete' ? withOvertaken(record, this.memory) : held
-    const seen = stamp?.id === operation.id ? undefined : rememberEvicted(before, stamp, epoch, { ...this.memory, force, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
+    const seen = stamp?.id === operation.id ? undefined : rememberEvicted(before, stamp, epoch, { ...this.memory, force, former: stamp?.keyId !== undefined && stamp.keyId !== record.keyId, overtaken: stamp !== undefined && isClaimed(stamp) && slot !== 'change' && !wasCurrent(record, stamp.id) })
     return (seen ?? before) === held ? {} : { [seenLabel]: seen ?? before ?? '' }
   }
 

@@ -119,15 +119,15 @@ export const seenByFormer = (seen: string, maxBytes: number): string => {
 
 /**
  * The list of seen operations once `evicted` (the stamp whose slot is needed) has lost its slot; nothing when the list stays as it is. Entries older than a
- * day go, operations without an `Idempotency-Key` never enter.
+ * day go, operations without an `Idempotency-Key` never enter. `former`: it was done on a key that had the name before.
  * @throws throttled when there is no room: the caller must not have done anything yet. A delete is never refused: with `force` the oldest entry goes.
  */
-export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undefined, epoch: number, how: { now: number; maxBytes: number; force: boolean; overtaken: boolean }): string | undefined => {
+export const rememberEvicted = (seen: string | undefined, evicted: Stamp | undefined, epoch: number, how: { now: number; maxBytes: number; force: boolean; overtaken: boolean; former?: boolean }): string | undefined => {
   if (evicted?.digest === undefined || (evicted.step === 'rotating' && !how.overtaken) || how.now - evicted.at.getTime() >= rememberedMs) return undefined
   const bornAt = (entry: string): number => Number.parseInt(entry.split('.')[2] ?? '', 36) * 60_000
   const entries = (seen ?? '').split(' ').filter((entry) => entry !== '' && how.now - bornAt(entry) < rememberedMs)
   if (entries.some((entry) => entry.startsWith(`${evicted.id.slice(0, seenCharacters)}.`))) return undefined
-  entries.push(`${evicted.id.slice(0, seenCharacters)}.${epoch}.${Math.floor(evicted.at.getTime() / 60_000).toString(36)}${how.overtaken ? '.n' : ''}`)
+  entries.push(`${evicted.id.slice(0, seenCharacters)}.${epoch}.${Math.floor(evicted.at.getTime() / 60_000).toString(36)}${how.overtaken ? '.n' : ''}${how.former === true ? '.x' : ''}`)
   while (entries.join(' ').length > how.maxBytes) {
     const oldest = Math.min(...entries.map(bornAt))
     if (!how.force) {

@@ -109,6 +109,24 @@ describe.each(shapes)('a key at the gateway, on $name', (shape) => {
     expect([freed.state, atGateway(made.key)]).toEqual(['active', true])
   })
 
+  it('says of a block of the deleted one before that it was that one\'s, however often that is asked again', async () => {
+    const { withGateway, context, call, runtime } = await house(shape)
+    const keys = withGateway()
+    await keys.create({ alias: 'a' }, context())
+    const block = (by = keys) => by.setBlocked({ alias: 'a' }, true, context('block-block-block')).catch((error: unknown) => error)
+    await block(withGateway({}, () => ({ setBlocked: silent })))
+    await keys.remove({ alias: 'a' }, context())
+    runtime.clock.advance(leaseMs)
+    await keys.create({ alias: 'a' }, context())
+    // Takes the slot of the block's stamp.
+    await keys.update({ alias: 'a' }, { data: { models: ['n'] } }, context())
+
+    const again = await block()
+
+    expect(again).toMatchObject({ code: 'conflict', details: { applied: 'yes' } })
+    expect((await keys.info({ alias: 'a' }, call())).state).toBe('active')
+  })
+
   it('is updated and renamed there', async () => {
     const { withGateway, context, gateway, atGateway } = await house(shape)
     const keys = withGateway()
