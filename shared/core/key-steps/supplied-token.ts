@@ -5,7 +5,7 @@ import type { Call } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, mintedKeyId, tokenHash } from '../virtual-key.ts'
 import { findKey } from '../keys/finding.ts'
-import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import { isForeign, keyLabels, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 
 /** @throws invalid_request, already_exists when a supplied token cannot be this key's */
@@ -26,5 +26,6 @@ export const hashLabels = async (records: KeyRecords, record: KeyRecord, token: 
   const current = named && mayReadValues(records.store.policy) ? await records.read(record.name, record.current?.id, call) : undefined
   const before = current === undefined ? labels[keyLabels.token] : mintedKeyId(current) === undefined ? tokenHash(current) : undefined
   if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), [record.name], call)
-  return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: before ?? (graceRuns ? labels[keyLabels.previousToken] : undefined) ?? null }
+  // A value that somebody else wrote is nobody's token, and takes no place of one whose grace runs.
+  return { [keyLabels.token]: token === undefined ? null : tokenHash(token), [keyLabels.previousToken]: (isForeign(record) ? undefined : before) ?? (graceRuns ? labels[keyLabels.previousToken] : undefined) ?? null }
 }

@@ -82,6 +82,17 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     expect(await accepts(theirs)).toBe(true)
   })
 
+  it('is accepted in its grace, also where somebody else wrote over the next token and that is rotated', async () => {
+    const { keys, context, provider, call, accepts } = await withForeign(shape)
+    await keys.adopt({ alias: 'a' }, context())
+    await keys.rotate({ alias: 'a' }, { graceMs: 60_000 }, context())
+    await provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, call())
+
+    const rotated = await keys.rotate({ alias: 'a' }, {}, context())
+
+    expect([await accepts(theirs), await accepts(rotated.key)]).toEqual([true, true])
+  })
+
   it('that was renamed after a rotation was ruled out is found by its token', async () => {
     const { keys, beside, context, call, accepts } = await withForeign(shape)
     const other = beside()
