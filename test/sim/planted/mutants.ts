@@ -200,7 +200,7 @@ export const mutants: readonly Bug[] = [
     shapes: memory.filter((name) => name !== 'etag'),
     expected: ['I11 grace', 'I2 orphan'],
     verbs: ['rotate', 'event'],
-    gateway: (gateway, { wish }) => (wish.verb === 'rotate' || wish.verb === 'event' ? { ...gateway, setBlocked: async () => true } : gateway),
+    gateway: (gateway, { wish }) => (wish.verb === 'rotate' || wish.verb === 'event' ? { ...gateway, setBlocked: async () => true, change: (ref, { expires: _expires, ...change }, call) => gateway.change(ref, change, call) } : gateway),
   },
   {
     id: 'M-14',
