@@ -2,8 +2,15 @@
 // true. An alias that another row has by now is somebody else's: the row goes without it.
 import { isCode } from '../errors.ts'
 import type { Gateway, GatewayRow, RowChange, TokenRef } from '../gateway.ts'
+import { isRefusedByGateway } from '../keys/refusals.ts'
 import { checkCall, type Call, type Clock } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
+
+/** What a refusal for good counts as; any other failure stays one. */
+export const refusedAs = <T>(value: T) => (error: unknown): T => {
+  if (!isRefusedByGateway(error)) throw error
+  return value
+}
 
 /** The calls about rows of one gateway. */
 export class RowCalls {

@@ -9,8 +9,9 @@ import type { SecretValue } from '../secret.ts'
 import { isSuppliedToken, keyIdOf, mintedKeyId, tokenHash, type Adoptable, type AdoptRequest, type KeyAnswer, type OperationContext } from '../virtual-key.ts'
 import { findKey } from './finding.ts'
 import { beginOperation, derivedId, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
-import { isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
+import { isForeign, isOfFormer, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import { pastKey, takenAlias } from './refusals.ts'
+import { noteFailure } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
 /** What the state label says of a key whose current value Latchkey did not write: the version that was adopted. */
@@ -28,9 +29,9 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
   const tokenOf = async (record: KeyRecord): Promise<SecretValue | undefined> => {
     if (!mayReadValues(store.policy)) return undefined
     const token = await records.read(name, record.current?.id, call)
-    if (!isSuppliedToken(token)) throw refuse('key_alias', `the value of "${name.text}" is no token: it must begin with "sk-" and be at most 512 printable ASCII characters without spaces`).with({ applied: 'no' })
+    if (!isSuppliedToken(token)) throw refuse('key_alias', `the value of "${name.text}" is no token: it must begin with "sk-" and be at most 512 printable ASCII characters without spaces`)
     const holder = await findKey(records, { token }, call)
-    if (holder !== undefined && !holder.revoked && holder.name.text !== name.text) throw new LatchkeyError('already_exists', `Another key has the token of "${name.text}" already.`, { param: 'key_alias', applied: 'no' })
+    if (holder !== undefined && !holder.revoked && holder.name.text !== name.text) throw new LatchkeyError('already_exists', `Another key has the token of "${name.text}" already.`, { param: 'key_alias' })
     return token
   }
 
@@ -50,24 +51,33 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     return { ...added, ...records.dataLabels(request.data, { ...record.facts.labels, ...added }) }
   }
 
+  /** What this instance has taken over: its labels may go with the version that they are on. */
+  let taken: { readonly keyId: string; readonly epoch: number; readonly token?: SecretValue } | undefined
+
   return steps.drive(operation, call, undefined, async (progress) => {
     const record = await records.describe(name, call)
-    if (record === undefined) throw new LatchkeyError('not_found', `There is no secret "${name.text}" in "${store.name}" to adopt.`, { param: 'key_alias', applied: 'no' })
+    if (record === undefined) throw new LatchkeyError('not_found', `There is no secret "${name.text}" in "${store.name}" to adopt.`, { param: 'key_alias', applied: taken === undefined ? 'no' : 'yes' })
     const stamp = stampOf(record, operation.id)
     refuseOtherBody(stamp, operation)
-    const { [seenLabel]: seen } = record.facts.labels
     // What was adopted may have been deleted since, and another key may have the name: of that one this adoption says nothing, and does nothing to it.
-    const same = !record.revoked && record.current !== undefined && (stamp?.keyId ?? record.keyId) === record.keyId && !wasSeen(seen, operation.id, 'former')
-    if (!same && (stamp !== undefined || wasSeen(seen, operation.id))) {
+    const same = !record.revoked && record.current !== undefined && (stamp?.keyId ?? taken?.keyId ?? record.keyId) === record.keyId && !isOfFormer(record, operation.id)
+    if (!same && (stamp !== undefined || taken !== undefined || wasSeen(record.facts.labels[seenLabel], operation.id))) {
       progress.applied = 'yes'
-      return answers.superseded(record, operation, stamp?.keyId ?? pastKey(record, operation))
+      // Somebody wrote over it before the gateway was told whose token it is.
+      if (stamp === undefined && taken?.token !== undefined) await rows?.mark({ token: taken.token }, taken, call)
+      return answers.superseded(record, operation, stamp?.keyId ?? taken?.keyId ?? pastKey(record, operation))
     }
-    if (stamp?.step === 'changing') await settling.finish(record, stamp, call)
+    if (stamp?.step === 'changing') {
+      progress.applied = 'yes'
+      taken ??= { keyId: stamp.keyId ?? '', epoch: record.epoch }
+      await settling.finish(record, stamp, call)
+      return 'again'
+    }
     if (stamp !== undefined || (record.ours && record.complete && !record.revoked && !isForeign(record))) {
       progress.applied = 'yes'
-      return answers.answer(stamp?.step === 'changing' ? ((await records.describe(name, call)) ?? record) : record, operation, {})
+      return answers.answer(record, operation, {})
     }
-    progress.applied = 'no'
+    progress.applied = progress.sent === true ? 'unknown' : 'no'
     if (record.current === undefined) throw new LatchkeyError('soft_deleted', `The secret "${name.text}" was deleted in the service; recover it there, then adopt it.`, { param: 'key_alias' })
     if (record.revoked) throw new LatchkeyError('not_found', `The key "${name.text}" was deleted here; nothing of it is left to adopt.`, { param: 'key_alias' })
     if (record.ours && !isForeign(record)) throw takenAlias(request.alias)
@@ -76,11 +86,17 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     const derived = keyIdOf(derivedId(`adopt ${name.text} ${record.current.id}`))
     const keyId = (isForeign(record) ? record.keyId : undefined) ?? (token === undefined ? undefined : mintedKeyId(token)) ?? derived
     const labels = labelsOf(record, keyId, token)
+    const { [keyLabels.token]: over } = record.facts.labels
+    if (isForeign(record) && over !== undefined) await rows?.mark({ sha256: over }, record, call)
     await records.writeIndex(keyId, [name], call)
     if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), [name], call)
     progress.applied = 'unknown'
-    await steps.annotate(record, labels, call, expires === undefined ? {} : { expires })
+    await steps.annotate(record, labels, call, expires === undefined ? {} : { expires }).catch((error: unknown) => {
+      noteFailure(progress, error)
+      throw error
+    })
     progress.applied = 'yes'
+    taken = { keyId, epoch: Math.max(1, record.epoch), ...(token === undefined ? {} : { token }) }
     return 'again'
   })
 }

@@ -9,7 +9,7 @@ import { SecretValue } from '../secret.ts'
 import type { KeyAnswer, KeyTarget, KeyUpdate, OperationContext } from '../virtual-key.ts'
 import { beginOperation, leaseMs, parseStamp, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
 import type { Verb } from './operation-text.ts'
-import { dataOf, isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
+import { dataOf, isForeign, isOfFormer, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import type { KeyRecords } from './records.ts'
 import { inProgress, missingKey, notApplied, pastKey } from './refusals.ts'
 import type { Progress } from '../key-steps/progress.ts'
@@ -79,7 +79,7 @@ export const changeKey = async ({ store, records, steps, settling, rows, answers
     refuseOtherBody(stamp, operation)
     const own = record.claims.find((each) => each.operation?.id === operation.id)
     // Another key may have the alias by now: what took effect took effect on the one before.
-    const same = record.keyId === keyId && !record.revoked && (stamp?.keyId ?? keyId) === keyId && !wasSeen(record.facts.labels[seenLabel], operation.id, 'former')
+    const same = record.keyId === keyId && !record.revoked && (stamp?.keyId ?? keyId) === keyId && !isOfFormer(record, operation.id)
     if (stamp?.step === 'done' || wasSeen(record.facts.labels[seenLabel], operation.id)) {
       progress.applied = 'yes'
       if (own !== undefined && same) await settling.ruleOut(record, own.version.id, call)

@@ -2,12 +2,13 @@
 // said by labels and stamps alone.
 import { describe, expect, it } from 'vitest'
 import { createdName } from '../../../shared/core/names/created.ts'
+import { LatchkeyError } from '../../../shared/core/errors.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash, type KeyAnswer } from '../../../shared/core/virtual-key.ts'
 import { calmHook } from '../../shapes/service.ts'
 import { shapes, type Shape } from '../../sim/shapes.ts'
-import { house, outcomeOf, stoppingAfter, unanswered, unlabelled } from './key-house.ts'
+import { house, oneStamp, outcomeOf, stoppingAfter, unanswered, unlabelled, type Required } from './key-house.ts'
 
 const theirs = SecretValue.of('sk-litellm-made-this-one')
 
@@ -19,9 +20,11 @@ const withForeign = async (shape: Shape) => {
   return all
 }
 
+/** Somebody else writes over the value. */
+const writeOver = (provider: Required) => provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
+
 /** Stops before the claim becomes current. */
 const unpromoted = { wrap: () => ({ promote: unanswered }) }
-
 
 describe.each(shapes)('an adopted key on $name', (shape) => {
   it('is found by its token while a second rotation stands, the first of which a block ruled out', async () => {
@@ -143,18 +146,62 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     const replaced = await keys.adopt({ alias: 'a' }, context('adopt-adopt-adopt')).catch((error: unknown) => error)
 
     expect(deleted).toMatchObject(said)
-    // Where a key has room for one stamp, its list of operations remembers that this one took effect, and not on which key.
-    const { labels } = provider.traits.write as { readonly labels: { readonly pairs: number } }
-    expect(replaced).toMatchObject(labels.pairs < 24 ? { code: 'conflict', details: { applied: 'yes' } } : said)
+    expect(replaced).toMatchObject(oneStamp(provider) ? { code: 'conflict', details: { applied: 'yes' } } : said)
     expect([atGateway(theirs), atGateway(next.key)]).toEqual([false, true])
   })
 
+  it('that was deleted answers a repetition of its adoption with that also while the next key of the name has none of its labels yet', async () => {
+    const { keys, beside, context, provider } = await withForeign(shape)
+    const { keyId } = await keys.adopt({ alias: 'a' }, context('adopt-adopt-adopt'))
+    await keys.remove({ alias: 'a' }, context())
+    await outcomeOf(beside(stoppingAfter('write', 'litellm/a')).create({ alias: 'a' }, context()))
+
+    const again = await keys.adopt({ alias: 'a' }, context('adopt-adopt-adopt')).catch((error: unknown) => error)
+
+    expect(again).toMatchObject(oneStamp(provider) ? { code: 'conflict', details: { applied: 'yes' } } : { keyId, state: 'revoked', superseded: 'deleted' })
+  })
+
+  it('leaves no token at the gateway that the manager does not hold, where somebody else wrote over it before the gateway was told', async () => {
+    const { withGateway, context, provider, accepts, atGateway, sweep, runtime } = await withForeign(shape)
+    let marked = false
+    const meanwhile = withGateway({
+      wrap: ({ annotate }) => ({
+        annotate: async (...all) => {
+          await annotate(...all)
+          if (!marked) await writeOver(provider)
+          marked = true
+        },
+      }),
+    })
+
+    const said = await outcomeOf(meanwhile.adopt({ alias: 'a' }, context()))
+    await outcomeOf(withGateway().rotate({ alias: 'a' }, {}, context()))
+    runtime.clock.advance(leaseMs)
+    await sweep(withGateway())
+
+    expect([said, await accepts(theirs), atGateway(theirs)]).toEqual(['done', false, false])
+  })
+
+  it('leaves no such token either where its adoption stopped there and the value that somebody else wrote is adopted', async () => {
+    const { withGateway, context, provider, accepts, atGateway, sweep, gateway } = await withForeign(shape)
+    const keys = withGateway()
+    const written = SecretValue.of('sk-written-over-it')
+    await outcomeOf(withGateway({}, () => ({ change: () => Promise.reject(new LatchkeyError('gateway_unavailable', 'The gateway does not answer.')) })).adopt({ alias: 'a' }, context()))
+    await writeOver(provider)
+    gateway.hold(written)
+
+    await keys.adopt({ alias: 'a' }, context())
+    await sweep(keys)
+
+    expect([await accepts(theirs), atGateway(theirs), await accepts(written), atGateway(written)]).toEqual([false, false, true, true])
+  })
+
   it('has a row with our mark, so that the sweep ends its token once somebody else wrote over it', async () => {
-    const { withGateway, context, provider, call, gateway, sweep, runtime } = await withForeign(shape)
+    const { withGateway, context, provider, gateway, sweep, runtime } = await withForeign(shape)
     const keys = withGateway()
     const { keyId } = await keys.adopt({ alias: 'a' }, context())
     const marked = gateway.rows().get(tokenHash(theirs))
-    await provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, call())
+    await writeOver(provider)
     await outcomeOf(keys.rotate({ alias: 'a' }, {}, context()))
     runtime.clock.advance(leaseMs)
 
@@ -260,5 +307,24 @@ describe.each(shapes)('a gateway that follows a key on $name', (shape) => {
 
     expect([deleted, atGateway(theirs), atGateway(next.key)]).toEqual([true, false, true])
     expect([...gateway.rows().values()].filter(({ alias }) => alias === 'a')).toHaveLength(1)
+  })
+})
+
+describe.each(shapes.filter(({ outsiders }) => outsiders['foreign write'] !== undefined))('an adoption on $name', (shape) => {
+  it('over whose value somebody else writes in the service before it is done tells which key it took over', async () => {
+    const { withGateway, context, service, gateway } = await withForeign(shape)
+    let over = false
+    const meanwhile = withGateway({}, ({ change }) => ({
+      change: async (...all) => {
+        if (!over) await shape.outsiders['foreign write']?.(service, createdName('litellm/a'))
+        over = true
+        return change(...all)
+      },
+    }))
+
+    const { keyId } = await meanwhile.adopt({ alias: 'a' }, context())
+
+    expect(keyId).toBe(gateway.rows().get(tokenHash(theirs))?.keyId)
+    expect(keyId).toHaveLength(16)
   })
 })

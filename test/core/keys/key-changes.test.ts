@@ -7,7 +7,7 @@ import { SecretStore } from '../../../shared/core/store.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered, type Required } from './key-house.ts'
+import { house, oneStamp, outcomeOf, stoppingAfter, unanswered, type Required } from './key-house.ts'
 
 const name = createdName('litellm/a')
 
@@ -129,6 +129,18 @@ describe.each(shapes)('a block on $name', (shape) => {
     const made = await keys.create({ alias: 'a' }, context())
 
     expect([made.state, await accepts(made.key)]).toEqual(['active', true])
+  })
+
+  it('of a deleted key says that when it is sent again, also while the next key of the alias has none of its labels yet', async () => {
+    const { keys, beside, provider, context } = await house(shape)
+    const { keyId } = await keys.create({ alias: 'a' }, context())
+    await keys.setBlocked({ alias: 'a' }, true, context('block-block-block'))
+    await keys.remove({ alias: 'a' }, context())
+    await outcomeOf(beside(stoppingAfter('write', 'litellm/a')).create({ alias: 'a' }, context()))
+
+    const again = await keys.setBlocked({ alias: 'a' }, true, context('block-block-block')).catch((error: unknown) => error)
+
+    expect(again).toMatchObject(oneStamp(provider) ? { code: 'conflict', details: { applied: 'yes' } } : { keyId, state: 'revoked', superseded: 'deleted' })
   })
 
   it('waits for no rotation: it rules a claim out, and that rotation says that it was not applied', async () => {

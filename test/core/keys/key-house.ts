@@ -50,6 +50,12 @@ export const stoppingAfter = (method: 'promote' | 'write', text: string): { read
 /** A provider of a service whose labels follow a version: under this name they never do. */
 export const unlabelled = (inner: Required, text: string): Required => ({ ...inner, write: ({ labels = {}, ...plain }, call) => inner.write(plain.name.text === text ? plain : { ...plain, labels }, call) })
 
+/** Whether a key has room for one stamp: then its list of operations remembers that one took effect, and not on which key. */
+export const oneStamp = ({ traits }: Required): boolean => {
+  const labels = traits.write?.labels
+  return labels !== undefined && labels !== 'none' && labels.pairs < 24
+}
+
 /** What a call came to: `done`, or the code of its failure. */
 export const outcomeOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'done', (error: { code: string }) => error.code)
 
@@ -93,5 +99,5 @@ export const house = async (shape: Shape = shapes[0] as Shape, first: Given = {}
     } while (cursor !== undefined)
     return items
   }
-  return { runtime, steps, provider, keys, beside, withGateway, gateway, atGateway, sweep, context, call, accepts }
+  return { runtime, steps, service, provider, keys, beside, withGateway, gateway, atGateway, sweep, context, call, accepts }
 }
