@@ -57,19 +57,19 @@ export class KeySettling {
       const begun = live && rotation && stamp !== undefined && (held || !force)
       if (live && !over && !(force && rotation && (begun || !held))) this.#steps.refuseYoung(version.created)
       if (begun && (await this.#registered(record, version.id, stamp, call))) await this.#steps.promote(record.name, { to: version.id, from }, call)
-      else await this.ruleOut(record, version.id, call, force)
+      // A change that is stored is brought to its end under its claim: without that nobody takes a block off.
+      else if (!live || stamp?.step !== 'changing' || !(await this.#finished(record, stamp, call))) await this.ruleOut(record, version.id, call, force)
       return true
     }
     const stamp = unfinishedOf(record)
     if (stamp === undefined) return false
     if (!(force && stamp.step === 'rotating')) this.#steps.refuseYoung(stamp.at)
-    return this.finish(record, stamp, call).then(
-      () => true,
-      (error: unknown) => {
-        if (stamp.step !== 'changing' || !isRefusedByGateway(error)) throw error
-        return stamp.verb === 'update'
-      },
-    )
+    return this.#finished(record, stamp, call)
+  }
+
+  /** `false`: the gateway will not have a change that is not done without it. */
+  #finished(record: KeyRecord, stamp: Stamp, call: Call): Promise<boolean> {
+    return this.finish(record, stamp, call).then(() => true, (error: unknown) => (stamp.step === 'changing' && isRefusedByGateway(error) ? stamp.verb === 'update' : Promise.reject(error)))
   }
 
   /** Drives an operation forward from the step at which it stands. Every call of it may have been made before. */

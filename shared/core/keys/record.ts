@@ -162,9 +162,6 @@ export const standingOf = (record: KeyRecord, id: string, epoch?: number): Stand
 /** Whether an operation's version was ever current, as far as the record shows. */
 export const wasCurrent = (record: KeyRecord, id: string): boolean => chainOf(record).some((link) => link.operation.id === id)
 
-/** Whether the list of operations names one that took effect on a key which had the name before. As long as the labels are that one's, so are all that are named. */
-export const isOfFormer = ({ facts, complete }: KeyRecord, id: string): boolean => wasSeen(facts.labels[seenLabel], id, complete ? 'former' : undefined)
-
 /** The key that an operation of the past changed, where another key may have the name by now; nothing when that is no longer known. */
 export const keyOfPast = (record: KeyRecord, id: string): string | undefined => {
   const stamped = stampOf(record, id)?.keyId
@@ -177,8 +174,9 @@ export const keyOfPast = (record: KeyRecord, id: string): string | undefined => 
     if (born !== undefined) return born
   }
   // What stands in no link was before the oldest: after a creation in the chain the name is another key's.
-  const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => bornAs(link.operation) !== undefined) || isOfFormer(record, id)
-  return followed || record.current === undefined ? undefined : record.keyId
+  if (record.current === undefined) return undefined
+  const followed = chain.slice(0, at < 0 ? chain.length : at).some((link) => bornAs(link.operation) !== undefined) || wasSeen(record.facts.labels[seenLabel], id, 'former')
+  return followed ? undefined : record.keyId
 }
 
 interface Link {

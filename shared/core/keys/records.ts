@@ -1,7 +1,7 @@
 // What the key lifecycle sees of a store: keys under their names, changed one provider call at a time. It knows no service: what differs stands in the
 // provider. How a key is found by id or hash: `finding.ts`.
 import { asLatchkeyError, isCode, LatchkeyError } from '../errors.ts'
-import { keyLabels, readKeyRecord, type KeyRecord } from './record.ts'
+import { keyLabels, readKeyRecord, standingOf, type KeyRecord } from './record.ts'
 import { decodeSegment, encodeSegment, internalName, isInternal, joinPrefix } from '../names.ts'
 import { createdName } from '../names/created.ts'
 import { changeLabel, derivedId, seenLabel, stampLabel } from './operation.ts'
@@ -148,9 +148,10 @@ export class KeyRecords {
     return facts === undefined ? undefined : readKeyRecord(name, facts)
   }
 
-  /** Whether an operation's version is current although the service refused something for want of room: some keep their labels apart from it. */
+  /** Whether an operation's version became current although the service refused something for want of room: some keep their labels apart from it. Another may have followed already. */
   async landed(name: SecretName, operation: { readonly id: string }, call: Call): Promise<boolean> {
-    return (await this.describe(name, call))?.operation?.id === operation.id
+    const record = await this.describe(name, call)
+    return record !== undefined && ['current', 'past'].includes(standingOf(record, operation.id))
   }
 
   /** Where this process last put the key of that id or hash: a hint for stores whose lists lag behind their writes. */

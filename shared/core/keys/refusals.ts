@@ -1,6 +1,6 @@
 // What an operation says when it cannot go on. The words name the thing and the next step; never a token.
 import { isCode, LatchkeyError } from '../errors.ts'
-import { leaseMs, type Operation } from './operation.ts'
+import { leaseMs, seenLabel, wasSeen, type Operation } from './operation.ts'
 import { keyOfPast, type KeyRecord, type Standing } from './record.ts'
 
 /** There is no such key: absent, deleted, or not ours. */
@@ -27,6 +27,9 @@ export const pastKey = (record: KeyRecord, operation: Operation): string => {
   if (keyId === undefined) throw new LatchkeyError('conflict', 'This operation took effect on a key that was deleted since; another key has the name now.', { applied: 'yes' })
   return keyId
 }
+
+/** Whether the list of operations names one that took effect on a key which had the name before. As long as the labels are that one's, so are all that are named. */
+export const isOfFormer = ({ facts, complete }: KeyRecord, id: string): boolean => wasSeen(facts.labels[seenLabel], id, complete ? 'former' : undefined)
 
 /** Whether a failure says that the gateway will not have it, now or later. */
 export const isRefusedByGateway = (error: unknown): error is LatchkeyError => isCode(error, 'gateway_denied', 'already_exists', 'invalid_request')
