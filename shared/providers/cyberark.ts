@@ -9,6 +9,7 @@ import { companions, conjurChain, type LoadedSecret } from '../credentials/conju
 import { conjurLoginSettings, connectConjur, type ConjurLoginSettings } from '../credentials/conjur/login.ts'
 import { annotated, atStage, decodeLink, versionOf, withDiscarded, withPromoted, withWrite, type Book, type Entry } from '../credentials/conjur/record.ts'
 import { checkConjur } from '../credentials/conjur/privileges.ts'
+import { takeTurns } from '../credentials/conjur/turns.ts'
 import { conjurNames, conjurVariables } from '../credentials/conjur/variables.ts'
 
 interface CyberArkSettings extends ConjurLoginSettings {
@@ -49,6 +50,7 @@ const open = async (settings: CyberArkSettings, io: ProviderIo): Promise<OpenedP
   const connection = await connectConjur(settings, io, { maxAnswerBytes: answerBytes })
   const variables = conjurVariables(connection, branch, io)
   const chain = conjurChain(variables, beside.of, io.random)
+  const inTurn = takeTurns(io.clock)
   const unverified = settings.cyberark_ssl_verify.trim().toLowerCase() === 'false'
 
   const recordOf = (name: SecretName, { book, entry }: { readonly book: Book; readonly entry: Entry }, value: SecretValue): SecretRecord => ({
@@ -145,42 +147,44 @@ const open = async (settings: CyberArkSettings, io: ProviderIo): Promise<OpenedP
     if (typeof expect === 'object' && current?.id !== expect.version) throw conflict(name)
     if (stage === 'current' && expect === 'absent' && loaded !== undefined) throw new LatchkeyError('already_exists', `There is a secret of that name already: ${name.text}.`)
   }
-  const write: SecretProvider['write'] = async (request, call) => {
-    const { name, value, stage } = request
-    checkValue(value)
-    checkLabels(request.labels)
-    const id = codec.encode(name)
-    variables.refuseOutside(id)
-    for (let attempt = 0; attempt < tries; attempt += 1) {
-      const loaded = await chain.load(id, call)
-      const made = earlier(loaded, request)
-      if (loaded !== undefined && made !== undefined) {
-        if (made.stage === 'current') await chain.repair(id, loaded, call)
-        return { outcome: 'same_operation', version: versionOf(made) }
+  const write: SecretProvider['write'] = (request, call) =>
+    inTurn(request.name.text, call, async () => {
+      const { name, value, stage } = request
+      checkValue(value)
+      checkLabels(request.labels)
+      const id = codec.encode(name)
+      variables.refuseOutside(id)
+      for (let attempt = 0; attempt < tries; attempt += 1) {
+        const loaded = await chain.load(id, call)
+        const made = earlier(loaded, request)
+        if (loaded !== undefined && made !== undefined) {
+          if (made.stage === 'current') await chain.repair(id, loaded, call)
+          return { outcome: 'same_operation', version: versionOf(made) }
+        }
+        refuseUnmet(loaded, request)
+        const { book, entry } = withWrite(loaded?.book, request, io.clock.now())
+        if (!(await chain.commit(id, book, loaded, call))) continue
+        if (stage === 'current') await chain.mirror(id, value, call)
+        return { outcome: 'written', version: versionOf(entry) }
       }
-      refuseUnmet(loaded, request)
-      const { book, entry } = withWrite(loaded?.book, request, io.clock.now())
-      if (!(await chain.commit(id, book, loaded, call))) continue
-      if (stage === 'current') await chain.mirror(id, value, call)
-      return { outcome: 'written', version: versionOf(entry) }
-    }
-    throw conflict(name, 'keeps being changed by others')
-  }
+      throw conflict(name, 'keeps being changed by others')
+    })
 
   /** Changes the record until the change holds; one that gives nothing ends it. */
-  const change = async (name: SecretName, call: Call, next: (loaded: LoadedSecret) => Book | undefined): Promise<void> => {
-    const id = codec.encode(name)
-    for (let attempt = 0; attempt < tries; attempt += 1) {
-      const loaded = await need(name, call)
-      const book = next(loaded)
-      if (book === undefined) return chain.repair(id, loaded, call)
-      if (!(await chain.commit(id, book, loaded, call))) continue
-      const current = atStage(book, 'current')
-      if (current?.value !== undefined && current.id !== atStage(loaded.book, 'current')?.id) await chain.mirror(id, current.value, call)
-      return
-    }
-    throw conflict(name, 'keeps being changed by others')
-  }
+  const change = (name: SecretName, call: Call, next: (loaded: LoadedSecret) => Book | undefined): Promise<void> =>
+    inTurn(name.text, call, async () => {
+      const id = codec.encode(name)
+      for (let attempt = 0; attempt < tries; attempt += 1) {
+        const loaded = await need(name, call)
+        const book = next(loaded)
+        if (book === undefined) return chain.repair(id, loaded, call)
+        if (!(await chain.commit(id, book, loaded, call))) continue
+        const current = atStage(book, 'current')
+        if (current?.value !== undefined && current.id !== atStage(loaded.book, 'current')?.id) await chain.mirror(id, current.value, call)
+        return
+      }
+      throw conflict(name, 'keeps being changed by others')
+    })
 
   const remove: SecretProvider['remove'] = async (name, { expect }, call) => {
     const id = codec.encode(name)

@@ -98,12 +98,14 @@ export const conjurChain = (variables: ConjurVariables, companionOf: (id: string
     })
   }
 
-  /** Whether the first version based on `before` is one that we sent. */
+  /** Whether the first version based on `before` is one that we sent. @throws conflict where that one is no longer kept, because more writers met than Conjur keeps versions: its own writer may have seen it */
   const hasWon = async (companion: string, before: number, nonces: ReadonlySet<string>, call: Call): Promise<boolean> => {
     for (let number = before + 1; ; number += 1) {
       const found = await linkAt(companion, number, call)
-      const link = found === undefined ? (await folded(companion, await variables.numbers(companion, call), call))?.link : found.link
-      if (found === undefined || link?.before === before) return link !== undefined && nonces.has(link.nonce)
+      // Deleted meanwhile.
+      if (found === undefined && ((await variables.numbers(companion, call)).at(-1) ?? 0) < number) return false
+      if (found === undefined) throw new LatchkeyError('conflict', 'More writers changed this secret at once than Conjur keeps versions, so that nobody can tell whose change holds. Look at the secret before you send it again.', { retryAfter: 1 })
+      if (found.link?.before === before) return nonces.has(found.link.nonce)
     }
   }
 
@@ -138,6 +140,9 @@ export const conjurChain = (variables: ConjurVariables, companionOf: (id: string
       const before = loaded?.number ?? 0
       variables.refuseOutside(id)
       const refused = before > 0 ? undefined : await make(loaded === undefined ? [id, companion] : [companion], call)
+      // Conjur takes one policy at a time and lets the others wait, so many may come here long after one of them has written: whoever adds a version for nothing
+      // brings the first one nearer to the end of what is kept.
+      if (before === 0 && (await folded(companion, await variables.numbers(companion, call), call)) !== undefined) return false
       const nonces = new Set<string>()
       const sending = (): SecretValue => {
         const nonce = Buffer.from(random.bytes(12)).toString('base64url')

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import type { LatchkeyError } from '../../../shared/core/errors.ts'
 import { hostedName } from '../../../shared/core/names.ts'
 import { createdName } from '../../../shared/core/names/created.ts'
+import type { SecretProvider } from '../../../shared/core/provider.ts'
+import type { Call } from '../../../shared/core/runtime.ts'
 import { foldLinks, type Book, type Link } from '../../../shared/credentials/conjur/record.ts'
 import { openConjurWireless } from '../../conformance/harnesses/cyberark.ts'
 import { loadPolicy } from '../../fakes/conjur/policy.ts'
@@ -254,6 +257,74 @@ describe('the main variable', () => {
 
     expect((await provider.read(name, {}, call)).value.reveal()).toBe('one')
     expect((await provider.describe(name, call)).current?.id).toBe(from)
+  })
+})
+
+describe('more writers of one name at once than Conjur keeps versions', () => {
+  const many = 30
+  const companion = 'litellm/__latchkey/chain/alias'
+
+  const setting = () => {
+    const runtime = testRuntime()
+    const service = new ConjurService({ now: () => runtime.clock.now() })
+    const open = (seed: string, hook: Hook) => openConjurWireless({ service, hook }, { ...runtime, random: testRuntime({ seed }).random })
+    return { service, open, call: callOf(runtime.clock) }
+  }
+  const writeAbsent = async (provider: SecretProvider, index: number, call: Call): Promise<string> =>
+    provider.write?.(writeOf(name, `racer ${index}`, { expect: 'absent' }), call).then(() => `racer ${index}`, (error: unknown) => (error as LatchkeyError).code) ?? ''
+  const numbers = Array.from({ length: many }, (_, index) => index)
+
+  it('are one after the other in one instance: none but the first writes', async () => {
+    const { service, open, call } = setting()
+    const provider = await open('one', calmHook)
+
+    const outcomes = await Promise.all(numbers.map((index) => writeAbsent(provider, index, call)))
+
+    expect(outcomes.filter((outcome) => outcome !== 'already_exists')).toEqual(service.values('litellm/alias'))
+    expect(service.values(companion)).toHaveLength(1)
+  })
+
+  it('of which others were held up by their policies look again, and write nothing', async () => {
+    const { service, open, call } = setting()
+    const first = Promise.withResolvers<void>()
+    const behind: Hook = async (step, apply) => {
+      const answer = await calmHook(step, apply)
+      if (step.call === 'loadPolicy') await first.promise
+      return answer
+    }
+    const others = await Promise.all(numbers.map((index) => open(`${index}`, behind)))
+    const racing = others.map((provider, index) => writeAbsent(provider, index, call))
+    const winner = await open('winner', calmHook)
+
+    const won = await writeAbsent(winner, many, call)
+    first.resolve()
+
+    expect(await Promise.all(racing)).toEqual(numbers.map(() => 'already_exists'))
+    expect(service.values('litellm/alias')).toEqual([won])
+    expect(service.values(companion)).toHaveLength(1)
+  })
+
+  it('do not win by what is no longer kept: the first alone is told so, and its value is what is read', async () => {
+    const { service, open, call } = setting()
+    const [all, first] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    let reached = 0
+    const together: Hook = async (step, apply) => {
+      if (step.call === 'set' && step.name === companion) {
+        reached += 1
+        if (reached === many) all.resolve()
+        await (reached === 1 ? all : first).promise
+      }
+      return calmHook(step, apply)
+    }
+    const racers = await Promise.all(numbers.map((index) => open(`${index}`, together)))
+    const racing = racers.map((provider, index) => writeAbsent(provider, index, call))
+
+    const won = await Promise.race(racing)
+    first.resolve()
+
+    expect((await Promise.all(racing)).filter((outcome) => outcome !== 'conflict')).toEqual([won])
+    expect(service.values(companion)).toHaveLength(20)
+    expect(service.values('litellm/alias')).toEqual([won])
   })
 })
 
