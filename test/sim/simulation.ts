@@ -183,7 +183,7 @@ export class Simulation {
     const label = `${wish.verb} ${wish.alias} #${wishNumber}.${number}`
     const { skewed = false, seed } = this.setting
     const skewMs = skewed && wishNumber < 90 ? (mix(`${label} ${seed}`) % 10_001) - 5_000 : 0
-    const attempt: Attempt = { wish, wishNumber, number, operationId, operationIds, label, dead: false, done: false, started: false, startStep: 0, startedAt: 0, tookMs: 0, calls: 0, faulted: false, skewMs, seen: 0 }
+    const attempt: Attempt = { wish, wishNumber, number, operationId, operationIds, label, dead: false, done: false, started: false, startStep: 0, startedAt: 0, tookMs: 0, calls: 0, faulted: false, skewMs, seen: 0, made: 0 }
     this.attempts.push(attempt)
     for (const id of operationIds) if (verb === 'rotate' && wish.verb !== 'reconcile' && !this.oracle.promised.has(id)) this.oracle.promised.set(id, { graceMs: wish.graceMs })
     const firstStep = (): number | undefined => attempt.firstLook ?? attempt.firstStep
@@ -355,11 +355,12 @@ export class Simulation {
     }
   }
 
-  /** Lets one sending run to its end while the others wait. */
-  async only(attempt: Attempt | undefined): Promise<void> {
+  /** Lets one sending run to its end while the others wait. `before`: called before each of its calls. */
+  async only(attempt: Attempt | undefined, before: () => void = () => undefined): Promise<void> {
     for (let turns = 0; turns < 400; turns += 1) {
       const next = this.world.waiting.findIndex(({ process }) => process === attempt)
       if (next < 0) return
+      before()
       await this.world.meet(next)
       await this.world.settle()
       this.counted?.add(this.state())

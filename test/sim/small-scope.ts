@@ -1,10 +1,10 @@
 // The small scope, all of it: every ordered pair of verbs from every start, with one fault at every call of the first and one crash at every call of the
 // second. What was reached is counted as states of the world; where a crash leaves a state behind that was there before, the rest is not run again.
-import { canStrike, faults, tellsApart, type Fault } from './world/faults.ts'
+import { canStrike, faults, tellsApart } from './world/faults.ts'
 import { finish, starts, type Outcome, type Script, type Start } from './schedule.ts'
 import type { Shape } from './shapes.ts'
-import { Simulation, type Bug, type Decision } from './simulation.ts'
-import { Proven, QuietRequests } from './world/settled.ts'
+import { Simulation, type Attempt, type Bug, type Decision } from './simulation.ts'
+import { Proven, QuietRequests, settledWithout } from './world/settled.ts'
 import { wishVerbs, type Wish, type WishVerb } from './world/verbs.ts'
 import type { WireStep } from '../shapes/service.ts'
 
@@ -16,7 +16,7 @@ export const verbsFrom = (start: Start): readonly WishVerb[] => (start === 'stor
 
 export interface Explored {
   schedules: number
-  /** Those that led before the second operation to a world that was there before, and were not counted. */
+  /** Those that led before the second operation, or with its crash, to a world that was there before, and were not counted. */
   pruned: number
   /** Schedules that came to such a world in their recovery: the rest of it is that of the other one. */
   met: number
@@ -26,9 +26,11 @@ export interface Explored {
   readonly states: Set<number>
   readonly failed: Outcome[]
   readonly quiet: QuietRequests
+  /** Where the rule itself is examined: what is run on from worlds that were there before, and came to a state that was not. Otherwise it is not run on. */
+  readonly doubts?: { readonly decisions: readonly Decision[]; readonly states: number }[]
 }
 
-export const explored = (): Explored => ({ schedules: 0, pruned: 0, met: 0, pairs: 0, ended: 0, states: new Set(), failed: [], quiet: new QuietRequests() })
+export const explored = (doubts?: Explored['doubts']): Explored => ({ ...(doubts === undefined ? {} : { doubts }), schedules: 0, pruned: 0, met: 0, pairs: 0, ended: 0, states: new Set(), failed: [], quiet: new QuietRequests() })
 
 const wishFor = (verb: WishVerb): Wish => ({ verb, alias: 'a', keyed: verb !== 'reconcile', graceMs: verb === 'rotate' ? 600_000 : 0, attempts: 1, ...(verb === 'rename' ? { to: 'b' } : {}) })
 
@@ -43,8 +45,14 @@ interface Case {
 
 const seed = 'small'
 
-/** Runs one case. `point`: the decision after which it stops where the world is proven. `undefined`: a call that it names is not there, or it stopped. */
-const run = async ({ shape, start, first, second, decisions, bug }: Case, all: Explored, proven: Proven, point = -1): Promise<{ readonly outcome?: Outcome; readonly met: readonly { readonly label: string; readonly step: WireStep }[] }> => {
+/** Where a run stops if the world is proven: after that decision, at a point of that name. */
+interface Point {
+  readonly at: number
+  readonly name: string
+}
+
+/** Runs one case. `undefined`: a call that it names is not there, or it stopped at its point. `before`: called before each call of the sending that a decision lets run. */
+const run = async ({ shape, start, first, second, decisions, bug }: Case, all: Explored, proven: Proven, point?: Point, before?: (simulation: Simulation, attempt: Attempt) => void): Promise<{ readonly outcome?: Outcome; readonly met: readonly { readonly label: string; readonly step: WireStep }[] }> => {
   const wishes = [wishFor(first), wishFor(second)]
   const script: Script = { shape: shape.name, seed, gateway: true, start, wishes, decisions }
   const simulation = await Simulation.open({ shape, seed, gateway: true, ...(bug === undefined ? {} : { bug }) })
@@ -52,16 +60,20 @@ const run = async ({ shape, start, first, second, decisions, bug }: Case, all: E
   simulation.counted = all.states
   simulation.quiet = all.quiet
   const stop = new Error('stop')
-  const before = proven.met
+  const metBefore = proven.met
+  let known: number | undefined
   const outcome = await finish(
     simulation,
     script,
     async () => {
       for (const [index, decision] of decisions.entries()) {
-        if (!(await simulation.decide(decision))) throw stop
-        if (index !== point || !proven.knows(simulation, 'second')) continue
+        const running = decision[0] === 'run' && before !== undefined ? simulation.attempts.find(({ label }) => label === decision[1]) : undefined
+        if (running !== undefined) await simulation.only(running, () => before?.(simulation, running))
+        else if (!(await simulation.decide(decision))) throw stop
+        if (index !== point?.at || !proven.knows(simulation, point.name)) continue
         all.pruned += 1
-        throw stop
+        known = all.states.size
+        if (all.doubts === undefined) throw stop
       }
     },
     false,
@@ -71,15 +83,14 @@ const run = async ({ shape, start, first, second, decisions, bug }: Case, all: E
     return undefined
   })
   proven.end(outcome !== undefined && outcome.violation === undefined)
+  if (known !== undefined && known !== all.states.size) all.doubts?.push({ decisions, states: all.states.size - known })
   if (outcome === undefined) return { met: simulation.world.met }
   all.schedules += 1
   all.ended += outcome.ended
-  all.met += proven.met - before
+  all.met += proven.met - metBefore
   if (outcome.violation !== undefined) all.failed.push(outcome)
   return { outcome, met: simulation.world.met }
 }
-
-const isCrash = (fault: Fault): boolean => fault.startsWith('crash')
 
 /** How much of a pair: each n-th case of one fault, and beside those each n-th crash of the second operation (0: none). `offset`: from where they are counted. */
 export interface Scope {
@@ -98,22 +109,27 @@ export const explorePair = async (given: Omit<Case, 'decisions'>, all: Explored,
   const steps = calm.met.filter(({ label }) => label === labels[0]).map(({ step }) => step)
   let [number, crash] = [offset, offset]
   all.pairs += 1
-  const take = async (prefix: readonly Decision[], dead: boolean): Promise<void> => {
+  const take = async (prefix: readonly Decision[]): Promise<void> => {
     number += 1
     if (number % every !== 0) return
     const beside = [...prefix, ['start', 1, 0]] as const
-    const { outcome, met } = await run({ ...given, decisions: [...beside, ['run', labels[1]]] }, all, proven, dead ? prefix.length - 1 : -1)
-    if (outcome === undefined || crashes === 0) return
-    for (let at = 0; at < met.filter(({ label }) => label === labels[1]).length; at += 1) {
+    const crashed: (string | undefined)[] = []
+    const { outcome } = await run({ ...given, decisions: [...beside, ['run', labels[1]]] }, all, proven, { at: prefix.length - 1, name: 'second' }, (simulation, second) => {
+      if (crashes > 0) crashed.push(settledWithout(simulation, second))
+    })
+    if (outcome === undefined) return
+    for (const [at, state] of crashed.entries()) {
       crash += 1
-      if (crash % crashes === 0) await run({ ...given, decisions: [...beside, ...Array.from({ length: at }, (): Decision => ['meet', labels[1]]), ['meet', labels[1], 'crash before']] }, all, proven)
+      if (crash % crashes !== 0) continue
+      if (proven.has('crash', state)) all.pruned += 1
+      else await run({ ...given, decisions: [...beside, ...Array.from({ length: at }, (): Decision => ['meet', labels[1]]), ['meet', labels[1], 'crash before']] }, all, proven, { at: beside.length + at, name: 'crash' })
     }
   }
   for (const [at, step] of steps.entries()) {
     const reach: readonly Decision[] = [begin, ...Array.from({ length: at }, (): Decision => ['meet', labels[0]])]
     // It stands still before this call while the other one runs.
-    await take(reach, false)
-    for (const fault of faults) if (canStrike(fault, step) && tellsApart(fault, step)) await take([...reach, ['meet', labels[0], fault]], isCrash(fault))
+    await take(reach)
+    for (const fault of faults) if (canStrike(fault, step) && tellsApart(fault, step)) await take([...reach, ['meet', labels[0], fault]])
   }
 }
 
@@ -145,4 +161,4 @@ export interface ExploredTotals {
 
 /** `exhaustive  staged  pairs × starts 320, schedules 12345, states 234567, …` */
 export const exploredTotals = (shape: Pick<Shape, 'name'>, { pairs, schedules, pruned, met, known, states, violations }: ExploredTotals, seconds: number): string =>
-  `exhaustive  ${shape.name.padEnd(15)} pairs × starts ${pairs}, schedules ${schedules} (of which ${met} came in their recovery to a world that was proven; ${pruned} more did before the second operation; ${known} requests that change nothing were known), states ${states.size}, violations ${violations}, ${seconds.toFixed(1)} s`
+  `exhaustive  ${shape.name.padEnd(15)} pairs × starts ${pairs}, schedules ${schedules} (of which ${met} came in their recovery to a world that was proven; ${pruned} more did before the second operation, or with its crash; ${known} requests that change nothing were known), states ${states.size}, violations ${violations}, ${seconds.toFixed(1)} s`

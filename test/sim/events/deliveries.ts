@@ -39,7 +39,7 @@ export const nextOf = (sender: Sender): Delivery | undefined => {
   const event = sender.sending.events[sender.at]
   if (sender.done || sender.now !== undefined || event === undefined) return undefined
   sender.deliveries += 1
-  return { label: `${sender.sending.label} ${event.step ?? event.kind} .${sender.deliveries}`, sender, event, dead: false, done: false, calls: 0, faulted: false, skewMs: 0, seen: 0 }
+  return { label: `${sender.sending.label} ${event.step ?? event.kind} .${sender.deliveries}`, sender, event, dead: false, done: false, calls: 0, faulted: false, skewMs: 0, seen: 0, made: 0 }
 }
 
 /** What a sender makes of the end of its delivery: an answer, or a process that died. A step of AWS's that is refused ends its rotation. */

@@ -150,11 +150,10 @@ export class Oracle {
     if (!this.ignored.has(invariant)) throw new Violation(invariant, message)
   }
 
-  /** All that its verdicts come from beside the store, as plain data; what is remembered of answers only saves asking again. */
+  /** All that its verdicts come from beside the store, as plain data; what is remembered of answers only saves asking again, and step and skew are told at every look. */
   facts(order: (step?: number) => void): unknown {
     for (const { firstStep } of this.sendings) order(firstStep())
-    order(this.step)
-    return [[...this.#names].map(([text, name]) => [text, name.facts(order)]), [...this.promised], this.sendings.map(({ id, verb }) => [id, verb]), [...this.ended], this.skewMs]
+    return [[...this.#names].map(([text, name]) => [text, name.facts(order)]), [...this.promised], this.sendings.map(({ id, verb }) => [id, verb]), [...this.ended]]
   }
 
   names(): IterableIterator<Name> {

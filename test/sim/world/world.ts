@@ -22,6 +22,8 @@ export interface Process {
   skewMs: number
   /** What it has been answered so far, as one number: with it, two runs of a process go on alike. */
   seen: number
+  /** The last answer that was made for it, as one number: it may not have come yet. */
+  made: number
 }
 
 interface Waiting {
@@ -43,6 +45,8 @@ interface Held {
 
 interface Late {
   readonly step: WireStep
+  /** Whose call it is, which of its calls, and what that process had been answered before: what it does follows from these. */
+  readonly call: string
   readonly since: number
   readonly land: () => void
   /** It lands by itself once so many changes have been made in the world. */
@@ -54,7 +58,7 @@ const pausedMs = 90_000
 const slowMs = 26_000
 const lagMs = 5_000
 
-const asText = (answer: unknown): string => (answer instanceof Error ? answer.message : (JSON.stringify(answer) ?? ''))
+const asText = (answer: unknown): string => (answer instanceof LatchkeyError ? `${answer.code} ${answer.message}` : answer instanceof Error ? answer.message : (JSON.stringify(answer) ?? ''))
 
 export class World {
   readonly clock = new ManualClock()
@@ -114,12 +118,14 @@ export class World {
         const apply = (lagging = false): (() => void) => {
           try {
             const answer = lagging ? this.#lagging(act()) : act()
+            if (this.counts) process.made = mix(asText(answer))
             if (step.changes) this.#note(step)
             return () => {
               remember(answer)
               resolve(answer)
             }
           } catch (error) {
+            if (this.counts) process.made = mix(asText(error))
             return () => {
               remember(error)
               reject(error as Error)
@@ -196,9 +202,11 @@ export class World {
 
   #strike(waiting: Waiting & { apply(lagging?: boolean): () => void }, fault: Fault): void {
     const { process, step } = waiting
-    const late = (after?: number): void => void this.late.push({ step, since: this.clock.now(), land: () => void waiting.apply(), ...(after === undefined ? {} : { after }) })
+    const late = (after?: number): void => void this.late.push({ step, call: `${process.label} ${process.calls} ${process.seen}`, since: this.clock.now(), land: () => void waiting.apply(), ...(after === undefined ? {} : { after }) })
     const jump = (ms: number): void => {
       process.skewMs += ms
+      // What it read of its clock before is not what it would have read after.
+      if (this.counts) process.seen = mix(`clock ${ms}`, process.seen)
       this.skewMs = Math.max(this.skewMs, Math.abs(process.skewMs))
       waiting.apply()()
     }
