@@ -137,8 +137,8 @@ export class GatewayRows {
     // The row of a key that LiteLLM stored has no mark: with one the sweep finds it once its token is over.
     const { keyId, epoch } = record
     const mark = record.operation === undefined && keyId !== undefined && !isForeign(record) ? { mark: { keyId, epoch } } : {}
-    const over = isForeign(record) ? record.facts.labels[keyLabels.token] : undefined
-    if (over !== undefined) await this.mark({ sha256: over }, record, call)
+    const adopted = isForeign(record) ? record.facts.labels[keyLabels.token] : undefined
+    if (adopted !== undefined) await this.mark({ sha256: adopted }, record, call)
     if (current !== undefined) {
       const change = { ...mark, ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
       // A value that somebody else wrote is nobody's token until it is adopted.

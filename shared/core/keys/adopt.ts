@@ -86,8 +86,8 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     const derived = keyIdOf(derivedId(`adopt ${name.text} ${record.current.id}`))
     const keyId = (isForeign(record) ? record.keyId : undefined) ?? (token === undefined ? undefined : mintedKeyId(token)) ?? derived
     const labels = labelsOf(record, keyId, token)
-    const { [keyLabels.token]: over } = record.facts.labels
-    if (isForeign(record) && over !== undefined) await rows?.mark({ sha256: over }, record, call)
+    const { [keyLabels.token]: before } = record.facts.labels
+    if (isForeign(record) && before !== undefined) await rows?.mark({ sha256: before }, record, call)
     await records.writeIndex(keyId, [name], call)
     if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), [name], call)
     progress.applied = 'unknown'
