@@ -165,7 +165,7 @@ export class World {
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
     await turn()
     for (let turns = 0; this.busy(); turns += 1) {
-      if (turns > 20_000) throw new Error('a process neither calls the service nor ends')
+      if (turns > 200_000) throw new Error('a process neither calls the service nor ends')
       await turn()
     }
   }
