@@ -10,7 +10,7 @@ import { exploredTotals, verbsFrom } from './small-scope.ts'
 import { shapes, type Shape } from './shapes.ts'
 import type { Done, Task } from './worker.ts'
 
-const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, states: { type: 'string', default: '500000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '1' }, crashes: { type: 'string', default: '50' }, events: { type: 'string', default: '3000' }, random: { type: 'string', default: '6000' }, workers: { type: 'string', default: '2' } } })
+const { values } = parseArgs({ options: { schedules: { type: 'string', default: '250000' }, states: { type: 'string', default: '500000' }, seed: { type: 'string', default: '20261121' }, every: { type: 'string', default: '1' }, crashes: { type: 'string', default: '100' }, events: { type: 'string', default: '3000' }, random: { type: 'string', default: '6000' }, workers: { type: 'string', default: '2' } } })
 const workers = Array.from({ length: Number(values.workers) }, () => new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 96 } }))
 
 /** A task that could not be carried out: a failure of the simulator itself. */
