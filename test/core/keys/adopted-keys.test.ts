@@ -7,21 +7,21 @@ import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { tokenHash, type KeyAnswer } from '../../../shared/core/virtual-key.ts'
 import { calmHook } from '../../shapes/service.ts'
+import { oneStamp } from '../../sim/judges/oracle.ts'
 import { shapes, type Shape } from '../../sim/shapes.ts'
-import { house, oneStamp, outcomeOf, stoppingAfter, unanswered, unlabelled, type Required } from './key-house.ts'
+import { house, litellmWrites, outcomeOf, stoppingAfter, unanswered, unlabelled } from './key-house.ts'
 
 const theirs = SecretValue.of('sk-litellm-made-this-one')
+/** What somebody else writes over it. */
+const written = SecretValue.of('sk-written-over-it')
 
 /** A house with a key that LiteLLM stored, and accepts where there is a gateway. */
 const withForeign = async (shape: Shape) => {
   const all = await house(shape)
-  await all.provider.write({ name: createdName('litellm/a'), value: theirs, expect: 'any', operation: `litellm-${'1'.padStart(40, '0')}`, stage: 'current' }, all.call())
+  await litellmWrites(all.provider, theirs)
   all.gateway.hold(theirs)
   return all
 }
-
-/** Somebody else writes over the value. */
-const writeOver = (provider: Required) => provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
 
 /** Stops before the claim becomes current. */
 const unpromoted = { wrap: () => ({ promote: unanswered }) }
@@ -86,10 +86,10 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
   })
 
   it('is accepted in its grace, also where somebody else wrote over the next token and that is rotated', async () => {
-    const { keys, context, provider, call, accepts } = await withForeign(shape)
+    const { keys, context, provider, accepts } = await withForeign(shape)
     await keys.adopt({ alias: 'a' }, context())
     await keys.rotate({ alias: 'a' }, { graceMs: 60_000 }, context())
-    await provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, call())
+    await litellmWrites(provider, written)
 
     const rotated = await keys.rotate({ alias: 'a' }, {}, context())
 
@@ -168,7 +168,7 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
       wrap: ({ annotate }) => ({
         annotate: async (...all) => {
           await annotate(...all)
-          if (!marked) await writeOver(provider)
+          if (!marked) await litellmWrites(provider, written)
           marked = true
         },
       }),
@@ -185,9 +185,8 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
   it('leaves no such token either where its adoption stopped there and the value that somebody else wrote is adopted', async () => {
     const { withGateway, context, provider, accepts, atGateway, sweep, gateway } = await withForeign(shape)
     const keys = withGateway()
-    const written = SecretValue.of('sk-written-over-it')
     await outcomeOf(withGateway({}, () => ({ change: () => Promise.reject(new LatchkeyError('gateway_unavailable', 'The gateway does not answer.')) })).adopt({ alias: 'a' }, context()))
-    await writeOver(provider)
+    await litellmWrites(provider, written)
     gateway.hold(written)
 
     await keys.adopt({ alias: 'a' }, context())
@@ -201,7 +200,7 @@ describe.each(shapes)('an adopted key on $name', (shape) => {
     const keys = withGateway()
     const { keyId } = await keys.adopt({ alias: 'a' }, context())
     const marked = gateway.rows().get(tokenHash(theirs))
-    await writeOver(provider)
+    await litellmWrites(provider, written)
     await outcomeOf(keys.rotate({ alias: 'a' }, {}, context()))
     runtime.clock.advance(leaseMs)
 

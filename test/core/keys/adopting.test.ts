@@ -3,12 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, type Required } from './key-house.ts'
+import { house, litellmWrites } from './key-house.ts'
 
 const name = createdName('litellm/a')
 const theirs = SecretValue.of('sk-litellm-made-this-one')
-let writes = 0
-const litellmWrites = (provider: Required, value: SecretValue, text = 'litellm/a') => provider.write({ name: createdName(text), value, expect: 'any', operation: `litellm-${String((writes += 1)).padStart(40, '0')}`, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
 
 describe.each(shapes)('a foreign key on $name', (shape) => {
   it('is adopted with its value, and then found, verified, rotated, blocked, renamed and deleted', async () => {

@@ -8,7 +8,7 @@ import { tokenHash } from '../../../shared/core/virtual-key.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { calmHook } from '../../shapes/service.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered } from './key-house.ts'
+import { house, litellmWrites, outcomeOf, unanswered } from './key-house.ts'
 
 const silent = (): Promise<never> => Promise.reject(new LatchkeyError('gateway_unavailable', 'The gateway does not answer.'))
 const refused = (): Promise<never> => Promise.reject(new LatchkeyError('gateway_denied', 'The gateway refuses the field models.'))
@@ -195,9 +195,9 @@ describe.each(shapes)('a key at the gateway, on $name', (shape) => {
   })
 
   it('over whose value somebody else wrote, and that is blocked while it rotates, is never without its current token', async () => {
-    const { withGateway, provider, context, call, atGateway } = await house(shape)
+    const { withGateway, provider, context, atGateway } = await house(shape)
     await withGateway().create({ alias: 'a' }, context())
-    await provider.write({ name: createdName('litellm/a'), value: SecretValue.of('sk-written-over-it'), expect: 'any', operation: `litellm-${'2'.padStart(40, '0')}`, stage: 'current' }, call())
+    await litellmWrites(provider, SecretValue.of('sk-written-over-it'))
     // The block stops before its own claim.
     const block = () => outcomeOf(withGateway({ wrap: () => ({ write: unanswered }) }).setBlocked({ alias: 'a' }, true, context()))
     let blocked: string | undefined

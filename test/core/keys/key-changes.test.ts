@@ -6,8 +6,9 @@ import { createdName } from '../../../shared/core/names/created.ts'
 import { SecretStore } from '../../../shared/core/store.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
+import { oneStamp } from '../../sim/judges/oracle.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, oneStamp, outcomeOf, stoppingAfter, unanswered, type Required } from './key-house.ts'
+import { house, outcomeOf, stoppingAfter, unanswered, type Required } from './key-house.ts'
 
 const name = createdName('litellm/a')
 

@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import { KeyLifecycle, type KeyLifecycleOptions } from '../../../shared/core/key-lifecycle.ts'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
 import type { Gateway } from '../../../shared/core/gateway.ts'
+import { createdName } from '../../../shared/core/names/created.ts'
 import type { AccessMode } from '../../../shared/core/policy.ts'
 import type { SecretProvider } from '../../../shared/core/provider.ts'
 import type { SecretValue } from '../../../shared/core/secret.ts'
@@ -47,14 +48,12 @@ export const stoppingAfter = (method: 'promote' | 'write', text: string): { read
   }
 }
 
+let written = 0
+/** LiteLLM, or somebody else, writes a value of its own. */
+export const litellmWrites = (provider: Required, value: SecretValue, text = 'litellm/a') => provider.write({ name: createdName(text), value, expect: 'any', operation: `litellm-${String((written += 1)).padStart(40, '0')}`, stage: 'current' }, { signal: new AbortController().signal, deadline: Infinity })
+
 /** A provider of a service whose labels follow a version: under this name they never do. */
 export const unlabelled = (inner: Required, text: string): Required => ({ ...inner, write: ({ labels = {}, ...plain }, call) => inner.write(plain.name.text === text ? plain : { ...plain, labels }, call) })
-
-/** Whether a key has room for one stamp: then its list of operations remembers that one took effect, and not on which key. */
-export const oneStamp = ({ traits }: Required): boolean => {
-  const labels = traits.write?.labels
-  return labels !== undefined && labels !== 'none' && labels.pairs < 24
-}
 
 /** What a call came to: `done`, or the code of its failure. */
 export const outcomeOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'done', (error: { code: string }) => error.code)

@@ -1,13 +1,10 @@
 // What another operation, or a call that lands late, does between two steps of an operation: each goes on from what it then sees, and says what is true.
 import { describe, expect, it } from 'vitest'
 import { LatchkeyError } from '../../../shared/core/errors.ts'
-import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf } from './key-house.ts'
-
-const name = createdName('litellm/a')
+import { house, litellmWrites, outcomeOf } from './key-house.ts'
 
 describe.each(shapes)('on $name', (shape) => {
   it('an unblock that the gateway did not answer is brought to its end by the next change of the key', async () => {
@@ -57,8 +54,8 @@ describe.each(shapes)('on $name', (shape) => {
   })
 
   it('a rotation of an adopted key that is deleted once it has claimed says that it was not applied', async () => {
-    const { keys, beside, provider, context, call } = await house(shape)
-    await provider.write({ name, value: SecretValue.of('sk-litellm-made-this-one'), expect: 'any', operation: `litellm-${'1'.padStart(40, '0')}`, stage: 'current' }, call())
+    const { keys, beside, provider, context } = await house(shape)
+    await litellmWrites(provider, SecretValue.of('sk-litellm-made-this-one'))
     await keys.adopt({ alias: 'a' }, context())
     const meanwhile = beside({
       wrap: ({ read }) => ({

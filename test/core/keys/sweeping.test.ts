@@ -5,7 +5,7 @@ import { createdName } from '../../../shared/core/names/created.ts'
 import { leaseMs } from '../../../shared/core/keys/operation.ts'
 import { SecretValue } from '../../../shared/core/secret.ts'
 import { shapes } from '../../sim/shapes.ts'
-import { house, outcomeOf, unanswered } from './key-house.ts'
+import { house, litellmWrites, outcomeOf, unanswered } from './key-house.ts'
 
 const day = 86_400_000
 
@@ -170,7 +170,7 @@ describe('the sweep', () => {
 
   it('leaves secrets that are not ours as they are', async () => {
     const { provider, sweep, call, runtime } = await house()
-    await provider.write({ name: createdName('litellm/theirs'), value: SecretValue.of('sk-theirs'), expect: 'any', operation: `litellm-${'0'.repeat(40)}`, stage: 'current' }, call())
+    await litellmWrites(provider, SecretValue.of('sk-theirs'), 'litellm/theirs')
     runtime.clock.advance(30 * day)
 
     expect(await sweep()).toEqual([])

@@ -105,6 +105,12 @@ export class Name {
   }
 }
 
+/** Whether a key has room for one stamp there: it forgets a running grace at the next rotation, and its list of operations says that one took effect and not on which key. */
+export const oneStamp = ({ traits }: Pick<SecretProvider, 'traits'>): boolean => {
+  const labels = traits.write?.labels
+  return labels !== undefined && labels !== 'none' && labels.pairs < 24
+}
+
 export class Oracle {
   readonly #provider: SecretProvider
   readonly #clock: ManualClock
@@ -134,8 +140,7 @@ export class Oracle {
     this.#clock = clock
     this.#remembered = remembered
     this.#call = { signal: new AbortController().signal, deadline: Infinity }
-    const labels = provider.traits.write?.labels
-    this.#oneGrace = labels !== undefined && labels !== 'none' && labels.pairs < 24
+    this.#oneGrace = oneStamp(provider)
     const store = { name: 'oracle', provider, policy: { prefix: 'litellm', storeVirtualKeys: true, accessMode: 'read_and_write' as const }, invalidate: () => undefined }
     this.#lifecycle = new KeyLifecycle(store, { clock, random: new SeededRandom('oracle') })
   }
