@@ -4,11 +4,11 @@ import type { Gateway, GatewayRow, TokenRef } from '../gateway.ts'
 import type { Call, Clock } from '../runtime.ts'
 import type { SecretValue } from '../secret.ts'
 import { parseOperation } from '../keys/operation-text.ts'
-import { dataOf, isForeign, keyLabels, type KeyRecord } from '../keys/record.ts'
+import { dataOf, isForeign, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import type { Grace } from '../keys/answers.ts'
 import { isRefusedByGateway } from '../keys/refusals.ts'
-import { aliasBeside, refOf } from './key-tokens.ts'
+import { aliasBeside, overwritten, refOf } from './key-tokens.ts'
 import { refusedAs, RowCalls } from './row-calls.ts'
 
 /** Fields that Latchkey itself acts by; the gateway has no use for them. */
@@ -137,8 +137,7 @@ export class GatewayRows {
     // The row of a key that LiteLLM stored has no mark: with one the sweep finds it once its token is over.
     const { keyId, epoch } = record
     const mark = record.operation === undefined && keyId !== undefined && !isForeign(record) ? { mark: { keyId, epoch } } : {}
-    const adopted = isForeign(record) ? record.facts.labels[keyLabels.token] : undefined
-    if (adopted !== undefined) await this.mark({ sha256: adopted }, record, call)
+    await this.mark(overwritten(record), record, call)
     if (current !== undefined) {
       const change = { ...mark, ...(row.alias === undefined ? {} : { alias: row.alias }), teamId: row.teamId ?? null, ...(unblocks ? {} : { expires: row.expires ?? null }), fields: row.fields }
       // A value that somebody else wrote is nobody's token until it is adopted.
@@ -156,8 +155,8 @@ export class GatewayRows {
   }
 
   /** Gives the row of a token that was taken over our mark, where somebody else wrote over it meanwhile: so the sweep finds it, and ends what is over. */
-  async mark(ref: TokenRef, { keyId, epoch }: Pick<KeyRecord, 'keyId' | 'epoch'>, call: Call): Promise<void> {
-    if (keyId !== undefined) await this.#calls.change(ref, { mark: { keyId, epoch } }, call)
+  async mark(ref: TokenRef | undefined, { keyId, epoch }: Pick<KeyRecord, 'keyId' | 'epoch'>, call: Call): Promise<void> {
+    if (ref !== undefined && keyId !== undefined) await this.#calls.change(ref, { mark: { keyId, epoch } }, call)
   }
 
   /** What is otherwise at the gateway than the store says of a live key; nothing where all is well, or where nobody may know. */

@@ -4,7 +4,7 @@ import type { TokenRef } from '../gateway.ts'
 import { mayReadValues } from '../policy.ts'
 import type { Call } from '../runtime.ts'
 import { isSuppliedToken, mintedKeyId, tokenHash } from '../virtual-key.ts'
-import { keyLabels, type KeyRecord } from '../keys/record.ts'
+import { isForeign, keyLabels, type KeyRecord } from '../keys/record.ts'
 import type { KeyRecords } from '../keys/records.ts'
 import { overVersions } from './over-versions.ts'
 
@@ -22,6 +22,12 @@ export const refOf = async (records: KeyRecords, record: KeyRecord, version: str
   const { labels } = record.facts
   const hash = version === record.current?.id ? labels[keyLabels.token] : labels[keyLabels.previousToken]
   return hash === undefined ? undefined : { sha256: hash }
+}
+
+/** The token that was taken over, where somebody else wrote over it since; its hash is what is left of it. */
+export const overwritten = (record: KeyRecord): TokenRef | undefined => {
+  const sha256 = isForeign(record) ? record.facts.labels[keyLabels.token] : undefined
+  return sha256 === undefined ? undefined : { sha256 }
 }
 
 /** The tokens of every version that the key of that id has or had here, as far as they are still to be known: what its deletion must end. A key that had the name before may live elsewhere. */

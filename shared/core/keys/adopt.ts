@@ -11,6 +11,7 @@ import { findKey } from './finding.ts'
 import { beginOperation, derivedId, refuseOtherBody, seenLabel, wasSeen } from './operation.ts'
 import { isForeign, keyLabels, stampOf, type KeyRecord } from './record.ts'
 import { isOfFormer, pastKey, takenAlias } from './refusals.ts'
+import { overwritten } from '../key-steps/key-tokens.ts'
 import { noteFailure } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 
@@ -86,8 +87,7 @@ export const adoptKey = async ({ store, records, steps, settling, rows, answers,
     const derived = keyIdOf(derivedId(`adopt ${name.text} ${record.current.id}`))
     const keyId = (isForeign(record) ? record.keyId : undefined) ?? (token === undefined ? undefined : mintedKeyId(token)) ?? derived
     const labels = labelsOf(record, keyId, token)
-    const { [keyLabels.token]: before } = record.facts.labels
-    if (isForeign(record) && before !== undefined) await rows?.mark({ sha256: before }, record, call)
+    await rows?.mark(overwritten(record), record, call)
     await records.writeIndex(keyId, [name], call)
     if (token !== undefined && mintedKeyId(token) === undefined) await records.writeIndex(tokenHash(token), [name], call)
     progress.applied = 'unknown'

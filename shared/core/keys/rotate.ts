@@ -2,8 +2,10 @@
 // from what the facts say, so whoever resumes does the same.
 import { isCode, LatchkeyError } from '../errors.ts'
 import { mayReadValues } from '../policy.ts'
+import type { Call } from '../runtime.ts'
+import type { SecretValue } from '../secret.ts'
 import { mintToken, type KeyAnswer, type KeyTarget, type OperationContext, type RotateRequest } from '../virtual-key.ts'
-import { beginOperation, leaseMs, parseStamp, refuseOtherBody } from './operation.ts'
+import { beginOperation, leaseMs, parseStamp, refuseOtherBody, type Operation } from './operation.ts'
 import { isExpired, keyLabels, stampOf, standingOf, type KeyRecord } from './record.ts'
 import { isUnanswered } from './records.ts'
 import { inProgress, isRefusedByGateway, missingKey, notApplied, pastKey, refuseDoubtful } from './refusals.ts'
@@ -11,6 +13,19 @@ import { discardOwn } from '../key-steps/overtaken.ts'
 import type { Progress } from '../key-steps/progress.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { hashLabels, requireFreeToken } from '../key-steps/supplied-token.ts'
+
+/**
+ * What the labels of a key say before a claimed token becomes current: the rotation's stamp and what that displaces, which tokens are found by their hashes, and the state.
+ * `token`: the new one, where it is found by its hash. @throws not_found, version_disabled when what was current has ended since
+ */
+export const rotatingLabels = async ({ records, steps, answers }: Pick<KeyHouse, 'records' | 'steps' | 'answers'>, record: KeyRecord, operation: Operation, { until, token }: { readonly until: Date; readonly token: SecretValue | undefined }, call: Call): Promise<Readonly<Record<string, string | null>>> => {
+  const epoch = record.epoch + 1
+  const kept = steps.displaced(record, operation, epoch)[0]
+  const hashes = await hashLabels(records, record, token, answers.graces(record).length > 0, call)
+  // Of a key that LiteLLM stored only the state says that its value was adopted; without that it would pass for somebody else's.
+  const state = record.operation === undefined ? {} : { [keyLabels.state]: 'rotating' }
+  return { ...hashes, ...state, ...steps.evicted(record, operation, epoch, true), ...steps.stamp(operation, epoch, { step: 'rotating', before: record.current?.id ?? '', until, ...(kept === undefined ? {} : { kept }) }) }
+}
 
 /** @throws not_found, invalid_request (expired), conflict, throttled, forbidden, unsupported */
 export const rotateKey = async ({ store, records, steps, settling, rows, answers, options }: KeyHouse, target: KeyTarget, request: RotateRequest, context: OperationContext): Promise<KeyAnswer> => {
@@ -102,17 +117,14 @@ export const rotateKey = async ({ store, records, steps, settling, rows, answers
         // The claim's own time gives every instance of this operation the same end; one that is resumed much later gives the whole grace from now. A service whose clock goes
         // before ours lengthens no grace: a rotation without one ends the old token now.
         const from = own.created !== undefined && now - own.created.getTime() < leaseMs ? Math.min(own.created.getTime(), now) : now
-        const kept = steps.displaced(record, operation, record.epoch + 1)[0]
-        const hashes = await hashLabels(records, record, request.newToken ?? (byHash ? progress.token : undefined), answers.graces(record).length > 0, call).catch((error: unknown) => {
+        const until = new Date(from + graceMs)
+        const labels = await rotatingLabels({ records, steps, answers }, record, operation, { until, token: request.newToken ?? (byHash ? progress.token : undefined) }, call).catch((error: unknown) => {
           if (!isCode(error, 'not_found', 'version_disabled')) throw error
         })
         // What was current may have ended since: by another instance of this operation, or with the key.
-        if (hashes === undefined) return 'again'
-        const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: current.id, until: new Date(from + graceMs), ...(kept === undefined ? {} : { kept }) })
-        progress.stamped = parseStamp(Object.values(labels)[0])
-        // Of a key that LiteLLM stored only the state says that its value was adopted; without that it would pass for somebody else's.
-        const state = record.operation === undefined ? {} : { [keyLabels.state]: 'rotating' }
-        await steps.annotate(record, { ...hashes, ...state, ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
+        if (labels === undefined) return 'again'
+        progress.stamped = parseStamp(labels[steps.labelOf(record.epoch + 1)] ?? undefined)
+        await steps.annotate(record, labels, call)
       }
       if (rows !== undefined && !(await taken(record, own.id, progress))) return 'again'
       if (await steps.promote(record.name, { to: own.id, from: current.id }, call)) progress.applied = 'yes'

@@ -3,8 +3,8 @@
 import { LatchkeyError } from '../errors.ts'
 import { operationText } from '../keys/operation-text.ts'
 import { derivedId, type Operation } from '../keys/operation.ts'
-import { isExpired, keyLabels, stampOf, type KeyRecord } from '../keys/record.ts'
-import { hashLabels } from '../key-steps/supplied-token.ts'
+import { isExpired, stampOf, type KeyRecord } from '../keys/record.ts'
+import { rotatingLabels } from '../keys/rotate.ts'
 import type { KeyHouse } from '../key-steps/steps.ts'
 import { mayReadValues } from '../policy.ts'
 import type { StepRotation } from '../provider.ts'
@@ -35,7 +35,7 @@ const turns = 6
 
 /** Does one step. Every call of it may have been made before. @throws what a repetition may mend; what the gateway refuses */
 export const rotateKeyStep = async (house: KeyHouse, request: KeyStepRequest, call: Call): Promise<KeyStepAnswer> => {
-  const { store, records, steps, settling, rows, answers, options } = house
+  const { store, records, steps, settling, rows, options } = house
   const { step, name, version, rotation } = request
   // From AWS's version, so that every step, and every repetition of one, finds it again.
   const operation: Operation = { id: derivedId(version), verb: 'rotate' }
@@ -67,13 +67,9 @@ export const rotateKeyStep = async (house: KeyHouse, request: KeyStepRequest, ca
   }
 
   const stamp = async (record: KeyRecord): Promise<void> => {
-    const [kept, more] = steps.displaced(record, operation, record.epoch + 1)
+    const more = steps.displaced(record, operation, record.epoch + 1)[1]
     if (more !== undefined) throw new LatchkeyError('conflict', `This key has no room to remember one more grace before ${more.until.toISOString()}.`, { retryAfter: 60 })
-    const hashes = await hashLabels(records, record, undefined, answers.graces(record).length > 0, call)
-    const labels = steps.stamp(operation, record.epoch + 1, { step: 'rotating', before: record.current?.id ?? '', until: until(), ...(kept === undefined ? {} : { kept }) })
-    // Of a key that LiteLLM stored only the state says that its value was adopted; without that it would pass for somebody else's.
-    const state = record.operation === undefined ? {} : { [keyLabels.state]: 'rotating' }
-    await steps.annotate(record, { ...hashes, ...state, ...steps.evicted(record, operation, record.epoch + 1, true), ...labels }, call)
+    await steps.annotate(record, await rotatingLabels(house, record, operation, { until: until(), token: undefined }, call), call)
   }
 
   const create = async (): Promise<KeyStepAnswer> => {
