@@ -26,9 +26,8 @@ const cases = memory.flatMap((shape) => (['nothing', 'answer lost', 'lands late'
 describe('a world as if a process ended', () => {
   it.each(cases)('is the one in which it ends, at each of its calls, on $name beside: $fault', async ({ shape, fault }) => {
     const simulation = await opened(shape, fault)
-    const attempt = simulation.attempts.find(({ label }) => label === second)
     const said: (string | undefined)[] = []
-    await simulation.only(attempt, () => said.push(attempt === undefined ? undefined : settledWithout(simulation, attempt)))
+    await simulation.decide(['run', second], (attempt) => said.push(settledWithout(simulation, attempt)))
 
     const seen: (string | undefined)[] = []
     for (let at = 0; at < said.length; at += 1) {

@@ -268,8 +268,8 @@ export class Simulation {
     if (until !== undefined && promised !== undefined) promised.until = Math.max(promised.until ?? 0, until.getTime())
   }
 
-  /** Carries out one decision; `false` where there is nothing to do it to. */
-  async decide(decision: Decision): Promise<boolean> {
+  /** Carries out one decision; `false` where there is nothing to do it to. `before`: called before each call of a sending that runs. */
+  async decide(decision: Decision, before?: (attempt: Attempt) => void): Promise<boolean> {
     const { world } = this
     const [kind] = decision
     if (kind === 'start') {
@@ -278,7 +278,7 @@ export class Simulation {
       return attempt !== undefined
     }
     if (kind === 'run') {
-      await this.only(this.attempts.find(({ label }) => label === decision[1]))
+      await this.only(this.attempts.find(({ label }) => label === decision[1]), before)
       return true
     }
     const index = kind === 'meet' || kind === 'release' ? (kind === 'meet' ? world.waiting : world.held).findIndex(({ process }) => process.label === decision[1]) : kind === 'land' && decision[1] < world.late.length ? decision[1] : -1
@@ -356,11 +356,11 @@ export class Simulation {
   }
 
   /** Lets one sending run to its end while the others wait. `before`: called before each of its calls. */
-  async only(attempt: Attempt | undefined, before: () => void = () => undefined): Promise<void> {
+  async only(attempt: Attempt | undefined, before?: (attempt: Attempt) => void): Promise<void> {
     for (let turns = 0; turns < 400; turns += 1) {
       const next = this.world.waiting.findIndex(({ process }) => process === attempt)
-      if (next < 0) return
-      before()
+      if (attempt === undefined || next < 0) return
+      before?.(attempt)
       await this.world.meet(next)
       await this.world.settle()
       this.counted?.add(this.state())

@@ -67,9 +67,7 @@ const run = async ({ shape, start, first, second, decisions, bug }: Case, all: E
     script,
     async () => {
       for (const [index, decision] of decisions.entries()) {
-        const running = decision[0] === 'run' && before !== undefined ? simulation.attempts.find(({ label }) => label === decision[1]) : undefined
-        if (running !== undefined) await simulation.only(running, () => before?.(simulation, running))
-        else if (!(await simulation.decide(decision))) throw stop
+        if (!(await simulation.decide(decision, (attempt) => before?.(simulation, attempt)))) throw stop
         if (index !== point?.at || !proven.knows(simulation, point.name)) continue
         all.pruned += 1
         known = all.states.size
